@@ -1,0 +1,1 @@
+"""Paper trading for fairlead: the simulated venue as a broker."""

@@ -1,0 +1,1 @@
+"""Limits and circuit breakers for fairlead."""

@@ -1,0 +1,1 @@
+"""The simulated venue of fairlead: matching, fees, slippage, latency and margin."""

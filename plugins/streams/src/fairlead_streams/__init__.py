@@ -1,0 +1,1 @@
+"""Recorded and synthetic market data streams for fairlead."""
