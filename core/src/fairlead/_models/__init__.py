@@ -1,0 +1,1 @@
+"""The nouns: instruments, market events, orders, accounts."""

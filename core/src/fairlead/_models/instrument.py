@@ -1,0 +1,122 @@
+"""What can be traded, and the exact arithmetic of its prices and quantities."""
+
+from __future__ import annotations
+
+import enum
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+import attrs
+
+from fairlead._models.orders import Side
+from fairlead.errors import ConfigurationError
+from fairlead.units import Number, decimal
+
+_ZERO = Decimal(0)
+
+
+class Contract(enum.StrEnum):
+    """How a position of the instrument earns money."""
+
+    SPOT = "spot"
+    LINEAR = "linear"
+    INVERSE = "inverse"
+
+
+@attrs.frozen(kw_only=True)
+class Instrument:
+    """One tradable thing at one venue.
+
+    Prices are multiples of `tick`, quantities of `lot` (both `Decimal`, in quote and base units). Fees and
+    margins are ratios of notional. `settle` is the currency that profit and fees are booked in. `native` is
+    the venue's own name for it. `valid_from_ns` is when these rules began to hold (rules change).
+    """
+
+    symbol: str
+    venue: str
+    base: str
+    quote: str
+    settle: str
+    tick: Decimal
+    lot: Decimal
+    native: str = ""
+    contract: Contract = Contract.SPOT
+    contract_size: Decimal = Decimal(1)
+    min_quantity: Decimal = _ZERO
+    max_quantity: Decimal | None = None
+    min_notional: Decimal = _ZERO
+    maker_fee: Decimal = _ZERO
+    taker_fee: Decimal = _ZERO
+    initial_margin: Decimal = Decimal("0.1")
+    maintenance_margin: Decimal = Decimal("0.005")
+    valid_from_ns: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("tick", "lot", "contract_size"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{self.id}: {name} is {getattr(self, name)}, and must be above 0")
+
+    @property
+    def id(self) -> str:
+        """The long form, `SYMBOL@venue`, as files and facts hold it."""
+        return f"{self.symbol}@{self.venue}"
+
+    @property
+    def spot(self) -> bool:
+        """Whether holding it means holding the base currency."""
+        return self.contract is Contract.SPOT
+
+    def price(self, value: Number) -> Decimal:
+        """The nearest price on the tick grid."""
+        return _snap(decimal(value, "price"), self.tick, ROUND_HALF_EVEN)
+
+    def price_for(self, side: Side, value: Number) -> Decimal:
+        """A limit price on the tick grid, never worse for its owner: a buy is rounded down, a sell up."""
+        return _snap(decimal(value, "price"), self.tick, ROUND_FLOOR if side is Side.BUY else ROUND_CEILING)
+
+    def quantity(self, value: Number) -> Decimal:
+        """The quantity on the lot grid, rounded towards zero so that it never risks more."""
+        exact = decimal(value, "quantity")
+        return _snap(exact, self.lot, ROUND_FLOOR if exact >= 0 else ROUND_CEILING)
+
+    def notional(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """The value of a quantity at a price, in `settle` for derivatives and `quote` for spot."""
+        if self.contract is Contract.INVERSE:
+            return quantity * self.contract_size / price
+        return quantity * self.contract_size * price
+
+    def profit(self, quantity: Decimal, entry: Decimal, exit_price: Decimal) -> Decimal:
+        """What a signed quantity earns from `entry` to `exit_price`, in the settlement currency."""
+        if self.contract is Contract.INVERSE:
+            return quantity * self.contract_size * (1 / entry - 1 / exit_price)
+        return quantity * self.contract_size * (exit_price - entry)
+
+
+def _snap(value: Decimal, grid: Decimal, rounding: str) -> Decimal:
+    return (value / grid).to_integral_value(rounding) * grid
+
+
+def symbol_parts(symbol: str) -> tuple[str, str, str, Contract]:
+    """Base, quote, settle and contract kind of `BASE/QUOTE[:SETTLE[-…]]` or a listed `CODE.EXCHANGE`.
+
+    Raises ConfigurationError for a symbol in neither form.
+    """
+    pair, _, rest = symbol.partition(":")
+    base, slash, quote = pair.partition("/")
+    if slash and base and quote:
+        settle = rest.split("-")[0] if rest else quote
+        kind = Contract.SPOT if not rest else Contract.INVERSE if settle == base else Contract.LINEAR
+        return base, quote, settle, kind
+    code, dot, exchange = symbol.partition(".")
+    if dot and code and exchange and not rest:
+        return code, "USD", "USD", Contract.SPOT
+    raise ConfigurationError(f"{symbol!r} is not a symbol: write BASE/QUOTE, BASE/QUOTE:SETTLE or CODE.EXCHANGE")
+
+
+def default_instrument(symbol: str, venue: str, *, tick: Number, fee: Number = "0.0005") -> Instrument:
+    """The instrument assumed for a bare data file: lot 1e-6, no minimum, one fee for maker and taker."""
+    base, quote, settle, kind = symbol_parts(symbol)
+    rate = decimal(fee, "fee")
+    return Instrument(
+        symbol=symbol, venue=venue, base=base, quote=quote, settle=settle, native=symbol, contract=kind,
+        tick=decimal(tick, "tick"), lot=Decimal("0.000001"), maker_fee=rate, taker_fee=rate,
+    )  # fmt: skip

@@ -1,0 +1,216 @@
+"""Orders and fills: what was wanted, what exists, what was done."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+import msgspec
+
+
+class Side(enum.StrEnum):
+    """Direction of an order; quantities are always positive."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def opposite(self) -> Side:
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(enum.StrEnum):
+    """How an order's price is found."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+
+
+class TimeInForce(enum.StrEnum):
+    """How long an order works."""
+
+    GTC = "GTC"
+    DAY = "DAY"
+    IOC = "IOC"
+    FOK = "FOK"
+    GTD = "GTD"
+    OPG = "OPG"
+    CLS = "CLS"
+
+
+class Liquidity(enum.StrEnum):
+    """Whether a fill made or took liquidity."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+    UNKNOWN = "unknown"
+
+
+class OrderStatus(enum.StrEnum):
+    """Where an order stands. DENIED is our refusal, REJECTED the venue's, UNKNOWN a lost answer."""
+
+    DENIED = "denied"
+    HELD = "held"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    PENDING_CANCEL = "pending_cancel"
+    PENDING_REPLACE = "pending_replace"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+CLOSED = frozenset(
+    {OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED}
+)
+"""The terminal statuses."""
+
+AT_VENUE = frozenset(
+    {
+        OrderStatus.SUBMITTED,
+        OrderStatus.UNKNOWN,
+        OrderStatus.ACCEPTED,
+        OrderStatus.PARTIALLY_FILLED,
+        OrderStatus.PENDING_CANCEL,
+        OrderStatus.PENDING_REPLACE,
+    }
+)
+"""The statuses in which the venue may fill the order: their exposure is reserved."""
+
+
+class Trail(msgspec.Struct, frozen=True):
+    """How far a trailing stop follows: a price distance, or a ratio of the price (`percent=True`)."""
+
+    distance: Decimal
+    percent: bool = False
+
+
+class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody wants: every field of an order before anybody approved it.
+
+    Quantities and prices are on the instrument's grid already; `quantity` is positive. `parent` is the order
+    whose fills this one protects, `group` joins orders of which only one may fill (OCO).
+    """
+
+    strategy: str
+    account: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Trail | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_ns: int = 0
+    post_only: bool = False
+    reduce_only: bool = False
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    parent: str = ""
+    group: str = ""
+    tag: str = ""
+    venue_options: Mapping[str, str] = {}
+
+
+@attrs.define(eq=False, kw_only=True)
+class Order:
+    """An order and its life so far; only the engine changes it, everybody may read it at any time.
+
+    `client_order_id` is ours and exists before anything is sent; `broker_order_id` is the venue's and may be
+    empty for a while. `reasons` says why it was denied, rejected, expired or canceled.
+    """
+
+    client_order_id: str
+    intent: OrderIntent
+    status: OrderStatus
+    quantity: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    broker_order_id: str = ""
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    fee: Decimal = Decimal(0)
+    reasons: tuple[str, ...] = ()
+    created_ns: int = 0
+    updated_ns: int = 0
+    fill_ids: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        price = f" @{self.limit_price}" if self.limit_price is not None else ""
+        why = f" ({'; '.join(self.reasons)})" if self.reasons else ""
+        return (
+            f"<Order {self.side} {self.quantity} {self.instrument} {self.type}{price} "
+            f"{self.status} filled {self.filled_quantity}{why}>"
+        )
+
+    @property
+    def instrument(self) -> str:
+        """Long form of what it trades."""
+        return self.intent.instrument
+
+    @property
+    def strategy(self) -> str:
+        """Name of the strategy that wanted it."""
+        return self.intent.strategy
+
+    @property
+    def account(self) -> str:
+        """The account it trades on."""
+        return self.intent.account
+
+    @property
+    def side(self) -> Side:
+        """Buy or sell."""
+        return self.intent.side
+
+    @property
+    def type(self) -> OrderType:
+        """Market, limit, stop, stop-limit or trailing stop."""
+        return self.intent.type
+
+    @property
+    def tag(self) -> str:
+        """The user's own word for it."""
+        return self.intent.tag
+
+    @property
+    def remaining_quantity(self) -> Decimal:
+        """What may still fill, in base units."""
+        return self.quantity - self.filled_quantity
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self.status in CLOSED
+
+    @property
+    def denied(self) -> bool:
+        """Whether the gate refused it; `reasons` says why."""
+        return self.status is OrderStatus.DENIED
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of ours. Idempotent by `fill_id`; a negative fee is a rebate."""
+
+    fill_id: str
+    client_order_id: str
+    strategy: str
+    account: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
+    liquidity: Liquidity = Liquidity.UNKNOWN
+    event_ns: int = 0

@@ -1,0 +1,132 @@
+"""Reports: what a broker adapter says happened. They are inputs of the kernel and are journaled as they came."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from fairlead._models.orders import Liquidity, Side
+
+
+class _OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    client_order_id: str
+    event_ns: int = 0
+
+
+class Accepted(_OrderReport, frozen=True, kw_only=True):
+    """The venue has the order."""
+
+    broker_order_id: str = ""
+
+
+class Rejected(_OrderReport, frozen=True, kw_only=True):
+    """The venue refused the order, definitively; `code` is its own."""
+
+    code: str = ""
+    reason: str = ""
+
+
+class NotSent(_OrderReport, frozen=True, kw_only=True):
+    """The command never left: its deadline had passed or there was no connection. Definitive."""
+
+    reason: str = ""
+
+
+class OutcomeUnknown(_OrderReport, frozen=True, kw_only=True):
+    """The command left and no answer came; only evidence can resolve it."""
+
+    reason: str = ""
+
+
+class Canceled(_OrderReport, frozen=True, kw_only=True):
+    """The order works no more. `filled_quantity` is the venue's cumulative figure where it gives one."""
+
+    reason: str = ""
+    filled_quantity: Decimal | None = None
+
+
+class CancelRejected(_OrderReport, frozen=True, kw_only=True):
+    """The venue would not cancel: the order is filled, unknown to it, or it says why."""
+
+    code: str = ""
+    reason: str = ""
+
+
+class Expired(_OrderReport, frozen=True, kw_only=True):
+    """The order's time in force ended it."""
+
+    reason: str = ""
+
+
+class Triggered(_OrderReport, frozen=True, kw_only=True):
+    """A stop that rested at the venue was set off."""
+
+
+class FillReport(_OrderReport, frozen=True, kw_only=True):
+    """One execution. `client_order_id` is empty where nobody here ordered it; `cause` then says what did.
+
+    `cumulative_quantity` is what the venue says the order has filled in all, including this.
+    """
+
+    fill_id: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
+    liquidity: Liquidity = Liquidity.UNKNOWN
+    cumulative_quantity: Decimal | None = None
+    cause: str = ""
+
+
+class FillVoided(_OrderReport, frozen=True, kw_only=True):
+    """The venue took an execution back."""
+
+    fill_id: str
+
+
+class AccountChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """Money that no fill moved: `cause` is funding, fee, interest, deposit, withdrawal, liquidation or transfer.
+
+    `amount` is the signed change of `currency`; `instrument` names the position it belongs to, if any.
+    """
+
+    cause: str
+    currency: str
+    amount: Decimal
+    instrument: str = ""
+    event_ns: int = 0
+
+
+class StreamDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """The private stream is gone: fills may be missed until it is up and backfilled."""
+
+    reason: str = ""
+
+
+class StreamUp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """The private stream is connected; `epoch` counts its connections."""
+
+    epoch: int = 0
+
+
+Report = (
+    Accepted
+    | Rejected
+    | NotSent
+    | OutcomeUnknown
+    | Canceled
+    | CancelRejected
+    | Expired
+    | Triggered
+    | FillReport
+    | FillVoided
+    | AccountChanged
+    | StreamDown
+    | StreamUp
+)
+
+CASH_FLOWS = frozenset({"deposit", "withdrawal", "transfer"})
+"""Causes of AccountChanged that are nobody's profit or loss."""

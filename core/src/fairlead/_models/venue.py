@@ -1,0 +1,89 @@
+"""What an engine and a broker say to each other besides reports: the profile, commands and snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+import msgspec
+
+from fairlead._models.orders import OrderIntent, OrderType, TimeInForce
+
+
+@attrs.frozen(kw_only=True)
+class VenueProfile:
+    """What a venue can do, as its adapter declares it and the engine obeys it.
+
+    What is not listed is held by the engine (stops, trails, linked exits, DAY and GTD) or refused by the gate
+    (post-only, IOC, FOK). `oco` says that the venue itself cancels or shrinks the other orders of a group
+    when one fills. `environment` is paper, testnet or live; live needs `live=True` on the engine.
+    `validity_ns` bounds how late a command may still be written.
+    """
+
+    venue: str
+    environment: str = "live"
+    order_types: frozenset[OrderType] = frozenset({OrderType.MARKET, OrderType.LIMIT})
+    time_in_force: frozenset[TimeInForce] = frozenset({TimeInForce.GTC})
+    post_only: bool = False
+    reduce_only: bool = False
+    oco: bool = False
+    validity_ns: int = 5_000_000_000
+    base_currency: str = ""
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """Put an order to work. `deadline_ns` is checked against the clock by whoever writes it, last of all.
+
+    `reduce_only` is what goes on the wire: it may differ from the intent's, which is judged per strategy.
+    """
+
+    client_order_id: str
+    intent: OrderIntent
+    quantity: Decimal
+    reduce_only: bool
+    deadline_ns: int
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Take one order back; harmless to repeat."""
+
+    client_order_id: str
+    broker_order_id: str
+    instrument: str
+    deadline_ns: int
+
+
+class CancelAll(msgspec.Struct, frozen=True):
+    """Take every order of the account back, or of one instrument where it is named."""
+
+    instrument: str
+    deadline_ns: int
+
+
+Command = Submit | Cancel | CancelAll
+
+
+@attrs.frozen(kw_only=True)
+class OrderReport:
+    """An order as the venue sees it, in a snapshot or a look-up."""
+
+    client_order_id: str
+    broker_order_id: str
+    instrument: str
+    open: bool
+    quantity: Decimal
+    filled_quantity: Decimal
+    status: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Snapshot:
+    """The venue's view of an account. A part that could not be had is None, never empty.
+
+    `orders` are the open ones, `positions` signed quantities by instrument, `balances` totals by currency.
+    """
+
+    orders: tuple[OrderReport, ...] | None
+    positions: Mapping[str, Decimal] | None
+    balances: Mapping[str, Decimal] | None

@@ -1,0 +1,441 @@
+"""Facts: everything that happened to an account, in the order in which it happened.
+
+A fact is one msgpack map `{t: name, seq, now, cause, …}` in the journal. `seq` is its sequence number, `now` the
+engine's time in nanoseconds UTC, `cause` the sequence number of the input that led to it; an input is a fact
+whose cause is itself. A field `v` appears from a fact's second version on. Fields are only added, each with a
+default; a name is never used again.
+
+The account's state is a fold of these facts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+import msgspec
+
+from fairlead._models.accounts import TradingState
+from fairlead._models.instrument import Instrument
+from fairlead._models.orders import Fill, OrderIntent
+from fairlead._models.reports import Report
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """What all facts carry."""
+
+    seq: int
+    now: int
+    cause: int
+
+
+# --- inputs: facts that are their own cause -----------------------------------------------------------------
+
+
+class ReportReceived(Fact, frozen=True, kw_only=True):
+    """A broker said something."""
+
+    account: str
+    report: Report
+
+
+class TimerFired(Fact, frozen=True, kw_only=True):
+    """A strategy's named timer came due; `late` says that it was overdue when the engine started."""
+
+    strategy: str
+    name: str
+    due_ns: int
+    late: bool = False
+
+
+class Commanded(Fact, frozen=True, kw_only=True):
+    """A person asked for something: who, why, and the verb with its arguments."""
+
+    verb: str
+    who: str
+    why: str = ""
+    arguments: Mapping[str, str] = {}
+
+
+class Answered(Fact, frozen=True, kw_only=True):
+    """An `ask` came back: `value` is its answer in msgpack, or `error` says how it failed."""
+
+    strategy: str
+    ask: int
+    value: bytes = b""
+    error: str = ""
+
+
+class Evaluated(Fact, frozen=True, kw_only=True):
+    """A breaker's timer looked at the account."""
+
+    breaker: str
+
+
+# --- the run --------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class StrategySpec:
+    """How to build a strategy again: module, qualified name and JSON-able arguments."""
+
+    name: str
+    module: str
+    qualname: str
+    arguments: str
+
+
+class EngineStarted(Fact, frozen=True, kw_only=True):
+    """An engine took the accounts; `epoch` rises with each start."""
+
+    namespace: int
+    epoch: int
+    strategies: tuple[StrategySpec, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
+class EngineStopped(Fact, frozen=True, kw_only=True):
+    """The engine ended in good order."""
+
+    reason: str = ""
+
+
+class InstrumentDefined(Fact, frozen=True, kw_only=True):
+    """The rules of an instrument, from now on."""
+
+    instrument: Instrument
+
+
+class AccountOpened(Fact, frozen=True, kw_only=True):
+    """The first snapshot of an account: totals by currency, and the currency that it is measured in."""
+
+    account: str
+    currency: str
+    balances: Mapping[str, Decimal]
+
+
+class StreamChanged(Fact, frozen=True, kw_only=True):
+    """The private stream of an account went down or came up."""
+
+    account: str
+    up: bool
+    reason: str = ""
+
+
+# --- orders -----------------------------------------------------------------------------------------------------
+
+
+class OrderDenied(Fact, frozen=True, kw_only=True):
+    """The gate refused an intent; nothing was sent."""
+
+    client_order_id: str
+    intent: OrderIntent
+    reasons: tuple[str, ...]
+
+
+class OrderHeld(Fact, frozen=True, kw_only=True):
+    """The engine keeps an order until its trigger; `after` is the order whose end releases it."""
+
+    client_order_id: str
+    intent: OrderIntent
+    after: str = ""
+
+
+class OrderSubmitted(Fact, frozen=True, kw_only=True):
+    """An approved order is about to be sent: written before it is on the wire."""
+
+    client_order_id: str
+    intent: OrderIntent
+    quantity: Decimal
+    deadline_ns: int
+    reduce_only: bool = False
+
+
+class OrderAccepted(Fact, frozen=True, kw_only=True):
+    """The venue has it."""
+
+    client_order_id: str
+    broker_order_id: str = ""
+
+
+class OrderRejected(Fact, frozen=True, kw_only=True):
+    """The venue refused it, or it was never sent."""
+
+    client_order_id: str
+    code: str = ""
+    reason: str = ""
+
+
+class OrderUnknown(Fact, frozen=True, kw_only=True):
+    """Its answer was lost."""
+
+    client_order_id: str
+    reason: str = ""
+
+
+class OrderTriggered(Fact, frozen=True, kw_only=True):
+    """A held order met its condition at this price."""
+
+    client_order_id: str
+    price: float
+
+
+class TrailMoved(Fact, frozen=True, kw_only=True):
+    """A held trailing stop followed the price: `extreme` is the price it followed, `stop_price` where it stands."""
+
+    client_order_id: str
+    extreme: float
+    stop_price: Decimal
+
+
+class HeldResized(Fact, frozen=True, kw_only=True):
+    """A held exit now covers this quantity."""
+
+    client_order_id: str
+    quantity: Decimal
+
+
+class CancelRequested(Fact, frozen=True, kw_only=True):
+    """A cancel is about to be sent."""
+
+    client_order_id: str
+
+
+class CancelRefused(Fact, frozen=True, kw_only=True):
+    """The venue would not cancel."""
+
+    client_order_id: str
+    code: str = ""
+    reason: str = ""
+
+
+class OrderCanceled(Fact, frozen=True, kw_only=True):
+    """It works no more."""
+
+    client_order_id: str
+    reason: str = ""
+
+
+class OrderExpired(Fact, frozen=True, kw_only=True):
+    """Its time ended."""
+
+    client_order_id: str
+    reason: str = ""
+
+
+# --- money ------------------------------------------------------------------------------------------------------
+
+
+class Filled(Fact, frozen=True, kw_only=True):
+    """We traded. `shares` splits what nobody here ordered over the strategies that hold it (liquidation)."""
+
+    fill: Fill
+    cause_text: str = ""
+
+
+class FillReversed(Fact, frozen=True, kw_only=True):
+    """The venue voided a fill; it is taken back exactly."""
+
+    fill: Fill
+
+
+class CashChanged(Fact, frozen=True, kw_only=True):
+    """Money that no fill moved; `shares` splits it over the strategies whose positions caused it."""
+
+    account: str
+    reason: str
+    currency: str
+    amount: Decimal
+    instrument: str = ""
+    shares: Mapping[str, Decimal] = {}
+
+
+class EquitySampled(Fact, frozen=True, kw_only=True):
+    """Equity of an account and its fall from the high-water mark, at this moment's marks."""
+
+    account: str
+    equity: float
+    drawdown: float
+
+
+class HighWaterMark(Fact, frozen=True, kw_only=True):
+    """Equity never seen before, rounded up on record so that a restart is never more lenient."""
+
+    account: str
+    equity: float
+
+
+class DayStarted(Fact, frozen=True, kw_only=True):
+    """A trading day of an account began, with this equity."""
+
+    account: str
+    day: str
+    equity: float
+
+
+# --- strategies ---------------------------------------------------------------------------------------------------
+
+
+class StrategySaved(Fact, frozen=True, kw_only=True):
+    """What a strategy's `save()` returned, in msgpack."""
+
+    strategy: str
+    state: bytes
+
+
+class StrategyHalted(Fact, frozen=True, kw_only=True):
+    """A strategy gets no more events: it raised, blocked or awaited what it may not."""
+
+    strategy: str
+    reason: str
+
+
+class StrategyFaulted(Fact, frozen=True, kw_only=True):
+    """A strategy raised, and its error policy goes on."""
+
+    strategy: str
+    reason: str
+    count: int
+
+
+class StrategyPaused(Fact, frozen=True, kw_only=True):
+    """A strategy opens nothing new (or may again, where `paused` is false)."""
+
+    strategy: str
+    paused: bool
+    who: str = ""
+    why: str = ""
+
+
+class TimerSet(Fact, frozen=True, kw_only=True):
+    """A named, durable timer; `every_ns` repeats it, 0 fires once."""
+
+    strategy: str
+    name: str
+    due_ns: int
+    every_ns: int = 0
+
+
+class TimerCanceled(Fact, frozen=True, kw_only=True):
+    """A named timer fires no more."""
+
+    strategy: str
+    name: str
+
+
+class Asked(Fact, frozen=True, kw_only=True):
+    """A strategy sent a question out; its answer comes back as an input."""
+
+    strategy: str
+    ask: int
+    function: str
+
+
+class Noted(Fact, frozen=True, kw_only=True):
+    """A strategy or a part of the engine wrote something down."""
+
+    source: str
+    text: str
+
+
+# --- breakers -------------------------------------------------------------------------------------------------------
+
+
+class BreakerTripped(Fact, frozen=True, kw_only=True):
+    """A breaker found its limit passed: what it measured, what it lowers trading to, and where."""
+
+    breaker: str
+    reason: str
+    state: TradingState
+    scope: str
+
+
+class BreakerReset(Fact, frozen=True, kw_only=True):
+    """A tripped breaker is closed again, by its rule or by a person with a reason."""
+
+    breaker: str
+    who: str
+    why: str
+    scope: str = ""
+
+
+class BreakerSaved(Fact, frozen=True, kw_only=True):
+    """What a breaker must remember over a restart, in msgpack."""
+
+    breaker: str
+    state: bytes
+
+
+class StateChanged(Fact, frozen=True, kw_only=True):
+    """The trading state of a scope changed."""
+
+    scope: str
+    state: TradingState
+    reason: str = ""
+    who: str = ""
+
+
+class ClockStepped(Fact, frozen=True, kw_only=True):
+    """The wall clock and the engine's clock parted by this many nanoseconds."""
+
+    step_ns: int
+
+
+AnyFact = (
+    ReportReceived
+    | TimerFired
+    | Commanded
+    | Answered
+    | Evaluated
+    | EngineStarted
+    | EngineStopped
+    | InstrumentDefined
+    | AccountOpened
+    | StreamChanged
+    | OrderDenied
+    | OrderHeld
+    | OrderSubmitted
+    | OrderAccepted
+    | OrderRejected
+    | OrderUnknown
+    | OrderTriggered
+    | TrailMoved
+    | HeldResized
+    | CancelRequested
+    | CancelRefused
+    | OrderCanceled
+    | OrderExpired
+    | Filled
+    | FillReversed
+    | CashChanged
+    | EquitySampled
+    | HighWaterMark
+    | DayStarted
+    | StrategySaved
+    | StrategyHalted
+    | StrategyFaulted
+    | StrategyPaused
+    | TimerSet
+    | TimerCanceled
+    | Asked
+    | Noted
+    | BreakerTripped
+    | BreakerReset
+    | BreakerSaved
+    | StateChanged
+    | ClockStepped
+)
+
+_encoder = msgspec.msgpack.Encoder(decimal_format="string")
+_decoder: msgspec.msgpack.Decoder[AnyFact] = msgspec.msgpack.Decoder(AnyFact)
+
+
+def encode(fact: Fact) -> bytes:
+    """The journal's bytes of a fact."""
+    return _encoder.encode(fact)
+
+
+def decode(data: bytes) -> AnyFact:
+    """The fact of the journal's bytes. Raises msgspec.ValidationError where they are none of ours."""
+    return _decoder.decode(data)

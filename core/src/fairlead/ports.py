@@ -1,0 +1,330 @@
+"""The ports: narrow typed protocols that plugins fill, and the values that pass through them.
+
+A plugin is an object with the right methods; nothing is inherited. `send`, `market` and every `emit` are plain
+functions that neither block nor raise, `profile` and `name` are data, what waits is a coroutine. Whatever runs
+in another thread enters by `loop.call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from fairlead._models.accounts import Position, TradingState
+from fairlead._models.instrument import Instrument
+from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
+from fairlead._models.orders import Order, OrderIntent
+from fairlead._models.reports import (
+    Accepted,
+    AccountChanged,
+    Canceled,
+    CancelRejected,
+    Expired,
+    FillReport,
+    FillVoided,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+    Report,
+    StreamDown,
+    StreamUp,
+    Triggered,
+)
+from fairlead._models.venue import Cancel, CancelAll, Command, OrderReport, Snapshot, Submit, VenueProfile
+from fairlead.facts import Fact
+
+API_VERSION = 1
+"""The version of these ports; it rises when a plugin that worked would work no more."""
+
+
+class Handle(Protocol):
+    """Something scheduled that can be taken back."""
+
+    def cancel(self) -> None:
+        """Never run it; harmless to repeat."""
+        ...
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """The one clock of an engine: integer nanoseconds UTC, never backwards."""
+
+    def now(self) -> int:
+        """The time now."""
+        ...
+
+    def call_at(self, when_ns: int, callback: Callable[[], None]) -> Handle:
+        """Run `callback` once, at `when_ns` or as soon after as can be; ties run in the order they were asked for.
+
+        What is called this way runs before strategies' timers and market events of the same moment.
+        """
+        ...
+
+
+@attrs.frozen
+class Subscription:
+    """One feed of one instrument: `kind` is quote, trade, book, mark, funding or `bar:INTERVAL`."""
+
+    instrument: str
+    kind: str
+
+
+@runtime_checkable
+class BrokerAdapter(Protocol):
+    """An account at a venue. Its answers to `send` are reports, given to `emit` whenever they come.
+
+    A broker that simulates also has `market(event)`: the engine calls it before the kernel gets the event.
+    """
+
+    name: str
+    profile: VenueProfile
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """What can be traded, with exact rules. Raises ConnectivityError or VenueError."""
+        ...
+
+    async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
+        """Open the private stream; from its return on, reports arrive. Raises ConnectivityError or VenueError."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Write a command once, checking its deadline against the clock last of all; never raise, never block."""
+        ...
+
+    async def snapshot(self) -> Snapshot:
+        """The account as the venue sees it; a part that could not be had is None."""
+        ...
+
+    async def lookup(self, client_order_ids: Sequence[str]) -> Mapping[str, OrderReport | None]:
+        """What the venue knows of these orders; None where it knows none, absent where it could not be asked."""
+        ...
+
+    async def fills(self, since_ns: int) -> Sequence[FillReport]:
+        """Our executions since then, oldest first."""
+        ...
+
+    async def close(self) -> None:
+        """Leave in good order; harmless to repeat."""
+        ...
+
+
+@runtime_checkable
+class DataStream(Protocol):
+    """A source of market events.
+
+    A stream that can be read at once, in order and without a loop also has
+    `replay(subscriptions) -> Iterator[MarketEvent]`; backtests use that. One that brings its own time
+    (a recording) has `clock() -> Clock`.
+    """
+
+    name: str
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """What it can serve."""
+        ...
+
+    def offers(self, instrument: str) -> tuple[str, ...]:
+        """The kinds of feed it has for an instrument's symbol or long form, finest first; empty if none."""
+        ...
+
+    async def connect(self, emit: Callable[[MarketEvent], None], clock: Clock) -> None:
+        """Open the feed. Raises ConnectivityError."""
+        ...
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
+        """Ask for feeds; returns those the source has confirmed."""
+        ...
+
+    async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Ask for no more of them."""
+        ...
+
+    async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
+        """What happened in [start_ns, end_ns), oldest first; empty where the source keeps none."""
+        ...
+
+    async def close(self) -> None:
+        """Leave in good order; harmless to repeat."""
+        ...
+
+
+@runtime_checkable
+class Replayable(Protocol):
+    """A stream that can be read without a loop, as fast as the reader goes."""
+
+    def replay(self, subscriptions: Sequence[Subscription]) -> Iterator[MarketEvent]:
+        """The events of these feeds in the order of `received_ns`, each on the engine's own instrument names."""
+        ...
+
+
+@attrs.frozen
+class Trip:
+    """A breaker's finding.
+
+    `state` is what trading is lowered to; None refuses the one order that was checked and changes nothing
+    else. `scope` is "engine", "account:NAME", "strategy:NAME" or "instrument:ID"; "" means the account of the
+    intent or event in hand.
+    """
+
+    reason: str
+    state: TradingState | None = None
+    scope: str = ""
+
+
+class View(Protocol):
+    """What a breaker may look at: the account's state and the market, read only, as of now.
+
+    Money that depends on a mark is a float in the account's currency; None means that it is not known
+    (no price or no conversion rate yet), which a breaker must not take for "fine".
+    """
+
+    @property
+    def now(self) -> int:
+        """The engine's time."""
+        ...
+
+    def accounts(self) -> Sequence[str]:
+        """The accounts there are."""
+        ...
+
+    def currency(self, account: str) -> str:
+        """The currency that the account is measured in."""
+        ...
+
+    def equity(self, account: str) -> float | None:
+        """Cash and open profit at the marks of this moment."""
+        ...
+
+    def day_start(self, account: str) -> float | None:
+        """Equity when the trading day began, cash flows since then added."""
+        ...
+
+    def high_water(self, account: str) -> float | None:
+        """The highest equity there was."""
+        ...
+
+    def exposure(self, account: str) -> float | None:
+        """The worst-case gross value of positions, working and unknown orders."""
+        ...
+
+    def value(self, intent: OrderIntent) -> float | None:
+        """What an order is worth at the worse of its own price and the mark, in the account's currency."""
+        ...
+
+    def exposure_with(self, intent: OrderIntent) -> float | None:
+        """`exposure` as it would be if this order were working too."""
+        ...
+
+    def mark(self, instrument: str) -> float | None:
+        """The price that values a position."""
+        ...
+
+    def age(self, instrument: str) -> int | None:
+        """Nanoseconds since its last market event was received; None before the first."""
+        ...
+
+    def cadence(self, instrument: str) -> int:
+        """How far apart its events are by nature: the interval of its bars, 0 for ticks."""
+        ...
+
+    def watched(self) -> Sequence[str]:
+        """The instruments that strategies watch."""
+        ...
+
+    def position(self, account: str, instrument: str, strategy: str | None = None) -> Decimal:
+        """Signed quantity, of the whole account or of one strategy."""
+        ...
+
+    def positions(self, account: str) -> Sequence[Position]:
+        """The open virtual positions."""
+        ...
+
+    def orders(self, account: str) -> Sequence[Order]:
+        """Orders that may still fill."""
+        ...
+
+
+EQUITY = "equity"
+"""In `CircuitBreaker.wants`: call `watch` whenever the equity of an account changed."""
+
+
+@runtime_checkable
+class CircuitBreaker(Protocol):
+    """A limit that holds.
+
+    `wants` lists what `watch` is called with: fact types, market event types, or `EQUITY` (the item is then the
+    account's name). A breaker may also have `every` (a duration): `watch(None, view)` is then called on that
+    grid; `clean(view) -> bool`, asked after each such call while it is tripped, which resets it (without it,
+    only a person does); and `save() -> bytes`, `load(bytes)` for what it cannot fold from facts again.
+    """
+
+    name: str
+    wants: tuple[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str, ...]
+
+    def check(self, intent: OrderIntent, view: View) -> Trip | None:
+        """Judge one order before it is sent; a Trip refuses it, an exception does too."""
+        ...
+
+    def watch(self, item: Fact | MarketEvent | str | None, view: View) -> Trip | None:
+        """See one thing happen; a Trip with a state trips the breaker, an exception does too."""
+        ...
+
+
+@runtime_checkable
+class Lease(Protocol):
+    """The exclusive right to trade an account."""
+
+    def acquire(self) -> tuple[int, int | None]:
+        """Take it: the new epoch, and the deadline in ns if it has one. Raises LeaseLost if another holds it."""
+        ...
+
+    def release(self) -> None:
+        """Give it back; harmless to repeat."""
+        ...
+
+
+__all__ = [
+    "API_VERSION",
+    "EQUITY",
+    "Accepted",
+    "AccountChanged",
+    "Bar",
+    "Book",
+    "BrokerAdapter",
+    "Cancel",
+    "CancelAll",
+    "CancelRejected",
+    "Canceled",
+    "CircuitBreaker",
+    "Clock",
+    "Command",
+    "DataStream",
+    "Expired",
+    "FillReport",
+    "FillVoided",
+    "Funding",
+    "Handle",
+    "Lease",
+    "Mark",
+    "MarketEvent",
+    "NotSent",
+    "OrderReport",
+    "OutcomeUnknown",
+    "Quote",
+    "Rejected",
+    "Replayable",
+    "Report",
+    "Snapshot",
+    "StreamDown",
+    "StreamUp",
+    "Submit",
+    "Subscription",
+    "Trade",
+    "Triggered",
+    "Trip",
+    "VenueProfile",
+    "View",
+]

@@ -1,0 +1,105 @@
+"""Units as people write them: durations, percentages and money, the same in Python and in files."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+import attrs
+
+from fairlead.errors import ConfigurationError
+
+NANOSECOND = 1
+MICROSECOND = 1_000
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_DURATION_UNITS = {
+    "ns": NANOSECOND,
+    "us": MICROSECOND,
+    "ms": MILLISECOND,
+    "s": SECOND,
+    "m": MINUTE,
+    "h": HOUR,
+    "d": DAY,
+    "w": 7 * DAY,
+}
+_DURATION = re.compile(r"(\d[\d_]*(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d|w)")
+
+Number = int | float | str | Decimal
+"""What a user may pass where a quantity or a price is wanted."""
+
+
+def duration(text: str | int) -> int:
+    """Nanoseconds of a duration such as `"250ms"`, `"5s"`, `"1m"` (a minute), `"4h"` or `"1d"`.
+
+    An int is taken as nanoseconds already. Raises ConfigurationError for anything else.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise ConfigurationError(
+            f"{text!r} is not a duration: write a number and one of ns us ms s m h d w, such as '5s' or '1m'"
+        )
+    return int(Decimal(match[1].replace("_", "")) * _DURATION_UNITS[match[2]])
+
+
+def duration_text(nanoseconds: int) -> str:
+    """The shortest exact text of a duration: 60_000_000_000 gives `"1m"`."""
+    for unit in ("w", "d", "h", "m", "s", "ms", "us"):
+        size = _DURATION_UNITS[unit]
+        if nanoseconds and nanoseconds % size == 0:
+            return f"{nanoseconds // size}{unit}"
+    return f"{nanoseconds}ns"
+
+
+def decimal(value: Number, what: str = "number") -> Decimal:
+    """The exact Decimal of an int, str or Decimal, and of a float the number its repr shows.
+
+    Raises ConfigurationError where the value is not a finite number; `what` names it in the message.
+    """
+    if isinstance(value, bool):
+        raise ConfigurationError(f"{what} {value!r} is a truth value: pass a number")
+    try:
+        result = value if isinstance(value, Decimal) else Decimal(_digits(value))
+    except (InvalidOperation, ValueError, TypeError):
+        raise ConfigurationError(f"{what} {value!r} is not a number: pass an int, float, str or Decimal") from None
+    if not result.is_finite():
+        raise ConfigurationError(f"{what} {value!r} is not finite: pass a real number")
+    return result
+
+
+def _digits(value: object) -> str:
+    return str(value).strip().replace("_", "")
+
+
+def percent(value: Number) -> Decimal:
+    """A ratio: `"10%"` gives 0.1, a bare number is a ratio already. Raises ConfigurationError."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return decimal(value.strip()[:-1], "percentage") / 100
+    return decimal(value, "ratio")
+
+
+@attrs.frozen
+class Money:
+    """An exact amount of one currency."""
+
+    amount: Decimal
+    currency: str
+
+    @classmethod
+    def parse(cls, text: str | Money) -> Money:
+        """Read `"2_000 USDT"`. Raises ConfigurationError where amount or currency is missing."""
+        if isinstance(text, Money):
+            return text
+        parts = text.split() if isinstance(text, str) else []
+        if len(parts) != 2 or not parts[1].isidentifier():
+            raise ConfigurationError(f"{text!r} is not money: write an amount and a currency, such as '2_000 USDT'")
+        return cls(decimal(parts[0], "amount"), parts[1])
+
+    def __str__(self) -> str:
+        return f"{self.amount:,f} {self.currency}"
