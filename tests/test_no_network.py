@@ -71,7 +71,7 @@ def test_inside_v6():
 def test_a_socket_to_another_machine_fails_the_test(tmp_path: Path) -> None:
     """Every way out fails its test, even if the error is swallowed; loopback and Unix sockets pass."""
     (tmp_path / "test_reach.py").write_text(TESTS, encoding="utf-8")
-    options = ["-p", "conftest", "-p", "no:cacheprovider", "-c", "pyproject.toml", "-rA"]
+    options = ["-p", "conftest", "-p", "no:cacheprovider", "-c", "pyproject.toml", "-rA", "--color=no"]
     command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
     outcome = {
