@@ -1,0 +1,129 @@
+"""The folder of one run: where everything that belongs to it lies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from fairlead._storage.files import FileLock, make_folder, sync_folder, write_whole
+from fairlead.errors import ConfigurationError, JournalDamaged
+
+
+class RunFolder:
+    """`runs/<name>/` with `run.json`, `journal/`, `tape/` and the rest.
+
+    Making this object touches nothing; a folder appears when its user makes it.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).absolute()
+        self.info = self.path / "run.json"
+        self.journal = self.path / "journal"
+        self.tape = self.path / "tape"
+        self.snapshots = self.path / "snapshots"
+        self.quarantine = self.path / "quarantine"
+        self.logs = self.path / "logs"
+        self.reports = self.path / "reports"
+        self.paper = self.path / "paper"
+        self.backtests = self.path / "backtests"
+        self._lock = FileLock(self.path / "lock")
+
+    @property
+    def name(self) -> str:
+        """The name of the run: its folder's."""
+        return self.path.name
+
+    def lock(self) -> None:
+        """Create the folder and keep other engines out of it, until `unlock` or the end of the process.
+
+        Raises ConfigurationError where one is in it.
+        """
+        make_folder(self.path)
+        if not self._lock.take():
+            raise ConfigurationError(
+                f"the run {self.path} is in use by {self._lock.holder()}: stop it, or give this engine another run="
+            )
+
+    def unlock(self) -> None:
+        """Let other engines in; harmless to repeat."""
+        self._lock.release()
+
+    def write_info(
+        self,
+        *,
+        script: str,
+        versions: Mapping[str, str],
+        created_ns: int,
+        pid: int | None = None,
+        argv: Sequence[str] | None = None,
+    ) -> None:
+        """Write `run.json` in one step; `pid` and `argv` are this process's unless given."""
+        info = {
+            "script": script,
+            "versions": dict(versions),
+            "pid": os.getpid() if pid is None else pid,
+            "argv": list(sys.argv if argv is None else argv),
+            "created_ns": created_ns,
+        }
+        make_folder(self.path)
+        write_whole(self.info, msgspec.json.format(msgspec.json.encode(info)) + b"\n")
+
+    def read_info(self) -> dict[str, Any]:
+        """What `run.json` says, {} before it was written. Raises ConfigurationError where it is not JSON."""
+        try:
+            return msgspec.json.decode(self.info.read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            return {}
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(
+                f"{self.info} is not what an engine wrote ({error}): delete it"
+            ) from error
+
+    def new_backtest(self) -> RunFolder:
+        """A fresh numbered folder under `backtests/`, created."""
+        self.backtests.mkdir(parents=True, exist_ok=True)
+        return RunFolder(_new_numbered(self.backtests))
+
+    def quarantine_journal(self, damage: JournalDamaged) -> NoReturn:
+        """Move a damaged journal to `quarantine/<n>` and raise JournalDamaged, which says where it is.
+
+        Nothing takes its place: until a person decides, `lost_journal` names it.
+        """
+        make_folder(self.quarantine)
+        kept = _new_numbered(self.quarantine)
+        self.journal.rename(kept)  # onto the empty folder that took the number
+        sync_folder(self.quarantine)
+        sync_folder(self.path)
+        raise JournalDamaged(
+            f"{damage}; the journal was moved to {kept}: restore a backup or adopt the account"
+        ) from damage
+
+    @property
+    def lost_journal(self) -> Path | None:
+        """The quarantined journal that none has replaced; with it gone the run must not trade."""
+        kept = _numbers(self.quarantine)
+        return self.quarantine / f"{kept[-1]:04d}" if kept and not self.journal.exists() else None
+
+
+def _numbers(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def _new_numbered(folder: Path) -> Path:
+    """Create and return the next of `0001`, `0002`, …; another process may be doing the same."""
+    number = max(_numbers(folder), default=0)
+    while True:
+        number += 1
+        path = folder / f"{number:04d}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path
