@@ -1,0 +1,418 @@
+"""From a file to feeds: read it, tell its columns, check every row, and hold what is left as columns."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from fairlead import ConfigurationError
+from fairlead_streams.checks import (
+    Fault,
+    Gap,
+    Rows,
+    check_bars,
+    check_order,
+    check_overlap,
+    check_prices,
+    check_quotes,
+    check_sizes,
+    find_gaps,
+    is_newest_first,
+    spacing,
+)
+from fairlead_streams.columns import Layout, detect, plain
+from fairlead_streams.csv_reader import read_csv
+from fairlead_streams.jsonl_reader import read_json
+from fairlead_streams.parquet_reader import read_parquet
+from fairlead_streams.series import Series, bar_series, quote_series, trade_series
+from fairlead_streams.tables import Chunk, Table, opened
+from fairlead_streams.text import interval_text, some
+from fairlead_streams.times import TimeReader, zoneless
+
+TICK_ROWS = 1000
+_MILLISECOND = 1_000_000
+_NUMBERS = {
+    "bars": ("open", "high", "low", "close", "volume", "quote_volume"),
+    "quotes": ("bid", "ask", "bid_size", "ask_size"),
+    "trades": ("price", "size", "quote_size"),
+}
+_PRICES = {"bars": ("open", "high", "low", "close"), "quotes": ("bid", "ask"), "trades": ("price",)}
+_SIDES = {
+    "buy": 1,
+    "b": 1,
+    "bid": 1,
+    "1": 1,
+    "sell": 2,
+    "s": 2,
+    "ask": 2,
+    "-1": 2,
+    "": 0,
+    "none": 0,
+    "unknown": 0,
+}
+_MAKERS = {"true": 2, "1": 2, "t": 2, "false": 1, "0": 1, "f": 1}
+
+
+@attrs.frozen
+class Reading:
+    """What the user said of the files; None where the file must say it."""
+
+    symbol: str | None
+    kind: str | None
+    zone: tzinfo | None
+    volume_unit: str | None
+    bar_label: str | None
+    interval_ns: int | None
+    columns: Mapping[str, str | int] | Sequence[str] | None
+    skip: bool
+
+
+@attrs.frozen
+class Feed:
+    """One feed out of one file: its series, where it begins there, and the tick its first rows show."""
+
+    series: Series
+    file: str
+    first_line: int
+    word: str
+    tick: Decimal
+
+
+@attrs.define
+class Loaded:
+    """What a file gave: feeds, and everything found on the way."""
+
+    feeds: list[Feed] = attrs.field(factory=list)
+    faults: list[Fault] = attrs.field(factory=list)
+    gaps: list[Gap] = attrs.field(factory=list)
+    notes: list[str] = attrs.field(factory=list)
+
+
+def load(path: Path, said: Reading) -> Loaded:
+    """Read a file whole. Raises ConfigurationError for one that cannot be used, or not without being told more."""
+    found = Loaded()
+    with _table(path) as table:
+        rows, layout = _gather(path.name, table, said)
+    parts = _by_symbol(rows, said)
+    for _, part in parts:
+        _check(part, layout, found)
+    faults = [fault for _, part in parts for fault in part.faults()]
+    faults += [Fault(path.name, line, reason, table.word) for line, reason in table.ragged]
+    intervals: dict[str, int] = {}
+    usable = [(symbol, part.good()) for symbol, part in parts]
+    if layout.kind == "bars":
+        for place, (symbol, part) in enumerate(usable):
+            intervals[symbol] = _interval(part, said)
+            check_overlap(part, intervals[symbol])
+            faults = faults + [
+                Fault(part.file, part.lines[index], why, part.word) for index, why in part.bad.items()
+            ]
+            usable[place] = (symbol, part.good())
+    faults.sort(key=lambda fault: fault.line)
+    if faults and (not said.skip or not any(len(part) for _, part in usable)):
+        raise ConfigurationError(_refusal(path.name, faults, said.skip))
+    if not any(len(part) for _, part in usable):
+        raise ConfigurationError(
+            f"{path.name}: it has no rows, and a file of market data has some: record it again"
+        )
+    found.faults = faults
+    for symbol, part in usable:
+        if len(part):
+            found.feeds.append(_feed(symbol, part, layout, intervals.get(symbol, 0), found))
+    return found
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[Table]:
+    with opened(path) as (stream, head):
+        if head[:4] == b"PAR1" or path.suffix.lower() in {".parquet", ".pq"}:
+            yield read_parquet(path)
+        elif head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}:
+            yield read_json(path.name, stream)
+        else:
+            yield read_csv(path.name, stream)
+
+
+def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
+    """All chunks as columns by role, their cells parsed."""
+    first = next(table.chunks, None)
+    if first is None or not len(first.lines):
+        why = f": {table.ragged[0][1]}" if table.ragged else ""
+        raise ConfigurationError(
+            f"{file}: it has no rows{why}, and a file of market data has some: record or download it again"
+        )
+    layout = detect(
+        file, table.names, first.head(20) if table.names is None else (), kind=said.kind, columns=said.columns
+    )
+    layout = _settled(file, layout, table.names, first, said)
+    rows = Rows(file, table.word)
+    clock = TimeReader(file, said.zone)
+    for chunk in chain([first], table.chunks):
+        _append(rows, chunk, layout, clock)
+    rows.columns["order"] = rows.columns.get("received", rows.columns["time"])
+    return rows, layout
+
+
+def _settled(file: str, layout: Layout, names: Sequence[str] | None, chunk: Chunk, said: Reading) -> Layout:
+    """The layout with what the user said, refused where neither said what must be known."""
+    missing = []
+    time = chunk.columns[layout.at[_time_role(layout)]]
+    if said.zone is None and zoneless(time) is not None:
+        missing.append(f"tz='UTC' or another zone (its times, such as {zoneless(time)!r}, name none)")
+    label, unit = layout.bar_label, layout.volume_unit
+    if layout.kind == "bars":
+        unit = said.volume_unit or unit or _unit_by_name(names, layout, said.symbol)
+        if label is not None and said.bar_label not in {None, label}:
+            raise ConfigurationError(
+                f"{file}: its times are {label} times by their name, and bar_label={said.bar_label!r} says otherwise: "
+                f"leave bar_label out, or name the right column with columns="
+            )
+        label = label or said.bar_label
+        if unit is None and "volume" in layout.at:
+            missing.append("volume_unit='base' or 'quote' (what its volume counts)")
+        if label is None:
+            missing.append("bar_label='open' or 'close' (which end of a bar its time marks)")
+    if missing:
+        raise ConfigurationError(
+            f"{file}: it does not say what must be known, and a guess could be wrong without a sign: "
+            f"pass {', '.join(missing)}"
+        )
+    return attrs.evolve(layout, bar_label=label, volume_unit=unit)
+
+
+def _unit_by_name(names: Sequence[str] | None, layout: Layout, symbol: str | None) -> str | None:
+    """The unit in a name such as "Volume BTC", where the symbol tells which side of the pair that is."""
+    if names is None or "volume" not in layout.at or symbol is None:
+        return None
+    name = plain(names[layout.at["volume"]])
+    base, _, rest = symbol.partition("@")[0].partition("/")
+    quote = rest.partition(":")[0]
+    return {f"volume{plain(base)}": "base", f"volume{plain(quote)}": "quote"}.get(name) if quote else None
+
+
+def _time_role(layout: Layout) -> str:
+    if layout.kind == "bars":
+        return next(role for role in ("open_time", "close_time", "time") if role in layout.at)
+    return "time" if "time" in layout.at else "close_time" if "close_time" in layout.at else "open_time"
+
+
+def _append(rows: Rows, chunk: Chunk, layout: Layout, clock: TimeReader) -> None:
+    base = len(rows)
+    rows.lines.extend(chunk.lines)
+    at, columns = layout.at, rows.columns
+
+    def stamps(role: str, cells: Any) -> None:
+        times, wrong = clock.read(cells)
+        columns.setdefault(role, array("q")).extend(times)
+        for index, reason in wrong.items():
+            rows.blame(base + index, reason)
+
+    cells = chunk.columns[at[_time_role(layout)]]
+    if "clock" in at and _time_role(layout) == "time":
+        cells = [f"{date} {hour}" for date, hour in zip(cells, chunk.columns[at["clock"]], strict=True)]
+    stamps("time", cells)
+    if layout.kind == "bars" and _time_role(layout) == "open_time" and "close_time" in at:
+        stamps("close_time", chunk.columns[at["close_time"]])
+    if "received" in at:
+        stamps("received", chunk.columns[at["received"]])
+    for role in _NUMBERS[layout.kind]:
+        if role in at:
+            columns.setdefault(role, array("d")).extend(_floats(rows, role, chunk.columns[at[role]], base))
+    if "symbol" in at:
+        columns.setdefault("symbol", []).extend(chunk.columns[at["symbol"]])
+    if layout.kind == "trades":
+        if "id" in at:
+            columns.setdefault("id", []).extend(chunk.columns[at["id"]])
+        for role, codes in (("buyer_maker", _MAKERS), ("side", _SIDES)):
+            if role in at:
+                found = _codes(rows, role, chunk.columns[at[role]], codes, base)
+                columns.setdefault("aggressor", bytearray()).extend(found)
+                break
+
+
+def _floats(rows: Rows, role: str, cells: Any, base: int) -> array[float]:
+    if isinstance(cells, array):
+        return cells if cells.typecode == "d" else array("d", cells)
+    try:
+        return array("d", map(float, cells))
+    except (ValueError, TypeError):
+        pass
+    numbers = array("d", bytes(8 * len(cells)))
+    for index, cell in enumerate(cells):
+        try:
+            numbers[index] = float(cell)
+        except (ValueError, TypeError):
+            missing = cell is None or cell == ""
+            rows.blame(base + index, f"{role} is missing" if missing else f"{role} {cell!r} is not a number")
+            numbers[index] = float("nan")
+    return numbers
+
+
+def _codes(rows: Rows, role: str, cells: Sequence[Any], known: Mapping[str, int], base: int) -> bytearray:
+    codes = {cell: known.get(str(cell).strip().lower()) for cell in set(cells)}
+    if None in codes.values():
+        for index, cell in enumerate(cells):
+            if codes[cell] is None:
+                rows.blame(base + index, f"{role} {cell!r} is none of {', '.join(filter(None, known))}")
+    return bytearray(codes[cell] or 0 for cell in cells)
+
+
+def _by_symbol(rows: Rows, said: Reading) -> list[tuple[str, Rows]]:
+    """The rows of each instrument, under the symbol the user or the file names."""
+    native = rows.columns.get("symbol")
+    if native is None:
+        if said.symbol is None:
+            raise ConfigurationError(
+                f"{rows.file}: it does not name its instrument, and every event belongs to one: pass symbol=, "
+                f"such as symbol='BTC/USDT'"
+            )
+        return [(said.symbol, rows)]
+    every = list(dict.fromkeys(map(str, native)))
+    if said.symbol is None:
+        unclear = [name for name in every if "/" not in name and "." not in name]
+        if unclear:
+            raise ConfigurationError(
+                f"{rows.file}: its symbol {unclear[0]!r} does not tell base from quote, and an instrument needs both: "
+                f"pass symbol=, such as symbol='BTC/USDT'"
+            )
+    elif len(every) == 1:
+        return [(said.symbol, rows)]
+    else:
+        wanted = {
+            plain(said.symbol),
+            plain(said.symbol.partition("@")[0]),
+            plain(said.symbol.partition(":")[0]),
+        }
+        chosen = [name for name in every if plain(name) in wanted]
+        if len(chosen) != 1:
+            raise ConfigurationError(
+                f"{rows.file}: it holds {some(every, ', ')}, and symbol={said.symbol!r} must name one of them"
+            )
+        every = chosen
+    parts = []
+    for name in every:
+        symbol = said.symbol or name
+        indices = [index for index, cell in enumerate(native) if str(cell) == name]
+        parts.append((symbol, rows if len(indices) == len(rows) else rows.take(indices)))
+    return parts
+
+
+def _check(rows: Rows, layout: Layout, found: Loaded) -> None:
+    """Blame every row that cannot be used; turn a file that runs backwards."""
+    check_prices(rows, _PRICES[layout.kind])
+    if layout.kind == "bars":
+        check_bars(rows)
+        check_sizes(rows, ("volume", "quote_volume"), zero=True)
+    elif layout.kind == "quotes":
+        check_quotes(rows)
+        check_sizes(rows, ("bid_size", "ask_size"), zero=True)
+    else:
+        check_sizes(rows, ("size",) if "size" in rows.columns else ("quote_size",), zero=False)
+    if is_newest_first(rows):
+        rows.turn()
+        found.notes.append(f"{rows.file}: newest first, and was turned round")
+    check_order(rows, distinct=layout.kind == "bars")
+
+
+def _interval(rows: Rows, said: Reading) -> int:
+    if said.interval_ns is not None:
+        return said.interval_ns
+    step = spacing(rows.columns["order"])
+    if step is None and "close_time" in rows.columns and len(rows):
+        step = rows.columns["close_time"][0] - rows.columns["time"][0]
+        step += -step % (1000 * _MILLISECOND)
+    if step is None and len(rows):
+        raise ConfigurationError(
+            f"{rows.file}: its one bar does not show how long bars last, and the interval must be known: "
+            f"pass interval=, such as interval='1m'"
+        )
+    return step or 0
+
+
+def _refusal(file: str, faults: Sequence[Fault], skipped: bool) -> str:
+    count = "1 row cannot be used" if len(faults) == 1 else f"{len(faults):,} rows cannot be used"
+    remedy = (
+        "correct the file: nothing is left without them"
+        if skipped
+        else "correct the file, or leave them out with on_fault='skip'"
+    )
+    return (
+        f"{file}: {count} ({some(map(str, faults))}), and every row must hold finite prices above 0 in the order of "
+        f"time: {remedy}"
+    )
+
+
+def _feed(symbol: str, rows: Rows, layout: Layout, interval: int, found: Loaded) -> Feed:
+    instrument = symbol if "@" in symbol else f"{symbol}@sim"
+    columns = rows.columns
+    times = columns["time"]
+    received = columns.get("received", times)
+    size = len(rows)
+    if layout.kind == "bars":
+        series = _bars(instrument, rows, layout, interval, found)
+    elif layout.kind == "quotes":
+        sizes = [columns.get(role) for role in ("bid_size", "ask_size")]
+        if None in sizes:
+            found.notes.append(f"{rows.file}: it has no sizes, so every quote stands for any size")
+        bid_sizes, ask_sizes = (
+            array("d", [float("inf")]) * size if column is None else column for column in sizes
+        )
+        series = quote_series(
+            instrument, times, received, columns["bid"], columns["ask"], bid_sizes, ask_sizes
+        )
+    else:
+        amounts = columns.get("size")
+        if amounts is None:
+            amounts = array(
+                "d",
+                [value / price for value, price in zip(columns["quote_size"], columns["price"], strict=True)],
+            )
+        series = trade_series(
+            instrument,
+            times,
+            received,
+            columns["price"],
+            amounts,
+            columns.get("aggressor"),
+            columns.get("id"),
+        )
+    tick = finest(chain.from_iterable(columns[role][:TICK_ROWS] for role in _PRICES[layout.kind]))
+    return Feed(series, rows.file, rows.lines[0], rows.word, tick)
+
+
+def _bars(instrument: str, rows: Rows, layout: Layout, interval: int, found: Loaded) -> Series:
+    columns = rows.columns
+    times = columns["time"]
+    if layout.bar_label == "open":
+        opened, closed = times, array("q", [time + interval for time in times])
+    else:
+        # Some venues write the last millisecond of the bar as its close.
+        if all((time + _MILLISECOND) % interval == 0 for time in times):
+            times = array("q", [time + _MILLISECOND for time in times])
+        opened, closed = array("q", [time - interval for time in times]), times
+    found.gaps.extend(find_gaps(rows, interval, opened[0] - columns["order"][0]))
+    volumes = columns.get("volume")
+    if layout.volume_unit == "quote":
+        values = volumes if volumes is not None else columns["quote_volume"]
+        volumes = array("d", [value / close for value, close in zip(values, columns["close"], strict=True)])
+    elif volumes is None:
+        found.notes.append(f"{rows.file}: it has no volume, so every bar's is 0")
+        volumes = array("d", bytes(8 * len(rows)))
+    received = columns.get("received", closed)
+    prices = (columns["open"], columns["high"], columns["low"], columns["close"])
+    return bar_series(instrument, interval_text(interval), opened, closed, received, *prices, volumes)
+
+
+def finest(prices: Iterable[float]) -> Decimal:
+    """The finest decimal among prices, at most 1; the noise of binary fractions is not taken for decimals."""
+    digits = {format(price, ".12g") for price in prices}
+    exponents = [Decimal(text).normalize().as_tuple().exponent for text in digits]
+    return Decimal(1).scaleb(min([0, *(exponent for exponent in exponents if isinstance(exponent, int))]))

@@ -1,0 +1,493 @@
+"""`ReplayStream`: recorded market data, read as venues deliver it, for backtests and for playing live."""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from os import PathLike
+from pathlib import Path
+
+from fairlead import Bar, ConfigurationError, Instrument, Quote, Trade, decimal, default_instrument, duration
+from fairlead.ports import Clock, MarketEvent, Subscription
+from fairlead_streams.checks import (
+    Fault,
+    Gap,
+    Rows,
+    check_bars,
+    check_order,
+    check_prices,
+    check_quotes,
+    check_sizes,
+)
+from fairlead_streams.columns import KINDS
+from fairlead_streams.loading import Feed, Loaded, Reading, load
+from fairlead_streams.playing import Player, ReplayTime, parse_speed
+from fairlead_streams.series import (
+    Series,
+    bar_interval,
+    bar_series,
+    event_series,
+    merge,
+    quote_series,
+    trade_series,
+)
+from fairlead_streams.text import interval_text, some, when
+from fairlead_streams.times import moment, zone_of
+
+log = logging.getLogger("fairlead.streams")
+
+Source = str | PathLike[str]
+
+
+class ReplayStream:
+    """Bars, quotes and trades from CSV, JSON lines and Parquet files, packed by gzip or zip or not.
+
+        ReplayStream("btc-1m.csv", symbol="BTC/USDT", tz="UTC", volume_unit="quote", bar_label="close")
+
+    Columns and units of time are told by name, shape and size. What a file does not say and a guess could get
+    wrong is refused until it is said: the zone of times without one (`tz`), what volume counts (`volume_unit`
+    "base" or "quote"; base is what events carry) and which end of a bar its time marks (`bar_label` "open" or
+    "close"). A row that cannot be used refuses the file with its line, or with `on_fault="skip"` is left out and
+    listed in `faults`. Missing bars are no faults; they are listed in `gaps`.
+
+    `symbol` may end in `@venue`, "sim" otherwise. Where no `instrument` is given it gets the default one: the
+    tick is `tick`, or the finest decimal among the first 1,000 rows, and the fee is `fee`. `start` and `end`
+    bound what is replayed, [start, end); rows before `start` serve as history. `columns` names roles where
+    detection fails: `{"price": "last"}`, or in order for a file without header: `("time", "price", "size")`.
+    Trades with a `side` take it for the aggressor's.
+
+    Nothing is opened before the stream is used. Every method that reads raises ConfigurationError for a file
+    that cannot be used, naming the file, the rule and the remedy. In live use the stream brings its own time,
+    `speed` times as fast as the clock on the wall, None for as fast as possible.
+    """
+
+    def __init__(
+        self,
+        path: Source | Sequence[Source],
+        *,
+        symbol: str | None = None,
+        name: str = "replay",
+        kind: str | None = None,
+        tz: str | tzinfo | None = None,
+        volume_unit: str | None = None,
+        bar_label: str | None = None,
+        interval: str | int | None = None,
+        tick: int | float | str | None = None,
+        fee: int | float | str = "0.0005",
+        instrument: Instrument | None = None,
+        speed: float | str | None = None,
+        start: datetime | str | int | None = None,
+        end: datetime | str | int | None = None,
+        columns: Mapping[str, str | int] | Sequence[str] | None = None,
+        on_fault: str = "refuse",
+    ) -> None:
+        _one_of("kind", kind, (None, *KINDS))
+        _one_of("volume_unit", volume_unit, (None, "base", "quote"))
+        _one_of("bar_label", bar_label, (None, "open", "close"))
+        _one_of("on_fault", on_fault, ("refuse", "skip"))
+        self.name = name
+        self.on_end: Callable[[], None] | None = None
+        self._paths = [Path(item) for item in ([path] if isinstance(path, (str, PathLike)) else path)]
+        if not self._paths:
+            raise ConfigurationError("a ReplayStream of no files has nothing to replay: name one at least")
+        self.label = ", ".join(item.name for item in self._paths)
+        self._tick = None if tick is None else decimal(tick, "tick")
+        self._fee = decimal(fee, "fee")
+        self._given = () if instrument is None else (instrument,)
+        self._said = Reading(
+            symbol=instrument.id if instrument is not None else symbol,
+            kind=kind,
+            zone=zone_of(tz),
+            volume_unit=volume_unit,
+            bar_label=bar_label,
+            interval_ns=None if interval is None else duration(interval),
+            columns=columns,
+            skip=on_fault == "skip",
+        )
+        self._begin(speed, start, end)
+
+    def _begin(
+        self,
+        speed: float | str | None = None,
+        start: datetime | str | int | None = None,
+        end: datetime | str | int | None = None,
+    ) -> None:
+        self._speed = parse_speed(speed)
+        self._start_ns = moment(start, "start")
+        self._end_ns = moment(end, "end")
+        self._feeds: list[Series] | None = None
+        self._instruments: dict[str, Instrument] = {}
+        self._found = Loaded()
+        self._wanted: dict[Subscription, None] = {}
+        self._emit: Callable[[MarketEvent], None] | None = None
+        self._clock: Clock | None = None
+        self._player: Player | None = None
+        self._played_ns: int | None = None
+        self.exhausted = False
+
+    # Data that is in memory already
+
+    @classmethod
+    def of(
+        cls,
+        events: Iterable[MarketEvent],
+        *,
+        instrument: Instrument | Sequence[Instrument],
+        name: str = "replay",
+        speed: float | str | None = None,
+        start: datetime | str | int | None = None,
+        end: datetime | str | int | None = None,
+    ) -> ReplayStream:
+        """A stream of events in the order of their `received_ns`, each on the long form of an instrument."""
+        known = {
+            item.id: item for item in ([instrument] if isinstance(instrument, Instrument) else instrument)
+        }
+        feeds: dict[tuple[str, str], list[MarketEvent]] = {}
+        last = None
+        for number, event in enumerate(events, start=1):
+            if event.instrument not in known:
+                raise ConfigurationError(
+                    f"event {number} is on {event.instrument!r}, and the instruments are {', '.join(known)}: "
+                    f"pass its instrument, and name it in the long form"
+                )
+            if last is not None and event.received_ns < last:
+                raise ConfigurationError(
+                    f"event {number}: its time {when(event.received_ns)} is before that of event {number - 1}, and "
+                    f"events come in the order of received_ns: sort them"
+                )
+            last = event.received_ns
+            feeds.setdefault((event.instrument, _kind_of(event)), []).append(event)
+        series = [event_series(owner, kind, rows) for (owner, kind), rows in feeds.items()]
+        return cls._holding(series, known.values(), name, speed, start, end)
+
+    @classmethod
+    def quotes(
+        cls,
+        instrument: Instrument,
+        times_ns: Sequence[int],
+        bids: Sequence[float],
+        asks: Sequence[float],
+        bid_sizes: Sequence[float],
+        ask_sizes: Sequence[float],
+        *,
+        name: str = "replay",
+        speed: float | str | None = None,
+    ) -> ReplayStream:
+        """A stream of quotes from parallel columns; stdlib arrays are used as they are."""
+        columns = {"bid": bids, "ask": asks, "bid_size": bid_sizes, "ask_size": ask_sizes}
+        rows = _columns("quotes", times_ns, columns)
+        check_prices(rows, ("bid", "ask"))
+        check_quotes(rows)
+        check_sizes(rows, ("bid_size", "ask_size"), zero=True)
+        times = _clean(rows, distinct=False)
+        held = [rows.columns[role] for role in columns]
+        return cls._holding([quote_series(instrument.id, times, times, *held)], [instrument], name, speed)
+
+    @classmethod
+    def trades(
+        cls,
+        instrument: Instrument,
+        times_ns: Sequence[int],
+        prices: Sequence[float],
+        sizes: Sequence[float],
+        *,
+        name: str = "replay",
+        speed: float | str | None = None,
+    ) -> ReplayStream:
+        """A stream of public trades from parallel columns, without sides and ids."""
+        rows = _columns("trades", times_ns, {"price": prices, "size": sizes})
+        check_prices(rows, ("price",))
+        check_sizes(rows, ("size",), zero=False)
+        times = _clean(rows, distinct=False)
+        series = trade_series(instrument.id, times, times, rows.columns["price"], rows.columns["size"])
+        return cls._holding([series], [instrument], name, speed)
+
+    @classmethod
+    def bars(
+        cls,
+        instrument: Instrument,
+        close_times_ns: Sequence[int],
+        opens: Sequence[float],
+        highs: Sequence[float],
+        lows: Sequence[float],
+        closes: Sequence[float],
+        volumes: Sequence[float],
+        *,
+        interval: str = "1m",
+        name: str = "replay",
+        speed: float | str | None = None,
+    ) -> ReplayStream:
+        """A stream of bars from parallel columns; times are their closes, volumes in base units."""
+        columns = {"open": opens, "high": highs, "low": lows, "close": closes, "volume": volumes}
+        rows = _columns("bars", close_times_ns, columns)
+        check_prices(rows, ("open", "high", "low", "close"))
+        check_bars(rows)
+        check_sizes(rows, ("volume",), zero=True)
+        closed = _clean(rows, distinct=True)
+        length = duration(interval)
+        opened = array("q", [time - length for time in closed])
+        held = [rows.columns[role] for role in columns]
+        series = bar_series(instrument.id, interval_text(length), opened, closed, closed, *held)
+        return cls._holding([series], [instrument], name, speed)
+
+    @classmethod
+    def _holding(
+        cls,
+        series: list[Series],
+        instruments: Iterable[Instrument],
+        name: str,
+        speed: float | str | None,
+        start: datetime | str | int | None = None,
+        end: datetime | str | int | None = None,
+    ) -> ReplayStream:
+        stream = cls.__new__(cls)
+        stream.name = name
+        stream.label = "data in memory"
+        stream.on_end = None
+        stream._paths = []
+        stream._begin(speed, start, end)
+        stream._feeds = series
+        stream._instruments = {item.id: item for item in instruments}
+        return stream
+
+    # What it holds
+
+    @property
+    def instrument(self) -> Instrument:
+        """The one instrument of the data. Raises ConfigurationError where there are several."""
+        self._load()
+        if len(self._instruments) != 1:
+            raise ConfigurationError(
+                f"{self.label}: it holds {len(self._instruments)} instruments ({', '.join(self._instruments)}), and "
+                f"`instrument` is the only one of a stream: await instruments() for all"
+            )
+        return next(iter(self._instruments.values()))
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The rows that were left out under `on_fault="skip"`."""
+        self._load()
+        return tuple(self._found.faults)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Where bars are missing."""
+        self._load()
+        return tuple(self._found.gaps)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else was done to a file, or assumed: one sentence each."""
+        self._load()
+        return tuple(self._found.notes)
+
+    def time(self) -> ReplayTime:
+        """The time that the recording brings: it begins at `start`, or at the first event."""
+        if self._start_ns is not None:
+            return ReplayTime(self._start_ns, self._speed)
+        return ReplayTime(
+            min((feed.received[0] for feed in self._load() if len(feed)), default=0), self._speed
+        )
+
+    # DataStream
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """The instruments of the data."""
+        self._load()
+        return tuple(self._instruments.values())
+
+    def offers(self, instrument: str) -> tuple[str, ...]:
+        """The feeds it has of a symbol or long form, finest first."""
+        feeds = [feed for feed in self._load() if _is(feed.instrument, instrument)]
+        ticks = [
+            kind
+            for kind in ("trade", "quote", "book", "mark", "funding")
+            if any(f.kind == kind for f in feeds)
+        ]
+        bars = sorted({feed.kind for feed in feeds if feed.kind.startswith("bar:")}, key=bar_interval)
+        return (*ticks, *bars)
+
+    async def connect(self, emit: Callable[[MarketEvent], None], clock: Clock) -> None:
+        """Take the clock that events are scheduled on; they begin with the first subscription."""
+        self._load()
+        self._emit, self._clock = emit, clock
+        self._play()
+
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
+        """Begin to emit feeds, from now on where the recording is under way; returns those it has."""
+        confirmed = [sub for sub in subscriptions if self._serving(sub)]
+        self._wanted.update(dict.fromkeys(confirmed))
+        if confirmed:
+            self._play()
+        return frozenset(confirmed)
+
+    async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Emit these feeds no more."""
+        for sub in subscriptions:
+            self._wanted.pop(sub, None)
+        self._play()
+
+    async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
+        """The rows received in [start_ns, end_ns) that lie before the start of the replay; empty without `start`."""
+        if self._start_ns is None:
+            return ()
+        return tuple(merge(self._serving(subscription), start_ns, min(end_ns, self._start_ns)))
+
+    async def close(self) -> None:
+        """Emit no more; a stream that is used again begins anew."""
+        if self._player is not None:
+            self._player.stop()
+        self._player = self._emit = self._clock = self._played_ns = None
+        self._wanted.clear()
+        self.exhausted = False
+
+    # Replayable
+
+    def replay(self, subscriptions: Sequence[Subscription] | None = None) -> Iterator[MarketEvent]:
+        """The events of these feeds (None: of all) in the order of `received_ns`; at equal time bars go first."""
+        return merge(self._chosen(subscriptions), self._start_ns, self._end_ns)
+
+    def _chosen(self, subscriptions: Iterable[Subscription] | None) -> list[Series]:
+        feeds = self._load()
+        if subscriptions is None:
+            return feeds
+        chosen = [feed for sub in subscriptions for feed in self._serving(sub)]
+        return list({id(feed): feed for feed in chosen}.values())
+
+    def _serving(self, sub: Subscription) -> list[Series]:
+        return [
+            feed
+            for feed in self._load()
+            if _is(feed.instrument, sub.instrument) and _same(feed.kind, sub.kind)
+        ]
+
+    def _play(self) -> None:
+        """Go on with what is subscribed now, after the last instant that was emitted."""
+        if self._player is not None:
+            self._played_ns = self._player.last_ns if self._player.last_ns is not None else self._played_ns
+            self._player.stop()
+            self._player = None
+        if self._emit is None or self._clock is None or not self._wanted or self.exhausted:
+            return
+        start = self._start_ns if self._played_ns is None else self._played_ns + 1
+        events = merge(self._chosen(self._wanted), start, self._end_ns)
+        begin = self.time().start_ns if self._played_ns is None else self._played_ns
+        self._player = Player(events, self._clock, self._emit, self._end, start_ns=begin)
+
+    def _end(self) -> None:
+        self.exhausted = True
+        if self.on_end is not None:
+            self.on_end()
+
+    def _load(self) -> list[Series]:
+        if self._feeds is None:
+            loaded = [load(path, self._said) for path in self._paths]
+            feeds = [feed for item in loaded for feed in item.feeds]
+            feeds.sort(key=lambda feed: feed.series.received[0])
+            found = Loaded(
+                faults=[fault for item in loaded for fault in item.faults],
+                gaps=[gap for item in loaded for gap in item.gaps],
+                notes=[note for item in loaded for note in item.notes],
+            )
+            _join(feeds, found)
+            self._instruments = self._rules(feeds)
+            self._found = found
+            self._feeds = [feed.series for feed in feeds]
+            self._report()
+        return self._feeds
+
+    def _rules(self, feeds: Sequence[Feed]) -> dict[str, Instrument]:
+        ticks: dict[str, list[Feed]] = {}
+        for feed in feeds:
+            ticks.setdefault(feed.series.instrument, []).append(feed)
+        known = {item.id: item for item in self._given}
+        for owner, owned in ticks.items():
+            if owner not in known:
+                symbol, _, venue = owner.rpartition("@")
+                tick = self._tick if self._tick is not None else min(feed.tick for feed in owned)
+                known[owner] = default_instrument(symbol, venue, tick=tick, fee=self._fee)
+        return known
+
+    def _report(self) -> None:
+        found = self._found
+        if found.faults:
+            log.warning(
+                "%s: left out %d rows: %s", self.label, len(found.faults), some(map(str, found.faults))
+            )
+        if found.gaps:
+            missing = sum(gap.missing for gap in found.gaps)
+            shown = some(map(str, found.gaps))
+            log.warning("%s: %d bars are missing in %d gaps: %s", self.label, missing, len(found.gaps), shown)
+        for note in found.notes:
+            log.warning("%s", note)
+
+
+def _join(feeds: Sequence[Feed], found: Loaded) -> None:
+    """Files of one feed follow each other: they do not overlap, and what is missing between them is a gap."""
+    ends: dict[tuple[str, str], Feed] = {}
+    for feed in feeds:
+        key = (feed.series.instrument, feed.series.kind)
+        before = ends.get(key)
+        ends[key] = feed
+        if before is None:
+            continue
+        last, first = before.series.received[-1], feed.series.received[0]
+        bars = feed.series.kind.startswith("bar:")
+        if first < last or (bars and first == last):
+            raise ConfigurationError(
+                f"{feed.file}: its {feed.series.kind} rows begin {when(first)}, before {before.file} ends "
+                f"({when(last)}), and files of one feed follow each other: leave one of them out"
+            )
+        interval = bar_interval(feed.series.kind) if bars else 0
+        start, end = before.series.event[-1], feed.series.event[0] - interval
+        if bars and end > start:
+            missing = max(1, (end - start) // interval)
+            found.gaps.append(Gap(feed.file, feed.first_line, start, end, missing, feed.word))
+
+
+def _columns(what: str, times: Sequence[int], columns: Mapping[str, Sequence[float]]) -> Rows:
+    rows = Rows(what, "row")
+    rows.columns["order"] = times if isinstance(times, array) else array("q", times)
+    for role, column in columns.items():
+        if len(column) != len(times):
+            raise ConfigurationError(
+                f"{what}: {role} has {len(column)} values and the times are {len(times)}, and columns are of one "
+                f"length: pass as many of each"
+            )
+        rows.columns[role] = column if isinstance(column, array) else array("d", column)
+    rows.lines = array("q", range(1, len(times) + 1))
+    return rows
+
+
+def _clean(rows: Rows, *, distinct: bool) -> array[int]:
+    check_order(rows, distinct=distinct)
+    if rows.bad:
+        raise ConfigurationError(
+            f"{rows.file}: {some(map(str, rows.faults()))}: pass finite prices above 0 in the order of time"
+        )
+    times: array[int] = rows.columns["order"]
+    return times
+
+
+def _kind_of(event: MarketEvent) -> str:
+    if isinstance(event, Bar):
+        return f"bar:{event.interval}"
+    return {Quote: "quote", Trade: "trade"}.get(type(event)) or type(event).__name__.lower()
+
+
+def _is(long_form: str, instrument: str) -> bool:
+    return instrument in {long_form, long_form.rpartition("@")[0]}
+
+
+def _same(kind: str, wanted: str) -> bool:
+    if kind == wanted or not (kind.startswith("bar:") and wanted.startswith("bar:")):
+        return kind == wanted
+    return 0 != bar_interval(kind) == bar_interval(wanted)
+
+
+def _one_of(what: str, value: object, known: Sequence[object]) -> None:
+    if value not in known:
+        choices = ", ".join(repr(item) for item in known if item is not None)
+        raise ConfigurationError(f"{what} {value!r} is not known: use one of {choices}")
