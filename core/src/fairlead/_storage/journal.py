@@ -12,7 +12,7 @@ import msgspec
 
 from fairlead._storage.reading import Record, last_segment, read
 from fairlead._storage.segments import SEGMENT_BYTES, Kind, SegmentWriter
-from fairlead.errors import JournalError
+from fairlead.errors import ConfigurationError, JournalError
 from fairlead.facts import AnyFact, Fact
 
 Durability = Literal["process", "full"]
@@ -63,6 +63,8 @@ class Journal:
         segment is verified: reading the facts verifies all. Raises JournalDamaged, or JournalError where there is
         no space.
         """
+        if durability not in {"process", "full"}:
+            raise ConfigurationError(f'durability {durability!r} is neither "process" nor "full"')
         end, cut = last_segment(folder, Kind.JOURNAL)
         durable = sync_behind or durability == "full"
         writer = SegmentWriter(

@@ -17,6 +17,7 @@ import msgspec
 from fairlead._storage.segments import (
     HEADER_BYTES,
     RECORD,
+    RECORD_BYTES,
     Header,
     Kind,
     chain_hash,
@@ -154,7 +155,10 @@ class Segment:
 
     def __init__(self, path: Path, kind: Kind) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDONLY)
+        try:
+            self._file = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise JournalError(f"{path} was deleted before it was read") from None
         try:
             self.header = Header.unpack(os.pread(self._file, HEADER_BYTES, 0), path)
             self._check_header(kind)
@@ -191,8 +195,9 @@ class Segment:
         while data := self._window():
             at = 0
             while isinstance(record := self._parse(data, at), Record):
-                at += RECORD.size + len(record.payload) + 7 & -8
-                self.offset += RECORD.size + len(record.payload) + 7 & -8
+                size = RECORD_BYTES + len(record.payload) + 7 & -8
+                at += size
+                self.offset += size
                 self.seq, self.chain = record.seq, record.chain
                 yield record
             if at == 0:
@@ -241,15 +246,15 @@ class Segment:
     def _window(self) -> bytes:
         """Bytes from `offset` on: a chunk, or all of the record there if that is larger."""
         data = os.pread(self._file, _CHUNK, self.offset)
-        if len(data) >= RECORD.size:
-            needed = RECORD.size + RECORD.unpack_from(data)[0]
+        if len(data) >= RECORD_BYTES:
+            needed = RECORD_BYTES + RECORD.unpack_from(data)[0]
             if len(data) < needed <= self.size - self.offset:
                 data = os.pread(self._file, needed, self.offset)
         return data
 
     def _parse(self, data: bytes, at: int) -> Record | str:
         """The record at `at`, or the rule that says there is none."""
-        start = at + RECORD.size
+        start = at + RECORD_BYTES
         if start > len(data):
             return "a record is cut off in its header"
         length, crc, seq, chain = RECORD.unpack_from(data, at)
@@ -285,12 +290,12 @@ def _first_valid(rest: bytes, size: int) -> int | None:
 
     `rest` goes on with zeros up to `size`: they may be the end of a record's payload, or of its header.
     """
-    data = rest + bytes(RECORD.size)
+    data = rest + bytes(RECORD_BYTES)
     for at in range(8, len(rest), 8):
         length, crc, _, _ = RECORD.unpack_from(data, at)
-        body = RECORD.size - 8 + length
+        body = RECORD_BYTES - 8 + length
         if (
-            0 < length <= size - at - RECORD.size
+            0 < length <= size - at - RECORD_BYTES
             and crc32(rest[at + 8 : at + 8 + body].ljust(body, b"\0")) == crc
         ):
             return at

@@ -39,6 +39,7 @@ VERSION = 1
 NO_CHAIN = bytes(16)
 
 RECORD = struct.Struct("<IIQ16s")
+RECORD_BYTES = RECORD.size
 _HEADER = struct.Struct("<8sHBxIQ16s36s")
 _U32 = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _U32.size
@@ -122,7 +123,7 @@ class SegmentWriter:
     cut. `reserve` keeps a small file ready that becomes the last segment when the disk is full. `cap` is the number
     of bytes above which the oldest segments are deleted.
 
-    Only `sync` may be called from another thread.
+    One writer at a time: the caller holds a lock. Only `sync` may be called from another thread.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class SegmentWriter:
         `last_words` lets it take the reserve where the disk is full. Raises JournalError and leaves everything
         as it was where there is no space, an earlier sync failed, or `seq` does not rise.
         """
-        size = RECORD.size + len(payload)
+        size = RECORD_BYTES + len(payload)
         offset = self._offset
         # One comparison for all that is wrong or rare: a failed sync leaves no room.
         if offset + size > self._room or seq <= self.seq or not payload:
@@ -231,7 +232,7 @@ class SegmentWriter:
 
     def _make_room(self, seq: int, size: int, last_words: bool) -> None:
         """Begin another segment if that is all that was in the way."""
-        if seq <= self.seq or size == RECORD.size:
+        if seq <= self.seq or size == RECORD_BYTES:
             raise JournalError(
                 f"{self.folder}: record {seq} is empty or not after {self.seq}, so it was not written"
             )
@@ -250,11 +251,13 @@ class SegmentWriter:
                 self._sync()
             self._write_header(file, new)
             memory = mmap.mmap(file, 0)
-        except BaseException:
+            self._end_segment()
+        except (OSError, JournalError) as error:
             os.close(file)
             new.unlink(missing_ok=True)
-            raise
-        self._end_segment()
+            if isinstance(error, JournalError):
+                raise
+            raise _no_room(self.folder, size, error) from error
         self._number += 1
         self._file, self._map, self._room = file, memory, len(memory)
         self._offset = self._synced = HEADER_BYTES
@@ -301,16 +304,22 @@ class SegmentWriter:
 
 def _allocate(path: Path, size: int) -> int:
     """A new file of `size` zeros that have their blocks on disk; nothing of it stays where that fails."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    file = -1
     try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         _fill(file, size)
     except OSError as error:
-        os.close(file)
-        path.unlink(missing_ok=True)
-        raise JournalError(
-            f"{path.parent} has no room for {size:,} bytes more ({error.strerror}): free some of the disk"
-        ) from error
+        if file >= 0:
+            os.close(file)
+            path.unlink(missing_ok=True)
+        raise _no_room(path.parent, size, error) from error
     return file
+
+
+def _no_room(folder: Path, size: int, error: OSError) -> JournalError:
+    return JournalError(
+        f"{folder} cannot take {size:,} bytes more ({error.strerror}), so nothing was written: free some of the disk"
+    )
 
 
 def _fill(file: int, size: int) -> None:

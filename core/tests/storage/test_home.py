@@ -1,0 +1,101 @@
+"""The account's home."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fairlead._storage import files
+from fairlead._storage.home import AccountHome, fairlead_home
+from fairlead.errors import ConfigurationError, LeaseLost
+from fairlead.ports import Lease
+
+KEY = "binance.live.ab12"
+
+
+def test_home_follows_the_environment():
+    """FAIRLEAD_HOME wins, then XDG_STATE_HOME, then the home folder."""
+    assert fairlead_home({"FAIRLEAD_HOME": "/f", "XDG_STATE_HOME": "/x"}) == Path("/f")
+    assert fairlead_home({"XDG_STATE_HOME": "/x"}) == Path("/x/fairlead")
+    assert fairlead_home({}) == Path.home() / ".local/state/fairlead"
+
+
+def test_epochs_rise(tmp_path):
+    """Each acquisition begins a higher epoch, also of another object."""
+    epochs = []
+    for _ in range(3):
+        home = AccountHome(tmp_path, KEY, run=tmp_path / "run")
+        assert isinstance(home, Lease)
+        for _ in range(2):
+            epoch, deadline = home.acquire()
+            assert deadline is None
+            assert home.epoch == epoch
+            epochs.append(epoch)
+            home.release()
+            home.release()
+    assert epochs == [1, 2, 3, 4, 5, 6]
+    assert sorted(path.name for path in home.folder.iterdir()) == ["epoch", "lock", "owner"]
+
+
+def test_epoch_is_synced_before_it_is_told(tmp_path, monkeypatch):
+    """The epoch's bytes and the names above them are synced before acquire returns."""
+    synced = []
+    real = os.fsync
+
+    def fsync(file):
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        real(file)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    home = AccountHome(tmp_path / "home", KEY, run=tmp_path / "run")
+    home.acquire()
+    home.release()
+    parents = [tmp_path, tmp_path / "home", tmp_path / "home" / "accounts"]
+    assert synced[:5] == [*map(str, parents), str(home.folder / "epoch.new"), str(home.folder)]
+
+
+def test_second_engine_is_refused(tmp_path):
+    """While an engine has the account another is told which process that is, and the epoch stays."""
+    home, other = (AccountHome(tmp_path, KEY, run=tmp_path / "run") for _ in range(2))
+    home.acquire()
+    with pytest.raises(LeaseLost, match=rf"being traded by process {os.getpid()}: stop that engine"):
+        other.acquire()
+    assert home.epoch == 1
+    home.release()
+    assert other.acquire() == (2, None)
+    other.release()
+
+
+def test_another_run_is_refused(tmp_path):
+    """An account stays with the run whose journal holds it; the lock is let go of, the epoch untouched."""
+    home = AccountHome(tmp_path, KEY, run=tmp_path / "one")
+    home.acquire()
+    home.release()
+    other = AccountHome(tmp_path, KEY, run=tmp_path / "two")
+    with pytest.raises(ConfigurationError, match=r"belongs to the run .*one, .*`fairlead account move`"):
+        other.acquire()
+    assert home.owner == tmp_path / "one"
+    assert home.acquire() == (2, None)
+    home.release()
+
+
+@pytest.mark.parametrize("content", [None, "", "seven"])
+def test_lost_epoch_is_never_begun_again(tmp_path, content):
+    """Without its epoch an account that was traded before is refused: ids would come twice."""
+    home = AccountHome(tmp_path, KEY, run=tmp_path / "run")
+    home.acquire()
+    home.release()
+    path = home.folder / "epoch"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(ConfigurationError, match="a number above every epoch"):
+        home.acquire()
+    path.write_text("41\n")
+    assert home.acquire() == (42, None)
+    home.release()
+
+
+@pytest.mark.parametrize("key", ["", "..", "a/b", ".hidden", "a b"])
+def test_key_names_a_folder(tmp_path, key):
+    """A key that could leave the home is refused."""
+    with pytest.raises(ConfigurationError, match="account key"):
+        AccountHome(tmp_path, key, run=tmp_path)
