@@ -34,8 +34,15 @@ def parse_speed(speed: float | str | None) -> float | None:
     return factor
 
 
+LATE_NS = 2_000_000_000
+"""A feed on the clock on the wall does not make up for what is older than this, after a sleep of the machine."""
+
+
 class Player:
-    """Emits events at their `received_ns`, all events of one instant in one go, then says that it ended."""
+    """Emits events at their `received_ns`, all events of one instant in one go, then says that it ended.
+
+    With `stamp` they are what a venue sends now: each is given the clock's time as its time of arrival.
+    """
 
     def __init__(
         self,
@@ -45,11 +52,13 @@ class Player:
         ended: Callable[[], None],
         *,
         start_ns: int,
+        stamp: Callable[[MarketEvent, int], MarketEvent] | None = None,
     ) -> None:
         self._events = events
         self._clock = clock
         self._emit = emit
         self._ended = ended
+        self._stamp = stamp
         self._next: MarketEvent | None = next(events, None)
         self.last_ns: int | None = None
         when = start_ns if self._next is None else self._next.received_ns
@@ -64,15 +73,20 @@ class Player:
     def _fire(self) -> None:
         self._handle = None
         event = self._next
-        if event is not None:
-            now = self.last_ns = event.received_ns
-            emit, following = self._emit, self._events
-            while event is not None and event.received_ns <= now:
-                emit(event)
-                if self._next is None:
-                    return
-                event = self._next = next(following, None)
-            if event is not None:
-                self._handle = self._clock.call_at(event.received_ns, self._fire)
+        if event is None:
+            self._ended()
+            return
+        now = event.received_ns if self._stamp is None else self._clock.now()
+        while event is not None and event.received_ns <= now:
+            self.last_ns = event.received_ns
+            if self._stamp is None:
+                self._emit(event)
+            elif event.received_ns > now - LATE_NS:
+                self._emit(self._stamp(event, now))
+            if self._next is None:
                 return
-        self._ended()
+            event = self._next = next(self._events, None)
+        if event is None:
+            self._ended()
+        else:
+            self._handle = self._clock.call_at(event.received_ns, self._fire)
