@@ -1,15 +1,14 @@
-"""The desk: it books fills, ends orders, keeps linked orders in step, and liquidates; it writes every report."""
+"""The desk: it books fills, ends orders, keeps linked orders in step; it writes down, then reports, every change."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 
-import msgspec
-
-from fairlead import Liquidity, Side
-from fairlead.ports import Canceled, Expired, FillReport, OrderReport, Report, Triggered
+from fairlead import Instrument, Liquidity, Side
+from fairlead.ports import AccountChanged, Canceled, Expired, FillReport, OrderReport, Report, Triggered
+from fairlead_sim.entries import Changed, Ended, Entry, Executed, Funded, Listed, Placed, Refused
 from fairlead_sim.ledger import Ledger
 from fairlead_sim.margin import Margin
 from fairlead_sim.market import Market
@@ -19,52 +18,24 @@ from fairlead_sim.orders import WorkingOrder
 _ZERO = Decimal(0)
 
 
-class Placed(msgspec.Struct, tag_field="t"):
-    """An order was accepted."""
-
-    order: WorkingOrder
-
-
-class Changed(msgspec.Struct, tag_field="t"):
-    """A working order's trigger moved or went off, or what remains of it shrank."""
-
-    client_order_id: str
-    remaining: Decimal
-    stop: float | None
-    triggered: bool
-
-
-class Ended(msgspec.Struct, tag_field="t"):
-    """An order works no more."""
-
-    client_order_id: str
-    status: str
-
-
-class Executed(msgspec.Struct, tag_field="t"):
-    """A fill."""
-
-    fill: FillReport
-
-
-class Funded(msgspec.Struct, tag_field="t"):
-    """A funding payment."""
-
-    instrument: str
-    amount: Decimal
-
-
-Entry = Placed | Changed | Ended | Executed | Funded
-"""What changes the venue's books, as a persistent venue logs it."""
-
-
 class Desk:
-    """The books of one account at the venue, and the only place that changes them."""
+    """The books of one account at the venue, and the only place that changes them.
+
+    `log` takes each change before anybody is told of it; `on_end` is told the id of an order that works no more.
+    The `enter_…` methods change the books and say nothing: they are what a ledger file is replayed through.
+    """
 
     def __init__(
-        self, ledger: Ledger, currency: str, *, fees: FeeModel, borrow: bool, keep: int,
-        emit: Callable[[Report], None], now: Callable[[], int],
-    ) -> None:  # fmt: skip
+        self,
+        ledger: Ledger,
+        currency: str,
+        *,
+        fees: FeeModel,
+        borrow: bool,
+        keep: int,
+        emit: Callable[[Report], None],
+        now: Callable[[], int],
+    ) -> None:
         self.ledger = ledger
         self.markets: dict[str, Market] = {}
         self.margin = Margin(ledger, self.markets, currency, borrow=borrow)
@@ -74,23 +45,33 @@ class Desk:
         self.fills: deque[FillReport] = deque(maxlen=keep)
         self.sequence = 0
         self.fill_count = 0
-        self.log: Callable[[Entry], None] | None = None
+        self.log: Callable[[Entry], None] = _unlogged
+        self.on_end: Callable[[str], None] = _unheard
         self.emit = emit
         self.now = now
         self._fees = fees
         self._keep = keep
         self._groups: dict[str, list[WorkingOrder]] = {}
 
+    def learn(self, instrument: Instrument) -> None:
+        """List an instrument, or change its rules."""
+        market = self.markets.get(instrument.id)
+        if market is None:
+            market = self.markets[instrument.id] = Market(instrument.id)
+        if market.instrument != instrument:
+            market.instrument = instrument
+            self.margin.learn(instrument)
+            self.log(Listed(instrument))
+
     # --- orders -------------------------------------------------------------------------------------------------
 
     def place(self, order: WorkingOrder) -> None:
         """Take an accepted order in."""
-        self.attach(order)
-        if self.log is not None:
-            self.log(Placed(order))
+        self.enter_order(order)
+        self.log(Placed(order))
 
-    def attach(self, order: WorkingOrder) -> None:
-        """Put an order where it is found; used when books are restored, too."""
+    def enter_order(self, order: WorkingOrder) -> None:
+        """Put an order where it is found."""
         self.sequence = max(self.sequence, order.sequence)
         self.orders[order.client_order_id] = order
         self.markets[order.instrument].orders[order.client_order_id] = order
@@ -98,9 +79,15 @@ class Desk:
             self._groups.setdefault(order.intent.group, []).append(order)
 
     def changed(self, order: WorkingOrder) -> None:
-        """Log that an order's trigger or remainder changed."""
-        if self.log is not None:
-            self.log(Changed(order.client_order_id, order.remaining, order.stop, order.triggered))
+        """Write down that an order's trigger, remainder or place in the queue changed."""
+        self.log(Changed(order.client_order_id, order.remaining, order.stop, order.triggered, order.ahead))
+
+    def queue(self, order: WorkingOrder, market: Market) -> None:
+        """Note what is shown ahead of an order that begins to rest."""
+        if order.limit is not None:
+            order.ahead = market.displayed(buy=order.buy, price=order.limit)
+            if order.ahead:
+                self.changed(order)
 
     def trigger(self, order: WorkingOrder) -> None:
         """Set a stop off."""
@@ -108,23 +95,38 @@ class Desk:
         self.changed(order)
         self.emit(Triggered(client_order_id=order.client_order_id, event_ns=self.now()))
 
+    def refuse(self, order: OrderReport) -> None:
+        """Remember a rejected order: its id is used."""
+        self.enter_closed(order)
+        self.log(Refused(order))
+
     def cancel(self, order: WorkingOrder, reason: str) -> None:
         """End an order and say so."""
-        self.detach(order, "canceled")
-        self.emit(
-            Canceled(
-                client_order_id=order.client_order_id, event_ns=self.now(), reason=reason,
-                filled_quantity=order.filled,
-            )
-        )  # fmt: skip
+        self._end(order, "canceled")
+        report = Canceled(
+            client_order_id=order.client_order_id,
+            event_ns=self.now(),
+            reason=reason,
+            filled_quantity=order.filled,
+        )
+        self.emit(report)
 
     def expire(self, order: WorkingOrder, reason: str) -> None:
         """End an order whose time is over."""
-        self.detach(order, "expired")
+        self._end(order, "expired")
         self.emit(Expired(client_order_id=order.client_order_id, event_ns=self.now(), reason=reason))
 
-    def detach(self, order: WorkingOrder, status: str) -> None:
-        """Take an order out of the books, leaving what a look-up needs."""
+    def settle(self, order: WorkingOrder) -> None:
+        """End an order of which nothing remains though it did not fill whole."""
+        if order.open and order.remaining <= 0:
+            self.cancel(order, "a linked order filled the rest")
+
+    def _end(self, order: WorkingOrder, status: str) -> None:
+        self.enter_end(order, status)
+        self.log(Ended(order.client_order_id, status))
+
+    def enter_end(self, order: WorkingOrder, status: str) -> None:
+        """Take an order out, leaving what a look-up needs."""
         order.open = False
         del self.orders[order.client_order_id]
         del self.markets[order.instrument].orders[order.client_order_id]
@@ -133,11 +135,10 @@ class Desk:
             group.remove(order)
             if not group:
                 del self._groups[order.intent.group]
-        self.remember(order.report(status))
-        if self.log is not None:
-            self.log(Ended(order.client_order_id, status))
+        self.enter_closed(order.report(status))
+        self.on_end(order.client_order_id)
 
-    def remember(self, report: OrderReport) -> None:
+    def enter_closed(self, report: OrderReport) -> None:
         """Keep a closed order for look-ups; the oldest go when there are too many."""
         self.closed[report.client_order_id] = report
         if len(self.closed) > self._keep:
@@ -155,66 +156,84 @@ class Desk:
             if not order.buy:
                 most = self.ledger.balance(rules.base) / rules.contract_size
                 return rules.quantity(min(quantity, max(most, _ZERO)))
-            fee, currency = self._fees.fee(order, price, quantity, self.liquidity(order), rules)
-            cost = rules.notional(quantity, price)
+            fee, currency = self._fees.fee(order, price, quantity, _liquidity(order), rules)
+            total = rules.notional(quantity, price) + (fee if currency == rules.quote else _ZERO)
             cash = self.ledger.balance(rules.quote)
-            total = cost + fee if currency == rules.quote else cost
             if total > cash:
                 return rules.quantity(max(quantity * cash / total, _ZERO))
         return quantity
-
-    @staticmethod
-    def liquidity(order: WorkingOrder) -> Liquidity:
-        """Whether the order makes or takes at this moment."""
-        return Liquidity.TAKER if order.fresh or order.limit is None else Liquidity.MAKER
 
     def fill(
         self, order: WorkingOrder, market: Market, quantity: Decimal, price: Decimal, cause: str = ""
     ) -> None:
         """Book one execution, report it, and shrink the orders linked to it."""
-        rules = market.rules
-        liquidity = self.liquidity(order)
-        fee, currency = self._fees.fee(order, price, quantity, liquidity, rules)
-        self.fill_count += 1
-        order.filled += quantity
-        order.remaining -= quantity
+        liquidity = _liquidity(order)
+        fee, currency = self._fees.fee(order, price, quantity, liquidity, market.rules)
         report = FillReport(
-            client_order_id=order.client_order_id, event_ns=self.now(), fill_id=f"F{self.fill_count}",
-            instrument=market.id, side=order.side, quantity=quantity, price=price, fee=fee, fee_currency=currency,
-            liquidity=liquidity, cumulative_quantity=None if cause else order.filled, cause=cause,
-        )  # fmt: skip
-        self.book(report)
-        if self.log is not None:
-            self.log(Executed(report))
-        if not cause and order.remaining <= 0 and order.filled >= order.quantity:
-            self.detach(order, "filled")
+            client_order_id=order.client_order_id,
+            event_ns=self.now(),
+            fill_id=f"F{self.fill_count + 1}",
+            instrument=market.id,
+            side=order.side,
+            quantity=quantity,
+            price=price,
+            fee=fee,
+            fee_currency=currency,
+            liquidity=liquidity,
+            cumulative_quantity=None if cause else order.filled + quantity,
+            cause=cause,
+        )
+        self.log(Executed(report))
+        linked = self.enter_fill(report, order)
         self.emit(report)
-        if order.intent.group:
-            self._shrink(order, quantity)
-
-    def book(self, report: FillReport) -> None:
-        """Enter a fill into the ledger; used when books are restored, too."""
-        self.fills.append(report)
-        rules = self.markets[report.instrument].rules
-        signed = report.quantity if report.side is Side.BUY else -report.quantity
-        self.ledger.fill(rules, signed, report.price, report.fee, report.fee_currency)
-
-    def _shrink(self, order: WorkingOrder, quantity: Decimal) -> None:
-        for other in list(self._groups.get(order.intent.group, ())):
-            if other is order or not other.open:
-                continue
-            other.remaining -= quantity
+        for other in linked:
             if other.remaining <= 0:
                 self.cancel(other, f"linked order {order.client_order_id} filled")
             else:
                 self.changed(other)
             self.markets[other.instrument].arm()
 
-    def settle(self, order: WorkingOrder) -> None:
-        """End an order of which nothing remains though it did not fill whole."""
-        if order.open and order.remaining <= 0:
-            self.cancel(order, "a linked order filled the rest")
+    def enter_fill(self, report: FillReport, order: WorkingOrder | None) -> list[WorkingOrder]:
+        """Enter a fill in the ledger, its order and the orders linked to it; returns those that shrank."""
+        self.fill_count += 1
+        self.fills.append(report)
+        signed = report.quantity if report.side is Side.BUY else -report.quantity
+        rules = self.markets[report.instrument].rules
+        self.ledger.fill(rules, signed, report.price, report.fee, report.fee_currency)
+        if order is None:
+            return []
+        order.filled += report.quantity
+        order.remaining -= report.quantity
+        linked = [other for other in self._groups.get(order.intent.group, ()) if other is not order]
+        for other in linked:
+            other.remaining -= report.quantity
+        if order.filled >= order.quantity and order.client_order_id in self.orders:
+            self.enter_end(order, "filled")
+        return linked
 
-    def snapshot(self) -> Mapping[str, Decimal]:
-        """Signed positions by instrument, spot included: the net of our fills."""
-        return self.ledger.positions()
+    # --- money --------------------------------------------------------------------------------------------------
+
+    def fund(self, market: Market, amount: Decimal) -> None:
+        """Book a funding payment and report it."""
+        self.log(Funded(market.id, amount))
+        self.ledger.fund(market.rules, amount)
+        report = AccountChanged(
+            cause="funding",
+            currency=market.rules.settle,
+            amount=amount,
+            instrument=market.id,
+            event_ns=self.now(),
+        )
+        self.emit(report)
+
+
+def _liquidity(order: WorkingOrder) -> Liquidity:
+    return Liquidity.TAKER if order.fresh or order.limit is None else Liquidity.MAKER
+
+
+def _unlogged(entry: Entry) -> None:
+    """Where changes go that nobody keeps."""
+
+
+def _unheard(client_order_id: str) -> None:
+    """Nobody asked to hear of it."""

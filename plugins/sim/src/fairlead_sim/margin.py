@@ -5,7 +5,7 @@ The whole account backs every position (cross margin), measured in its base curr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from math import inf
 
@@ -15,6 +15,7 @@ from fairlead_sim.market import Market
 from fairlead_sim.orders import WorkingOrder
 
 _ZERO = Decimal(0)
+_SHORT = 1 + 1e-9
 
 
 class Margin:
@@ -140,7 +141,7 @@ class Margin:
         if not any(True for _ in self.margined()):
             return False
         equity = self.equity()
-        return equity is not None and equity < self.maintenance()
+        return equity is not None and equity <= self.maintenance() * _SHORT
 
     def arm(self) -> list[Market]:
         """Set each market's liquidation prices; returns those that must arm again.
@@ -155,20 +156,33 @@ class Margin:
         if not held:
             self._armed = []
             return before
-        settle = {market.rules.settle for market, _, _ in held}
-        spare = any(
-            amount and currency != self._currency for currency, amount in self._ledger.balances.items()
-        )
-        if spare or settle != {self._currency} or any(market.rules.spot for market, _, _ in held):
-            self._armed = [market for market in self._markets.values() if market.instrument is not None]
-            for market in self._armed:
-                market.margin_low = inf
-        else:
+        if self._plain(held):
             surplus = (self.equity() or 0.0) - self.maintenance()
             self._armed = [market for market, _, _ in held]
             for market, quantity, price in held:
-                _bound(market, float(quantity), price, max(surplus, 0.0) / len(held))
+                bounds = _bounds(market.rules, float(quantity), price, max(surplus, 0.0) / len(held))
+                market.margin_low, market.margin_high = bounds
+        else:
+            self._armed = [market for market in self._markets.values() if market.instrument is not None]
+            for market in self._armed:
+                market.margin_low = inf
         return [*before, *self._armed]
+
+    def _plain(self, held: Sequence[tuple[Market, Decimal, float]]) -> bool:
+        """Whether all money is one currency, so that no rate of exchange moves equity."""
+        return not any(
+            amount and currency != self._currency for currency, amount in self._ledger.balances.items()
+        ) and not any(market.rules.spot or market.rules.settle != self._currency for market, _, _ in held)
+
+    def limits(self, market: Market) -> tuple[float, float]:
+        """Where this market alone, all others standing still, would bring liquidation: below, and above."""
+        held = list(self.margined())
+        if market.mark is None and self._plain(held):
+            for other, quantity, price in held:
+                if other is market:
+                    surplus = max((self.equity() or 0.0) - self.maintenance(), 0.0)
+                    return _bounds(market.rules, float(quantity), price, surplus)
+        return -inf, inf
 
 
 def value(rules: Instrument, quantity: float, price: float) -> float:
@@ -177,22 +191,15 @@ def value(rules: Instrument, quantity: float, price: float) -> float:
     return amount / price if rules.contract is Contract.INVERSE else amount * price
 
 
-def _bound(market: Market, quantity: float, price: float, share: float) -> None:
-    """Where a position has lost its share of the surplus: its loss and the change of its maintenance together."""
-    rules = market.rules
+def _bounds(rules: Instrument, quantity: float, price: float, share: float) -> tuple[float, float]:
+    """Where a position has lost a share of the surplus: its loss and the change of its maintenance together."""
     size = float(rules.contract_size)
     keep = abs(quantity) * float(rules.maintenance_margin)
     if rules.contract is Contract.INVERSE:
         slope = (quantity + keep) * size
-        limit = 1 / price + share / abs(slope) * (1 if slope > 0 else -1) if slope else 0.0
+        limit = 1 / price + share / slope if slope else 0.0
         bound = 1 / limit if limit > 0 else inf
     else:
         slope = (quantity - keep) * size
         bound = price - share / slope if slope else -inf
-    if quantity > 0:
-        market.margin_low = bound
-    else:
-        market.margin_high = bound
-
-
-__all__ = ["Margin", "value"]
+    return (bound, inf) if quantity > 0 else (-inf, bound)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from math import inf
 
-from fairlead import Bar, Book, Funding, Instrument, Mark, Quote, Trade, duration
+from fairlead import Bar, Book, Instrument, Quote, Trade, duration
 from fairlead.ports import MarketEvent
 from fairlead_sim.orders import WorkingOrder
 
@@ -74,9 +74,9 @@ class Market:
     @property
     def volume(self) -> float:
         """The traded size of the event in hand: a bar's volume, a trade's size, else infinite."""
-        if isinstance(self.event, Bar):
-            return self.event.volume
-        return self.event.size if isinstance(self.event, Trade) else inf
+        event = self.event
+        size = event.volume if isinstance(event, Bar) else event.size if isinstance(event, Trade) else inf
+        return size if size >= 0 else inf
 
     @property
     def price(self) -> float | None:
@@ -107,6 +107,13 @@ class Market:
             return ((self.trade.price, inf),)
         return ((self.bar.close, inf),) if self.bar is not None else ()
 
+    def prints(self, *, buy: bool) -> Sequence[tuple[float, float]]:
+        """What a resting order meets: a public trade with its size, else the other side as an aggressive one does."""
+        event = self.event
+        if isinstance(event, Trade) and self.walk is None:
+            return ((event.price, event.size if event.size > 0 else inf),)
+        return self.levels(buy=buy)
+
     def displayed(self, *, buy: bool, price: float) -> float:
         """The size shown at a price on the own side: what queues ahead of a new order there.
 
@@ -125,7 +132,7 @@ class Market:
         if size == inf:
             return INFINITE
         used = self._used.get((buy, price)) if self._used_of is self.event else None
-        return Decimal(repr(size)) - (used or Decimal(0))
+        return Decimal(str(size)) - (used or Decimal(0))
 
     @property
     def taken(self) -> Decimal:
@@ -168,6 +175,3 @@ class Market:
             else:
                 high = min(high, order.limit)
         self.low, self.high = low, high
-
-
-__all__ = ["INFINITE", "Funding", "Mark", "Market"]

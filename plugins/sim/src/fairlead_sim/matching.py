@@ -9,9 +9,8 @@ that was gapped over at the open triggers there and gets the open.
 from __future__ import annotations
 
 from decimal import Decimal
-from math import inf
 
-from fairlead import Bar, Book, Liquidity, OrderIntent, OrderType, Side, TimeInForce, Trade
+from fairlead import Bar, OrderIntent, OrderType, Side, TimeInForce, Trade
 from fairlead_sim.desk import Desk
 from fairlead_sim.market import INFINITE, Market
 from fairlead_sim.models import FillModel, SlippageModel
@@ -40,10 +39,10 @@ class Matcher:
         price = ask if order.buy else bid
         if not order.triggered and price is not None:
             self._pull(order, price)
-        if order.triggered and order.open and order.fresh:
+        if order.triggered and order.fresh:
             self.execute(order, market)
-            if order.open and order.limit is not None:
-                order.ahead = market.displayed(buy=order.buy, price=order.limit)
+        if order.triggered and order.open:
+            self._desk.queue(order, market)
         self._watch(market)
 
     def trade(self, market: Market, event: Trade) -> None:
@@ -52,8 +51,8 @@ class Matcher:
             self.tick(market)
             return
         for order in _by_priority(market):
-            if order.limit is not None and not order.fresh and order.open:
-                self._make(order, market, event.price, event.price, event.size)
+            if order.open and order.limit is not None and not order.fresh:
+                self.execute(order, market)
         self._watch(market)
 
     def bar(self, market: Market, bar: Bar) -> None:
@@ -71,7 +70,7 @@ class Matcher:
     def _segment(self, market: Market, target: float) -> None:
         while market.walk is not None and market.walk != target:
             here = market.walk
-            market.walk = _next(market, here, target)
+            market.walk = _next(market, here, target, self._desk.margin.limits(market))
             self._point(market)
             self._watch(market)
 
@@ -100,16 +99,15 @@ class Matcher:
     def execute(self, order: WorkingOrder, market: Market) -> None:
         """Let one triggered order trade with what the market offers now."""
         take = order.fresh or order.limit is None
+        levels = market.levels(buy=order.buy) if take else market.prints(buy=order.buy)
         at_once = order.intent.time_in_force in _AT_ONCE
-        levels = market.levels(buy=order.buy)
         if levels:
             if order.intent.time_in_force is not TimeInForce.FOK or self._whole(order, market):
+                step = self._take if take else self._make
                 for price, size in levels:
                     if not order.open or order.remaining <= 0 or _worse(order, price):
                         break
-                    if not (self._take(order, market, price, size) if take else self._make(
-                        order, market, order.limit or price, price, size
-                    )):  # fmt: skip
+                    if not step(order, market, price, size):
                         break
             order.fresh = False
         self._desk.settle(order)
@@ -135,12 +133,10 @@ class Matcher:
             exact = limit
         return self._trade(order, market, price, size, max(exact, rules.tick))
 
-    def _make(self, order: WorkingOrder, market: Market, limit: float, price: float, size: float) -> bool:
-        """Fill a resting order at its own price, if `price` has come to it."""
+    def _make(self, order: WorkingOrder, market: Market, price: float, size: float) -> bool:
+        """Fill a resting order, at its own price."""
         exact = order.intent.limit_price
-        if exact is None or _worse(order, price):
-            return False
-        return self._trade(order, market, price, size, exact)
+        return exact is not None and self._trade(order, market, price, size, exact)
 
     def _trade(self, order: WorkingOrder, market: Market, level: float, size: float, price: Decimal) -> bool:
         """Fill what model, position and funds allow at one level; False where this order can go no further."""
@@ -227,11 +223,11 @@ def _priority(order: WorkingOrder) -> tuple[bool, float, int]:
     return (limit is not None, 0.0 if limit is None else -limit if order.buy else limit, order.sequence)
 
 
-def _next(market: Market, here: float, target: float) -> float:
+def _next(market: Market, here: float, target: float, margin: tuple[float, float]) -> float:
     """The next price between here and the target at which anything happens, else the target."""
     down = target < here
     best = target
-    prices = [market.margin_low if down else market.margin_high] if market.mark is None else []
+    prices = [margin[0] if down else margin[1]]
     for order in market.orders.values():
         if not order.triggered:
             if order.stop is not None and order.buy is not down:
@@ -242,6 +238,3 @@ def _next(market: Market, here: float, target: float) -> float:
         if (best < price < here) if down else (here < price < best):
             best = price
     return best
-
-
-__all__ = ["Book", "Liquidity", "Matcher", "inf"]

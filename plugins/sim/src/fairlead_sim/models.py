@@ -218,7 +218,7 @@ class FillByQueue(FillBySize):
         """What reaches the order."""
         event = market.event
         if not order.fresh and isinstance(event, Trade) and event.price == order.limit:
-            waiting = Decimal(repr(order.ahead))
+            waiting = Decimal(str(order.ahead))
             order.ahead = max(0.0, float(waiting - available))
             available -= min(waiting, available)
         return super().quantity(order, available, market)
@@ -233,7 +233,7 @@ class FillByVolume:
     def quantity(self, order: WorkingOrder, available: Decimal, market: Market) -> Decimal:
         """What the share leaves; `available` itself where the event has no volume."""
         if isinstance(market.event, Bar | Trade):
-            available = Decimal(repr(market.volume)) * self._share - market.taken
+            available = Decimal(str(market.volume)) * self._share - market.taken
         return min(order.remaining, max(available, Decimal(0)))
 
 

@@ -6,7 +6,8 @@ import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
+from typing import TypeVar
 
 from fairlead import (
     Bar,
@@ -23,7 +24,6 @@ from fairlead import (
 )
 from fairlead.ports import (
     Accepted,
-    AccountChanged,
     Cancel,
     CancelRejected,
     Clock,
@@ -38,7 +38,7 @@ from fairlead.ports import (
     Submit,
 )
 from fairlead_sim.admission import malformed, refusal
-from fairlead_sim.desk import Desk, Entry, Funded
+from fairlead_sim.desk import Desk
 from fairlead_sim.ledger import Ledger
 from fairlead_sim.market import Market
 from fairlead_sim.matching import Matcher
@@ -55,6 +55,7 @@ from fairlead_sim.models import (
 from fairlead_sim.orders import WorkingOrder, working
 
 _DAY = 86_400_000_000_000
+Model = TypeVar("Model")
 
 
 class SimulatedVenue:
@@ -88,17 +89,18 @@ class SimulatedVenue:
         self._emit: Callable[[Report], None] = _nowhere
         self._clock: Clock | None = None
         self.desk = Desk(
-            Ledger.of(cash), next(iter(cash)), fees=copy.deepcopy(fees) or InstrumentFees(), borrow=borrow, keep=keep,
+            Ledger.of(cash), next(iter(cash)), fees=_own(fees, InstrumentFees), borrow=borrow, keep=keep,
             emit=self._report, now=self._now,
         )  # fmt: skip
         self._matcher = Matcher(
             self.desk,
-            slippage=copy.deepcopy(slippage) or NoSlippage(),
-            fills=copy.deepcopy(fills) or FillBySize(),
+            slippage=_own(slippage, NoSlippage),
+            fills=_own(fills, FillBySize),
         )
-        self._latency = copy.deepcopy(latency) or FixedLatency()
+        self._latency = _own(latency, FixedLatency)
         self._delay = duration(report_delay)
         self._at_close = fill_at == "close"
+        self.desk.on_end = self._forget_end
         self._markets = self.desk.markets
         self._arrival = 0
         self._travelling = 0
@@ -115,11 +117,7 @@ class SimulatedVenue:
 
     def learn(self, instrument: Instrument) -> None:
         """List an instrument, or change its rules."""
-        market = self._markets.get(instrument.id)
-        if market is None:
-            market = self._markets[instrument.id] = Market(instrument.id)
-        market.instrument = instrument
-        self.desk.margin.learn(instrument)
+        self.desk.learn(instrument)
 
     @property
     def instruments(self) -> list[Instrument]:
@@ -159,7 +157,7 @@ class SimulatedVenue:
                     self._matcher.tick(market)
             case Book():
                 market.top = event
-                if market.low != market.high:
+                if market.low != -inf or market.high != inf:
                     self._matcher.tick(market)
             case Bar():
                 if isfinite(event.open + event.high + event.low + event.close):
@@ -182,17 +180,7 @@ class SimulatedVenue:
             return
         rules = market.rules
         amount = -rules.notional(quantity, rules.price(price)) * decimal(event.rate, "funding rate")
-        self.desk.ledger.fund(rules, amount)
-        self._log(Funded(market.id, amount))
-        self._report(
-            AccountChanged(
-                cause="funding",
-                currency=rules.settle,
-                amount=amount,
-                instrument=market.id,
-                event_ns=self._now(),
-            )
-        )
+        self.desk.fund(market, amount)
         self._matcher.check(market)
 
     # --- commands ---------------------------------------------------------------------------------------------
@@ -220,7 +208,7 @@ class SimulatedVenue:
                 order = self.desk.orders.get(name)
                 if order is not None:
                     self.desk.cancel(order, "canceled on request")
-                    self._disarm(order)
+                    self._markets[order.instrument].arm()
                 else:
                     code = "too_late" if name in self.desk.closed else "unknown_order"
                     self._report(
@@ -235,11 +223,7 @@ class SimulatedVenue:
                 for order in list(self.desk.orders.values()):
                     if command.instrument in {"", order.instrument}:
                         self.desk.cancel(order, "canceled on request")
-                        self._disarm(order)
-
-    def _disarm(self, order: WorkingOrder) -> None:
-        self._markets[order.instrument].arm()
-        self._forget_ends()
+                        self._markets[order.instrument].arm()
 
     def _submit(self, command: Submit) -> None:
         now = self._now()
@@ -264,9 +248,7 @@ class SimulatedVenue:
                 self._place(order, market)
 
     def _place(self, order: WorkingOrder, market: Market) -> None:
-        if order.intent.post_only and order.limit is not None:
-            order.fresh = False
-            order.ahead = market.displayed(buy=order.buy, price=order.limit)
+        order.fresh = not order.intent.post_only
         if order.trail:
             bid, ask = market.touch()
             order.follow((ask if order.buy else bid) or 0.0)
@@ -285,9 +267,20 @@ class SimulatedVenue:
         self._schedule_end(order)
 
     def _reject(self, command: Submit, code: str, reason: str) -> None:
-        self._report(
-            Rejected(client_order_id=command.client_order_id, event_ns=self._now(), code=code, reason=reason)
-        )
+        name = command.client_order_id
+        if code != "duplicate_id":
+            self.desk.refuse(
+                OrderReport(
+                    client_order_id=name,
+                    broker_order_id="",
+                    instrument=command.intent.instrument,
+                    open=False,
+                    quantity=command.quantity,
+                    filled_quantity=Decimal(0),
+                    status="rejected",
+                )
+            )
+        self._report(Rejected(client_order_id=name, event_ns=self._now(), code=code, reason=reason))
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -304,9 +297,10 @@ class SimulatedVenue:
             self.desk.expire(order, f"{order.intent.time_in_force}: its time ended")
             self._markets[order.instrument].arm()
 
-    def _forget_ends(self) -> None:
-        for name in [name for name in self._expiries if name not in self.desk.orders]:
-            self._expiries.pop(name).cancel()
+    def _forget_end(self, name: str) -> None:
+        handle = self._expiries.pop(name, None)
+        if handle is not None:
+            handle.cancel()
 
     def _now(self) -> int:
         return self._running().now()
@@ -324,10 +318,6 @@ class SimulatedVenue:
             clock.call_at(clock.now() + self._delay, partial(self._emit, report))
         else:
             self._emit(report)
-
-    def _log(self, entry: Entry) -> None:
-        if self.desk.log is not None:
-            self.desk.log(entry)
 
     def snapshot(self) -> Snapshot:
         """Open orders, net positions and balances; only balances that are not zero."""
@@ -358,6 +348,10 @@ def _end_of(command: Submit, now: int) -> int:
             return command.intent.expires_ns
         case _:
             return 0
+
+
+def _own(model: Model | None, default: Callable[[], Model]) -> Model:
+    return default() if model is None else copy.deepcopy(model)
 
 
 def _nowhere(report: Report) -> None:
