@@ -4,13 +4,15 @@ import contextlib
 import shutil
 import tempfile
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead._storage import segments
 from fairlead._storage.reading import Tail, last_segment, read, repair_tail
-from fairlead._storage.segments import HEADER_BYTES, RECORD_BYTES, Header, Kind, SegmentWriter
+from fairlead._storage.segments import HEADER_BYTES, RECORD, RECORD_BYTES, Header, Kind, SegmentWriter
 from fairlead.errors import JournalDamaged, JournalError
 
 SEGMENT = 512
@@ -85,9 +87,10 @@ def test_flipped_bits_are_never_read(base, history, closed, data):
 @given(history=histories(), data=st.data())
 def test_loss_before_a_whole_record_is_damage(base, history, data):
     """A changed record with a whole one after it in the last segment is never cut as a torn tail."""
-    history = [*history, (100, b"first of two"), (101, b"second of two")]
+    zeros = bytes(data.draw(st.sampled_from([0, 100])))
+    history = [*history, (100, b"first of two"), (101, b"second of two" + zeros)]
     folder = Path(tempfile.mkdtemp(dir=base))
-    last = write(folder, history)
+    last = write(folder, history, closed=data.draw(st.booleans()))
     content = bytearray(last.read_bytes())
     at = content.rfind(b"first of two")
     if at < 0 or content.rfind(b"second of two") < at:
@@ -98,7 +101,7 @@ def test_loss_before_a_whole_record_is_damage(base, history, data):
     last.write_bytes(content)
     for reader in (payloads, repair_tail):
         with pytest.raises(
-            JournalDamaged, match=rf"{last.name} at byte {start}: .* byte \d+ has a whole record"
+            JournalDamaged, match=rf"{last.name} at byte {start}: .* yet byte \d+ has a whole record"
         ):
             reader(folder)
 
@@ -169,12 +172,33 @@ def test_torn_before_the_last_segment_is_damage(tmp_path):
         payloads(tmp_path)
 
 
+def test_record_of_another_chain_is_damage(tmp_path):
+    """A whole record that was written after other ones is damage, also as the last."""
+    last = write(tmp_path / "one", [(1, b"x" * 24), (2, b"y" * 24)])
+    other = write(tmp_path / "two", [(1, b"z" * 24), (2, b"y" * 24)])
+    at = HEADER_BYTES + RECORD_BYTES + 24
+    last.write_bytes(last.read_bytes()[:at] + other.read_bytes()[at:])
+    with pytest.raises(JournalDamaged, match=rf"at byte {at}: the hash chain breaks"):
+        payloads(tmp_path / "one")
+
+
+def test_number_that_does_not_rise_is_damage(tmp_path):
+    """A whole record of the right chain with a number that was there before is damage."""
+    last = write(tmp_path, [(1, b"x" * 24), (2, b"y" * 24)])
+    content = bytearray(last.read_bytes())
+    at = HEADER_BYTES + RECORD_BYTES + 24
+    length, _, _, chain = RECORD.unpack_from(content, at)
+    RECORD.pack_into(content, at, length, 0, 1, chain)
+    RECORD.pack_into(content, at, length, crc32(content[at + 8 :]), 1, chain)
+    last.write_bytes(content)
+    with pytest.raises(JournalDamaged, match=rf"at byte {at}: record 1 follows record 1"):
+        payloads(tmp_path)
+
+
 def test_newer_format_is_refused(tmp_path):
     """A file of a later format is no damage: the remedy is a newer fairlead."""
     last = write(tmp_path, [(1, b"x")])
     header = Header(Kind.JOURNAL, 1)
-    from fairlead._storage import segments
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "VERSION", 2)
         last.write_bytes(header.pack() + last.read_bytes()[HEADER_BYTES:])

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from fairlead._storage import reading
 from fairlead._storage.reading import Tail, last_segment, read
 from fairlead._storage.segments import HEADER_BYTES, RESERVE_BYTES, Header, Kind
 from fairlead.errors import JournalDamaged, JournalError
@@ -199,6 +200,16 @@ def test_sync_of_what_is_synced_is_free(tmp_path, new_writer, monkeypatch):
     assert len(calls) == 1
 
 
+def test_a_full_segment_is_synced_before_the_next_appears(tmp_path, new_writer, monkeypatch):
+    """Only the last segment can lose its end to a power cut, so that a torn tail can be in no other."""
+    seen = []
+    monkeypatch.setattr("fairlead._storage.segments._datasync", lambda file: seen.append(names(tmp_path)))
+    writer = new_writer(tmp_path, durable=True)
+    for seq in range(1, 41):
+        writer.append(seq, b"x" * 100)
+    assert seen == [["000001.seg", "segment.new"]]
+
+
 def test_cap_deletes_the_oldest(tmp_path, new_writer):
     """With a cap the oldest segments go, the rest still verifies, and the newest always stays."""
     writer = new_writer(tmp_path, cap=3 * 4096)
@@ -239,6 +250,40 @@ def test_tail_follows_over_rollover(tmp_path, new_writer):
             (n, b"%0100d" % n) for n in range(3, 101)
         ]
         assert tail.poll() == []
+
+
+def test_tail_takes_what_came_before_a_rollover(tmp_path, new_writer, monkeypatch):
+    """What is written between a reader's look at a segment and its look for the next one is not missed."""
+    writer = new_writer(tmp_path)
+    writer.append(1, b"x" * 100)
+    real = reading.segment_path
+
+    def meanwhile(folder, number):
+        if writer.seq < 40:
+            for seq in range(writer.seq + 1, 41):
+                writer.append(seq, b"x" * 100)
+        return real(folder, number)
+
+    with Tail(tmp_path) as tail:
+        assert len(tail.poll()) == 1
+        monkeypatch.setattr(reading, "segment_path", meanwhile)
+        assert [record.seq for record in tail.poll()] == list(range(2, 41))
+
+
+def test_reader_beside_a_writer(tmp_path, new_writer, monkeypatch):
+    """Records written while the end is being verified are read, and are no damage."""
+    writer = new_writer(tmp_path)
+    writer.append(1, b"x")
+    real = reading.Segment._rest
+
+    def meanwhile(segment):
+        if writer.seq < 6:
+            for seq in (writer.seq + 1, writer.seq + 2):
+                writer.append(seq, b"x")
+        return real(segment)
+
+    monkeypatch.setattr(reading.Segment, "_rest", meanwhile)
+    assert [seq for seq, _ in payloads(tmp_path)] == list(range(1, 8))
 
 
 def test_tail_overtaken_by_the_cap_says_so(tmp_path, new_writer):

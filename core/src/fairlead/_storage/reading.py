@@ -41,7 +41,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 def read(folder: Path, since: int = 0, *, kind: Kind = Kind.JOURNAL) -> Iterator[Record]:
     """The records with a sequence number above `since`, in order; none where the folder is missing or empty.
 
-    Ends before a torn tail: a last record that is not whole, with nothing valid after it. Anything else that is
+    Ends before a torn tail: a last record that is not whole, with no whole record after it. Anything else that is
     wrong raises JournalDamaged with file, offset and rule. A tape begins with the oldest record that it still has.
     """
     paths = _paths_since(folder, since, kind)
@@ -223,7 +223,7 @@ class Segment:
             )
         if (valid := _first_valid(rest, self.size - self.offset)) is not None:
             raise JournalDamaged(
-                f"{self.path} at byte {self.offset}: {fault}, but byte {self.offset + valid} has a whole record"
+                f"{self.path} at byte {self.offset}: {fault}, yet byte {self.offset + valid} has a whole record"
             )
         return len(rest)
 
@@ -286,12 +286,12 @@ class Segment:
 
 
 def _first_valid(rest: bytes, size: int) -> int | None:
-    """Where after the beginning of `rest` a record stands whose checksum matches.
+    """Where in `rest` a record stands whose checksum matches; at its beginning, it is the chain that is wrong.
 
     `rest` goes on with zeros up to `size`: they may be the end of a record's payload, or of its header.
     """
     data = rest + bytes(RECORD_BYTES)
-    for at in range(8, len(rest), 8):
+    for at in range(0, len(rest), 8):
         length, crc, _, _ = RECORD.unpack_from(data, at)
         body = RECORD_BYTES - 8 + length
         if (
