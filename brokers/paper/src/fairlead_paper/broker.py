@@ -1,17 +1,72 @@
-"""An account on paper: the simulated venue, on live or synthetic data."""
+"""An account on paper: the simulated venue, on live or synthetic data, with a memory."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from pathlib import Path
 
-from fairlead_sim import SimulatedBroker
+from fairlead import Instrument
+from fairlead.ports import Clock, Report
+from fairlead_sim import Cash, FaultPlan, Fees, FillModel, Latency, LedgerFile, SimulatedBroker, Slippage
 
 
 class PaperBroker(SimulatedBroker):
     """Trade on the streams' data without an account, a key or money at risk.
 
-    It takes what `SimulatedBroker` takes. Raises ConfigurationError.
+    `cash` is what the account starts with: an amount or several, the first one's currency being the account's.
+    `fees` is one rate, or a pair of maker and taker, or a model; without it each instrument's own hold.
+    `slippage` is `"1 tick"`, `"2 bp"`, `"0.01%"` or a model; `latency` a duration or a model; `fills` a model.
+    `leverage` replaces the instruments' initial margin; `borrow` lets spot be sold short against margin.
+
+    In a run it keeps its books in the run's folder, so that balances, positions and open orders outlive the
+    process; orders rest while it is away and nothing fills. Cash is then what the books say, not what is written
+    here. Raises ConfigurationError; JournalError where the books cannot be read or written.
     """
 
-    def __init__(self, cash: Any = "100_000 USDT", *, name: str = "paper", **options: Any) -> None:
-        super().__init__(cash, name=name, **options)
+    def __init__(
+        self,
+        cash: Cash = "100_000 USDT",
+        *,
+        name: str = "paper",
+        fees: Fees | None = None,
+        slippage: Slippage | None = None,
+        latency: Latency = "0ms",
+        report_delay: str | int = 0,
+        fills: FillModel | None = None,
+        fill_at: str = "open",
+        leverage: int | float | str | Decimal | None = None,
+        borrow: bool = False,
+        instruments: Iterable[Instrument] = (),
+        faults: FaultPlan | None = None,
+    ) -> None:
+        super().__init__(
+            cash,
+            name=name,
+            fees=fees,
+            slippage=slippage,
+            latency=latency,
+            report_delay=report_delay,
+            fills=fills,
+            fill_at=fill_at,
+            leverage=leverage,
+            borrow=borrow,
+            instruments=instruments,
+            faults=faults,
+        )
+        self._store: LedgerFile | None = None
+
+    def persist(self, folder: Path) -> None:
+        """Keep the books in this folder from now on, and take up those that are there. Call it before `connect`."""
+        self._store = LedgerFile(Path(folder) / "ledger.jsonl", self.venue.desk)
+
+    async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
+        """Begin to report; orders that were left open go on working."""
+        if self._store is not None:
+            self._store.open()
+        await super().connect(emit, clock)
+
+    async def close(self) -> None:
+        """Close the books."""
+        if self._store is not None:
+            self._store.close()

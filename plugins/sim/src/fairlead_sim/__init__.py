@@ -3,7 +3,8 @@
 `SimulatedBroker` is the venue behind the broker port; `SimulatedVenue` is the venue itself.
 """
 
-from fairlead_sim.broker import SimulatedBroker
+from fairlead_sim.broker import Cash, Fees, Latency, SimulatedBroker, Slippage
+from fairlead_sim.faults import Fault, FaultKind, FaultPlan, Wire
 from fairlead_sim.ledger import Holding, Ledger
 from fairlead_sim.market import Market
 from fairlead_sim.models import (
@@ -27,10 +28,17 @@ from fairlead_sim.models import (
 )
 from fairlead_sim.orders import WorkingOrder
 from fairlead_sim.profile import full_profile
+from fairlead_sim.remote import RemoteBroker
+from fairlead_sim.store import LedgerFile
 from fairlead_sim.venue import SimulatedVenue
 
 __all__ = [
+    "Cash",
+    "Fault",
+    "FaultKind",
+    "FaultPlan",
     "FeeModel",
+    "Fees",
     "FillByChance",
     "FillByQueue",
     "FillBySize",
@@ -41,17 +49,22 @@ __all__ = [
     "FixedLatency",
     "Holding",
     "InstrumentFees",
+    "Latency",
     "LatencyModel",
     "Ledger",
+    "LedgerFile",
     "Market",
     "NoSlippage",
     "RatioSlippage",
+    "RemoteBroker",
     "SimulatedBroker",
     "SimulatedVenue",
+    "Slippage",
     "SlippageModel",
     "TickSlippage",
     "UniformLatency",
     "VolumeSlippage",
+    "Wire",
     "WorkingOrder",
     "full_profile",
 ]

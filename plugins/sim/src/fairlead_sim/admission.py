@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from fairlead import Instrument, OrderType, TimeInForce
 from fairlead.ports import Submit
@@ -24,7 +24,7 @@ def malformed(command: Submit, rules: Instrument) -> Refusal | None:
     """What is wrong with an order whatever the market and the account."""
     intent = command.intent
     quantity = command.quantity
-    if quantity <= 0 or quantity % rules.lot:
+    if not _on_grid(quantity, rules.lot):
         return "bad_lot", f"quantity {quantity} is not a positive multiple of the lot {rules.lot}"
     if quantity < rules.min_quantity:
         return "min_quantity", f"quantity {quantity} is below the minimum {rules.min_quantity}"
@@ -38,15 +38,24 @@ def malformed(command: Submit, rules: Instrument) -> Refusal | None:
         if price is None:
             if needed:
                 return "bad_order", f"a {intent.type} order needs a {name}"
-        elif price <= 0 or price % rules.tick:
+        elif not _on_grid(price, rules.tick):
             return "bad_tick", f"{name} {price} is not a positive multiple of the tick {rules.tick}"
-    if intent.type is OrderType.TRAILING_STOP and (intent.trail is None or intent.trail.distance <= 0):
+    if intent.type is OrderType.TRAILING_STOP and (
+        intent.trail is None or not _on_grid(intent.trail.distance, intent.trail.distance)
+    ):
         return "bad_order", "a trailing stop needs a positive distance"
     if intent.time_in_force in _UNSUPPORTED:
         return "unsupported", f"time in force {intent.time_in_force} is not known here"
     if intent.post_only and (intent.type is not OrderType.LIMIT or intent.time_in_force in {"IOC", "FOK"}):
         return "bad_order", "post-only is for limit orders that may rest"
     return None
+
+
+def _on_grid(value: Decimal, grid: Decimal) -> bool:
+    try:
+        return value > 0 and not value % grid
+    except InvalidOperation:  # not a number, infinite, or beyond any precision
+        return False
 
 
 def refusal(order: WorkingOrder, market: Market, desk: Desk) -> Refusal | None:

@@ -23,6 +23,7 @@ from fairlead.ports import (
     Submit,
     VenueProfile,
 )
+from fairlead_sim.faults import FaultPlan, Wire
 from fairlead_sim.models import (
     FeeModel,
     FillModel,
@@ -54,7 +55,9 @@ class SimulatedBroker:
 
     Everything but `cash` has a default: instruments' own fees, no slippage, no latency, fills by the size shown,
     and market orders on bars at the next bar's open. `leverage` replaces the instruments' initial margin.
-    Instruments come from here or from the streams, by `learn`. Raises ConfigurationError.
+    Instruments come from here or from the streams, by `learn`. `faults` go wrong on the way to the venue.
+
+    Raises ConfigurationError.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class SimulatedBroker:
         instruments: Iterable[Instrument] = (),
         profile: VenueProfile | None = None,
         keep: int = 100_000,
+        faults: FaultPlan | None = None,
     ) -> None:
         self.name = name
         self.cash = parse_cash(cash)
@@ -100,6 +104,7 @@ class SimulatedBroker:
             borrow=borrow,
             keep=keep,
         )
+        self._way = self.venue if faults is None else Wire(self.venue, faults)
         self._emit: Callable[[Report], None] | None = None
         self._clock: Clock | None = None
         for instrument in instruments:
@@ -152,7 +157,7 @@ class SimulatedBroker:
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
         """Begin to report."""
         self._emit, self._clock = emit, clock
-        self.venue.open(emit, clock)
+        self._way.open(emit, clock)
 
     def send(self, command: Command) -> None:
         """Hand a command to the venue unless its deadline has passed."""
@@ -170,7 +175,7 @@ class SimulatedBroker:
                         )
                     )
             return
-        self.venue.send(command)
+        self._way.send(command)
 
     async def snapshot(self) -> Snapshot:
         """The venue's own books."""

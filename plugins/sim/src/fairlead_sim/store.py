@@ -24,14 +24,28 @@ class LedgerFile:
 
     def __init__(self, path: Path, desk: Desk) -> None:
         self._path = path
+        self._desk = desk
+        self._file = -1
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
+                listed = [market.instrument for market in desk.markets.values()]
                 _restore(path, desk)
-            self._file = _rewrite(path, desk)
+                for instrument in listed:
+                    if instrument is not None:
+                        desk.learn(instrument)
         except OSError as error:
-            raise JournalError(f"the ledger {path} cannot be opened: {error.strerror}") from error
-        desk.log = self._append
+            raise JournalError(f"the ledger {path} cannot be read: {error.strerror}") from error
+        self.open()
+
+    def open(self) -> None:
+        """Write the books as they are, and every change from now on; harmless to repeat."""
+        if self._file < 0:
+            try:
+                self._file = _rewrite(self._path, self._desk)
+            except OSError as error:
+                raise JournalError(f"the ledger {self._path} cannot be written: {error.strerror}") from error
+            self._desk.log = self._append
 
     def _append(self, entry: Entry) -> None:
         try:
@@ -47,6 +61,7 @@ class LedgerFile:
     def close(self) -> None:
         """Keep no more; harmless to repeat."""
         if self._file >= 0:
+            self._desk.log = _unlogged
             os.close(self._file)
             self._file = -1
 
@@ -125,3 +140,7 @@ def replay(desk: Desk, entry: Entry) -> None:
                 desk.enter_closed(report)
             desk.fills.extend(entry.fills)
             desk.sequence, desk.fill_count = entry.sequence, entry.fill_count
+
+
+def _unlogged(entry: Entry) -> None:
+    """Where changes go while the file is closed."""

@@ -160,16 +160,16 @@ class SimulatedVenue:
                 if market.low != -inf or market.high != inf:
                     self._matcher.tick(market)
             case Bar():
-                if isfinite(event.open + event.high + event.low + event.close):
+                if event.low > 0 and isfinite(event.open + event.high + event.low + event.close):
                     self._matcher.bar(market, event)
             case Trade(price=price):
-                if isfinite(price):
+                if 0 < price < inf:
                     self._matcher.trade(market, event)
-            case Mark(price=price):
+            case Mark(price=price) if 0 < price < inf:
                 market.mark = price
                 if not market.margin_low < price < market.margin_high:
                     self._matcher.check(market)
-            case Funding():
+            case Funding() if isfinite(event.rate):
                 self._fund(market, event)
 
     def _fund(self, market: Market, event: Funding) -> None:
