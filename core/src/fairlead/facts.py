@@ -67,12 +67,6 @@ class Answered(Fact, frozen=True, kw_only=True):
     error: str = ""
 
 
-class Evaluated(Fact, frozen=True, kw_only=True):
-    """A breaker's timer looked at the account."""
-
-    breaker: str
-
-
 # --- the run --------------------------------------------------------------------------------------------------
 
 
@@ -135,11 +129,11 @@ class OrderDenied(Fact, frozen=True, kw_only=True):
 
 
 class OrderHeld(Fact, frozen=True, kw_only=True):
-    """The engine keeps an order until its trigger; `after` is the order whose end releases it."""
+    """The engine keeps an order until its trigger, or until the orders in `after` have all ended."""
 
     client_order_id: str
     intent: OrderIntent
-    after: str = ""
+    after: tuple[str, ...] = ()
 
 
 class OrderSubmitted(Fact, frozen=True, kw_only=True):
@@ -175,10 +169,11 @@ class OrderUnknown(Fact, frozen=True, kw_only=True):
 
 
 class OrderTriggered(Fact, frozen=True, kw_only=True):
-    """A held order met its condition at this price."""
+    """A held order met its condition at this price; it waits for the end of the orders in `after`, if any."""
 
     client_order_id: str
     price: float
+    after: tuple[str, ...] = ()
 
 
 class TrailMoved(Fact, frozen=True, kw_only=True):
@@ -228,10 +223,10 @@ class OrderExpired(Fact, frozen=True, kw_only=True):
 
 
 class Filled(Fact, frozen=True, kw_only=True):
-    """We traded. `shares` splits what nobody here ordered over the strategies that hold it (liquidation)."""
+    """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...)."""
 
     fill: Fill
-    cause_text: str = ""
+    reason: str = ""
 
 
 class FillReversed(Fact, frozen=True, kw_only=True):
@@ -241,12 +236,16 @@ class FillReversed(Fact, frozen=True, kw_only=True):
 
 
 class CashChanged(Fact, frozen=True, kw_only=True):
-    """Money that no fill moved; `shares` splits it over the strategies whose positions caused it."""
+    """Money that no fill moved; `shares` splits it over the strategies whose positions caused it.
+
+    `flow` is the amount in the account's currency where it is nobody's profit (a deposit, say), else 0.
+    """
 
     account: str
     reason: str
     currency: str
     amount: Decimal
+    flow: float = 0.0
     instrument: str = ""
     shares: Mapping[str, Decimal] = {}
 
@@ -267,11 +266,15 @@ class HighWaterMark(Fact, frozen=True, kw_only=True):
 
 
 class DayStarted(Fact, frozen=True, kw_only=True):
-    """A trading day of an account began, with this equity."""
+    """A trading day of an account began, with this equity.
+
+    `profits` are what each strategy had earned on each instrument until then, as (strategy, instrument, profit).
+    """
 
     account: str
     day: str
     equity: float
+    profits: tuple[tuple[str, str, float], ...] = ()
 
 
 # --- strategies ---------------------------------------------------------------------------------------------------
@@ -387,7 +390,6 @@ AnyFact = (
     | TimerFired
     | Commanded
     | Answered
-    | Evaluated
     | EngineStarted
     | EngineStopped
     | InstrumentDefined

@@ -256,9 +256,10 @@ class CircuitBreaker(Protocol):
     """A limit that holds.
 
     `wants` lists what `watch` is called with: fact types, market event types, or `EQUITY` (the item is then the
-    account's name). A breaker may also have `every` (a duration): `watch(None, view)` is then called on that
-    grid; `clean(view) -> bool`, asked after each such call while it is tripped, which resets it (without it,
-    only a person does); and `save() -> bytes`, `load(bytes)` for what it cannot fold from facts again.
+    account's name). A breaker may also have `due(view) -> int`, the time at which it wants to look next:
+    `watch(None, view)` is called then; `clean(scope, view) -> bool`, which resets what it tripped (asked at each
+    look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what
+    cannot be folded from facts again.
     """
 
     name: str

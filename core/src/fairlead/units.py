@@ -67,7 +67,9 @@ def decimal(value: Number, what: str = "number") -> Decimal:
     try:
         result = value if isinstance(value, Decimal) else Decimal(_digits(value))
     except (InvalidOperation, ValueError, TypeError):
-        raise ConfigurationError(f"{what} {value!r} is not a number: pass an int, float, str or Decimal") from None
+        raise ConfigurationError(
+            f"{what} {value!r} is not a number: pass an int, float, str or Decimal"
+        ) from None
     if not result.is_finite():
         raise ConfigurationError(f"{what} {value!r} is not finite: pass a real number")
     return result
@@ -98,7 +100,9 @@ class Money:
             return text
         parts = text.split() if isinstance(text, str) else []
         if len(parts) != 2 or not parts[1].isidentifier():
-            raise ConfigurationError(f"{text!r} is not money: write an amount and a currency, such as '2_000 USDT'")
+            raise ConfigurationError(
+                f"{text!r} is not money: write an amount and a currency, such as '2_000 USDT'"
+            )
         return cls(decimal(parts[0], "amount"), parts[1])
 
     def __str__(self) -> str:

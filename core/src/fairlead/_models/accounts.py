@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
+from typing import NamedTuple
 
 import attrs
 
@@ -37,9 +38,11 @@ class Leg(enum.StrEnum):
     SHORT = "short"
 
 
-@attrs.frozen
-class PositionKey:
-    """Whose position of what, where: one account may hold the virtual positions of several strategies."""
+class PositionKey(NamedTuple):
+    """Whose position of what, where: one account may hold the virtual positions of several strategies.
+
+    The empty strategy is the account itself: its net position as the venue holds it.
+    """
 
     account: str
     instrument: str

@@ -109,7 +109,9 @@ def symbol_parts(symbol: str) -> tuple[str, str, str, Contract]:
     code, dot, exchange = symbol.partition(".")
     if dot and code and exchange and not rest:
         return code, "USD", "USD", Contract.SPOT
-    raise ConfigurationError(f"{symbol!r} is not a symbol: write BASE/QUOTE, BASE/QUOTE:SETTLE or CODE.EXCHANGE")
+    raise ConfigurationError(
+        f"{symbol!r} is not a symbol: write BASE/QUOTE, BASE/QUOTE:SETTLE or CODE.EXCHANGE"
+    )
 
 
 def default_instrument(symbol: str, venue: str, *, tick: Number, fee: Number = "0.0005") -> Instrument:
@@ -117,6 +119,15 @@ def default_instrument(symbol: str, venue: str, *, tick: Number, fee: Number = "
     base, quote, settle, kind = symbol_parts(symbol)
     rate = decimal(fee, "fee")
     return Instrument(
-        symbol=symbol, venue=venue, base=base, quote=quote, settle=settle, native=symbol, contract=kind,
-        tick=decimal(tick, "tick"), lot=Decimal("0.000001"), maker_fee=rate, taker_fee=rate,
-    )  # fmt: skip
+        symbol=symbol,
+        venue=venue,
+        base=base,
+        quote=quote,
+        settle=settle,
+        native=symbol,
+        contract=kind,
+        tick=decimal(tick, "tick"),
+        lot=Decimal("0.000001"),
+        maker_fee=rate,
+        taker_fee=rate,
+    )

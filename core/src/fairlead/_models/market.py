@@ -116,4 +116,14 @@ class Funding(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
     received_ns: int
 
 
-MarketEvent = Quote | Trade | Bar | Book | Mark | Funding
+class History(msgspec.Struct, frozen=True, tag_field="t"):
+    """Bars from before: what a stream gave for a warm-up, oldest first."""
+
+    instrument: str
+    interval: str
+    bars: tuple[Bar, ...]
+    event_ns: int
+    received_ns: int
+
+
+MarketEvent = Quote | Trade | Bar | Book | Mark | Funding | History

@@ -98,7 +98,9 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """What somebody wants: every field of an order before anybody approved it.
 
     Quantities and prices are on the instrument's grid already; `quantity` is positive. `parent` is the order
-    whose fills this one protects, `group` joins orders of which only one may fill (OCO).
+    whose fills this one protects or carries out, `group` joins orders of which only one may fill (OCO), `style`
+    is the execution style (JSON) of an order that is carried out by child orders, `replaces` the order whose
+    remainder this one is.
     """
 
     strategy: str
@@ -117,8 +119,10 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     parent: str = ""
+    replaces: str = ""
     group: str = ""
     tag: str = ""
+    style: str = ""
     venue_options: Mapping[str, str] = {}
 
 
@@ -127,7 +131,8 @@ class Order:
     """An order and its life so far; only the engine changes it, everybody may read it at any time.
 
     `client_order_id` is ours and exists before anything is sent; `broker_order_id` is the venue's and may be
-    empty for a while. `reasons` says why it was denied, rejected, expired or canceled.
+    empty for a while. `reasons` says why it was denied, rejected, expired or canceled. While it is held,
+    `after` are the orders whose end releases it and `extreme` the best price a trailing stop has followed.
     """
 
     client_order_id: str
@@ -144,6 +149,8 @@ class Order:
     created_ns: int = 0
     updated_ns: int = 0
     fill_ids: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    extreme: float | None = None
 
     def __repr__(self) -> str:
         price = f" @{self.limit_price}" if self.limit_price is not None else ""

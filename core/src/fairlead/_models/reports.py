@@ -82,9 +82,15 @@ class FillReport(_OrderReport, frozen=True, kw_only=True):
 
 
 class FillVoided(_OrderReport, frozen=True, kw_only=True):
-    """The venue took an execution back."""
+    """The venue took an execution back; the figures are those of the execution."""
 
     fill_id: str
+    instrument: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
 
 
 class AccountChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):

@@ -1,0 +1,402 @@
+"""apply(state, fact): the only place where the account's state changes.
+
+It mutates and returns nothing, decides nothing and reads nothing but its two arguments, so folding a journal
+gives the live state again, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fairlead import facts as f
+from fairlead._kernel import ledger
+from fairlead._kernel.state import REMEMBERED_ORDERS, ZERO, AccountState, State, Timer, Tripped, Working
+from fairlead._kernel.transitions import allowed, move
+from fairlead._models.accounts import PositionKey, TradingState
+from fairlead._models.orders import AT_VENUE, CLOSED, Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reports import CASH_FLOWS
+from fairlead.errors import InvariantViolation
+
+_S = OrderStatus
+
+
+def apply(state: State, fact: f.Fact) -> None:
+    """Let one fact take effect. Raises InvariantViolation where it contradicts the state."""
+    handler = _HANDLERS.get(type(fact))
+    if handler is not None:
+        handler(state, fact)
+    state.seq = fact.seq
+    state.now = fact.now
+
+
+# --- the run ----------------------------------------------------------------------------------------------------
+
+
+def _engine_started(state: State, fact: f.EngineStarted) -> None:
+    state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+
+
+def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
+    state.instruments[fact.instrument.id] = fact.instrument
+
+
+def _account_opened(state: State, fact: f.AccountOpened) -> None:
+    state.accounts[fact.account] = AccountState(fact.account, fact.currency, dict(fact.balances))
+
+
+def _stream_changed(state: State, fact: f.StreamChanged) -> None:
+    state.accounts[fact.account].stream_up = fact.up
+
+
+# --- orders -----------------------------------------------------------------------------------------------------
+
+
+def _new_order(state: State, fact: Any, status: OrderStatus) -> Order:
+    intent: OrderIntent = fact.intent
+    order = Order(
+        client_order_id=fact.client_order_id,
+        intent=intent,
+        status=status,
+        quantity=intent.quantity,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        created_ns=fact.now,
+        updated_ns=fact.now,
+    )
+    state.intents += 1
+    state.orders[order.client_order_id] = order
+    return order
+
+
+def _order_denied(state: State, fact: f.OrderDenied) -> None:
+    order = state.orders.get(fact.client_order_id)
+    if order is None:
+        order = _new_order(state, fact, _S.DENIED)
+        _remember(state, order)
+    else:
+        _finish(state, order, _S.DENIED)
+    order.reasons = fact.reasons
+    order.updated_ns = fact.now
+
+
+def _order_held(state: State, fact: f.OrderHeld) -> None:
+    order = _new_order(state, fact, _S.HELD)
+    order.after = fact.after
+    state.open[order.client_order_id] = order
+
+
+def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
+    order = state.orders.get(fact.client_order_id)
+    if order is None:
+        order = _new_order(state, fact, _S.SUBMITTED)
+        state.open[order.client_order_id] = order
+    else:
+        move(order, _S.SUBMITTED)
+    order.quantity = fact.quantity
+    order.after = ()
+    order.updated_ns = fact.now
+    _reserve(state, order, order.remaining_quantity)
+
+
+def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
+    order = _order(state, fact)
+    if fact.broker_order_id:
+        order.broker_order_id = fact.broker_order_id
+    if order.status in (_S.SUBMITTED, _S.UNKNOWN):
+        move(order, _S.ACCEPTED)
+    elif order.status is _S.REJECTED:
+        move(order, _S.ACCEPTED)
+        _reopen(state, order)
+
+
+def _order_rejected(state: State, fact: f.OrderRejected) -> None:
+    order = _order(state, fact)
+    order.reasons = (*order.reasons, fact.reason or fact.code)
+    _finish(state, order, _S.REJECTED)
+
+
+def _order_unknown(state: State, fact: f.OrderUnknown) -> None:
+    order = _order(state, fact)
+    if order.status is _S.SUBMITTED:
+        move(order, _S.UNKNOWN)
+    order.reasons = (*order.reasons, fact.reason)
+
+
+def _order_triggered(state: State, fact: f.OrderTriggered) -> None:
+    _order(state, fact).after = fact.after
+
+
+def _trail_moved(state: State, fact: f.TrailMoved) -> None:
+    order = _order(state, fact)
+    order.extreme = fact.extreme
+    order.stop_price = fact.stop_price
+
+
+def _held_resized(state: State, fact: f.HeldResized) -> None:
+    _order(state, fact).quantity = fact.quantity
+
+
+def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
+    order = _order(state, fact)
+    if allowed(order.status, _S.PENDING_CANCEL):
+        move(order, _S.PENDING_CANCEL)
+
+
+def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
+    order = _order(state, fact)
+    if order.status is _S.PENDING_CANCEL:
+        move(order, _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED)
+
+
+def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
+    order = _order(state, fact)
+    if fact.reason:
+        order.reasons = (*order.reasons, fact.reason)
+    _finish(state, order, _S.CANCELED)
+
+
+def _order_expired(state: State, fact: f.OrderExpired) -> None:
+    order = _order(state, fact)
+    if fact.reason:
+        order.reasons = (*order.reasons, fact.reason)
+    _finish(state, order, _S.EXPIRED)
+
+
+def _order(state: State, fact: Any) -> Order:
+    order = state.orders.get(fact.client_order_id)
+    if order is None:
+        raise InvariantViolation(
+            f"{type(fact).__name__} of order {fact.client_order_id}, which nobody placed"
+        )
+    order.updated_ns = fact.now
+    return order
+
+
+def _finish(state: State, order: Order, status: OrderStatus) -> None:
+    if order.status in AT_VENUE:
+        _reserve(state, order, -order.remaining_quantity)
+    move(order, status)
+    if state.open.pop(order.client_order_id, None) is not None:
+        _remember(state, order)
+
+
+def _reopen(state: State, order: Order) -> None:
+    state.open[order.client_order_id] = order
+    _reserve(state, order, order.remaining_quantity)
+
+
+def _remember(state: State, order: Order) -> None:
+    state.closed.append(order.client_order_id)
+    if len(state.closed) > REMEMBERED_ORDERS:
+        oldest = state.orders.get(state.closed.popleft())
+        if oldest is not None and oldest.status in CLOSED:
+            del state.orders[oldest.client_order_id]
+
+
+def _reserve(state: State, order: Order, quantity: Any) -> None:
+    """Change what may still fill by a signed quantity; a grouped order enters or leaves its group."""
+    book = state.accounts[order.account].working
+    working = book.get(order.instrument)
+    if working is None:
+        working = book[order.instrument] = Working()
+    group = order.intent.group
+    if group:
+        members = working.groups.setdefault(group, {})
+        if quantity > 0:
+            members[order.client_order_id] = order
+        elif order.remaining_quantity + quantity <= 0:
+            members.pop(order.client_order_id, None)
+            if not members:
+                del working.groups[group]
+    elif order.side is Side.BUY:
+        working.buy += quantity
+    else:
+        working.sell += quantity
+
+
+# --- money ------------------------------------------------------------------------------------------------------
+
+
+def _filled(state: State, fact: f.Filled) -> None:
+    fill = fact.fill
+    order = state.orders.get(fill.client_order_id)
+    if order is None:
+        state.external_fills.append(fill.fill_id)
+    else:
+        _fill_order(state, order, fill.quantity, fill.price, fact.now)
+        order.fill_ids = (*order.fill_ids, fill.fill_id)
+        order.fee += fill.fee
+        parent = state.open.get(order.intent.parent)
+        if parent is not None and parent.intent.style:
+            _fill_order(state, parent, fill.quantity, fill.price, fact.now)
+            parent.fee += fill.fee
+    ledger.book(state, fill, 1)
+
+
+def _fill_order(state: State, order: Order, quantity: Any, price: Any, now: int) -> None:
+    if order.status in AT_VENUE:
+        _reserve(state, order, -min(quantity, order.remaining_quantity))
+    before = order.filled_quantity
+    order.filled_quantity = before + quantity
+    paid = (order.average_price or ZERO) * before + price * quantity
+    order.average_price = paid / order.filled_quantity
+    order.updated_ns = now
+    if order.filled_quantity >= order.quantity:
+        if order.status is not _S.FILLED:
+            move(order, _S.FILLED)
+        if state.open.pop(order.client_order_id, None) is not None:
+            _remember(state, order)
+    elif order.status in (_S.SUBMITTED, _S.UNKNOWN, _S.ACCEPTED, _S.REJECTED):
+        if order.status is _S.REJECTED:
+            _reopen(state, order)
+        move(order, _S.PARTIALLY_FILLED)
+
+
+def _fill_reversed(state: State, fact: f.FillReversed) -> None:
+    fill = fact.fill
+    order = state.orders.get(fill.client_order_id)
+    if order is not None:
+        order.filled_quantity -= fill.quantity
+        order.fee -= fill.fee
+        order.fill_ids = tuple(i for i in order.fill_ids if i != fill.fill_id)
+    ledger.book(state, fill, -1)
+
+
+def _cash_changed(state: State, fact: f.CashChanged) -> None:
+    account = state.accounts[fact.account]
+    account.balances[fact.currency] = account.balances.get(fact.currency, ZERO) + fact.amount
+    if fact.reason in CASH_FLOWS:
+        account.flows += fact.flow
+        if account.high_water is not None:
+            account.high_water += fact.flow
+    if fact.reason == "funding":
+        for strategy, share in (("", fact.amount), *fact.shares.items()):
+            ledger.position(state, fact.account, fact.instrument, strategy).funding -= share
+
+
+def _equity_sampled(state: State, fact: f.EquitySampled) -> None:
+    state.accounts[fact.account].samples += 1
+
+
+def _high_water_mark(state: State, fact: f.HighWaterMark) -> None:
+    state.accounts[fact.account].high_water = fact.equity
+
+
+def _day_started(state: State, fact: f.DayStarted) -> None:
+    account = state.accounts[fact.account]
+    account.day, account.day_start, account.flows = fact.day, fact.equity, 0.0
+    if account.opening is None:
+        account.opening = fact.equity
+    for strategy, instrument, profit in fact.profits:
+        state.day_profits[PositionKey(fact.account, instrument, strategy)] = profit
+
+
+# --- strategies and timers --------------------------------------------------------------------------------------
+
+
+def _strategy_saved(state: State, fact: f.StrategySaved) -> None:
+    state.saved[fact.strategy] = fact.state
+
+
+def _strategy_halted(state: State, fact: f.StrategyHalted) -> None:
+    state.halted[fact.strategy] = fact.reason
+
+
+def _strategy_faulted(state: State, fact: f.StrategyFaulted) -> None:
+    state.faults[fact.strategy] = fact.count
+
+
+def _strategy_paused(state: State, fact: f.StrategyPaused) -> None:
+    if fact.paused:
+        state.paused[fact.strategy] = fact.why
+    else:
+        state.paused.pop(fact.strategy, None)
+        state.halted.pop(fact.strategy, None)
+
+
+def _timer_set(state: State, fact: f.TimerSet) -> None:
+    state.timers[fact.strategy, fact.name] = Timer(fact.strategy, fact.name, fact.due_ns, fact.every_ns)
+
+
+def _timer_fired(state: State, fact: f.TimerFired) -> None:
+    timer = state.timers.get((fact.strategy, fact.name))
+    if timer is None:
+        return
+    if timer.every_ns:
+        timer.due_ns = fact.due_ns + timer.every_ns * max(
+            1, -(-(fact.now - fact.due_ns + 1) // timer.every_ns)
+        )
+    else:
+        del state.timers[fact.strategy, fact.name]
+
+
+def _timer_canceled(state: State, fact: f.TimerCanceled) -> None:
+    state.timers.pop((fact.strategy, fact.name), None)
+
+
+def _asked(state: State, fact: f.Asked) -> None:
+    state.asks = fact.ask
+
+
+# --- breakers ---------------------------------------------------------------------------------------------------
+
+
+def _breaker_tripped(state: State, fact: f.BreakerTripped) -> None:
+    state.tripped[fact.breaker, fact.scope] = Tripped(
+        fact.breaker, fact.scope, fact.state, fact.reason, fact.now
+    )
+
+
+def _breaker_reset(state: State, fact: f.BreakerReset) -> None:
+    state.tripped.pop((fact.breaker, fact.scope), None)
+
+
+def _breaker_saved(state: State, fact: f.BreakerSaved) -> None:
+    state.breakers[fact.breaker] = fact.state
+
+
+def _state_changed(state: State, fact: f.StateChanged) -> None:
+    if fact.state is TradingState.ACTIVE:
+        state.lowered.pop(fact.scope, None)
+    else:
+        state.lowered[fact.scope] = fact.state
+
+
+_HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
+    f.EngineStarted: _engine_started,
+    f.InstrumentDefined: _instrument_defined,
+    f.AccountOpened: _account_opened,
+    f.StreamChanged: _stream_changed,
+    f.OrderDenied: _order_denied,
+    f.OrderHeld: _order_held,
+    f.OrderSubmitted: _order_submitted,
+    f.OrderAccepted: _order_accepted,
+    f.OrderRejected: _order_rejected,
+    f.OrderUnknown: _order_unknown,
+    f.OrderTriggered: _order_triggered,
+    f.TrailMoved: _trail_moved,
+    f.HeldResized: _held_resized,
+    f.CancelRequested: _cancel_requested,
+    f.CancelRefused: _cancel_refused,
+    f.OrderCanceled: _order_canceled,
+    f.OrderExpired: _order_expired,
+    f.Filled: _filled,
+    f.FillReversed: _fill_reversed,
+    f.CashChanged: _cash_changed,
+    f.EquitySampled: _equity_sampled,
+    f.HighWaterMark: _high_water_mark,
+    f.DayStarted: _day_started,
+    f.StrategySaved: _strategy_saved,
+    f.StrategyHalted: _strategy_halted,
+    f.StrategyFaulted: _strategy_faulted,
+    f.StrategyPaused: _strategy_paused,
+    f.TimerSet: _timer_set,
+    f.TimerFired: _timer_fired,
+    f.TimerCanceled: _timer_canceled,
+    f.Asked: _asked,
+    f.BreakerTripped: _breaker_tripped,
+    f.BreakerReset: _breaker_reset,
+    f.BreakerSaved: _breaker_saved,
+    f.StateChanged: _state_changed,
+}

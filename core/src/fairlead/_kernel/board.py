@@ -1,0 +1,147 @@
+"""The board of circuit breakers: who is asked when, what a trip lowers, and what resets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fairlead._kernel.clock import TIMER, Schedule
+from fairlead._kernel.equity import EquityBooks
+from fairlead._kernel.market import BREAKER, Lane
+from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.valuation import Valuer
+from fairlead._models.accounts import TradingState
+from fairlead._models.market import Bar, Book, Quote, Trade
+from fairlead._models.orders import OrderIntent
+from fairlead.facts import BreakerReset, BreakerSaved, BreakerTripped, Fact
+from fairlead.ports import EQUITY, CircuitBreaker, Trip, View
+
+_EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
+
+
+class Board:
+    """All breakers of an engine, in the order in which the user listed them."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        view: View,
+        valuer: Valuer,
+        books: EquityBooks,
+        schedule: Schedule,
+        breakers: Sequence[CircuitBreaker],
+    ) -> None:
+        self._recorder = recorder
+        self._state = recorder.state
+        self._view = view
+        self._valuer = valuer
+        self._books = books
+        self._schedule = schedule
+        self.breakers = tuple(breakers)
+        self._by_name = {b.name: b for b in breakers}
+        self._checks = tuple((b.name, b.check) for b in breakers)
+        self._equity = tuple(b for b in breakers if EQUITY in b.wants)
+        self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
+        self.tripped: Callable[[BreakerTripped], None] = lambda _: None
+
+    def start(self) -> None:
+        """Give breakers back what they saved, and arrange their first looks."""
+        for breaker in self.breakers:
+            saved = self._state.breakers.get(breaker.name)
+            load = getattr(breaker, "load", None)
+            if saved is not None and load is not None:
+                load(saved)
+            self._look_later(breaker)
+
+    def _look_later(self, breaker: CircuitBreaker) -> None:
+        due = getattr(breaker, "due", None)
+        if due is None:
+            return
+        when = due(self._view)
+        self._schedule(max(when, self._recorder.now + 1), lambda: self._look(breaker), TIMER, 0)
+
+    def _look(self, breaker: CircuitBreaker) -> None:
+        self._watch(breaker, None)
+        self._clean(breaker)
+        self._look_later(breaker)
+
+    def attach(self, lane: Lane) -> None:
+        """Show an instrument's events to the breakers that want them."""
+        for breaker in self.breakers:
+            for kind in breaker.wants:
+                if isinstance(kind, type) and kind in _EVENT_KINDS:
+                    lane.attach(_EVENT_KINDS[kind], BREAKER, self._sink(breaker))
+
+    def _sink(self, breaker: CircuitBreaker) -> Callable[[object], None]:
+        return lambda event: self._watch(breaker, event)
+
+    def fact(self, fact: Fact) -> None:
+        """Show a fact to the breakers that want its kind."""
+        kind = type(fact)
+        wanting = self._facts.get(kind)
+        if wanting is None:
+            wanting = self._facts[kind] = tuple(b for b in self.breakers if kind in b.wants)
+        for breaker in wanting:
+            self._watch(breaker, fact)
+
+    def equity_moved(self, account: str) -> None:
+        """Equity of an account changed."""
+        self._books.moved(self._valuer.accounts[account])
+        for breaker in self._equity:
+            self._watch(breaker, account)
+
+    def reasons(self, intent: OrderIntent) -> list[str]:
+        """Why breakers refuse an order; an exception in a check is a refusal."""
+        found = []
+        for name, check in self._checks:
+            try:
+                trip = check(intent, self._view)
+            except Exception as error:  # a broken check refuses, and says that it is broken
+                found.append(f"{name} failed: {type(error).__name__}: {error}")
+                continue
+            if trip is not None:
+                found.append(f"{name}: {trip.reason}")
+                self._trip(name, trip, intent.account)
+        return found
+
+    def refresh(self) -> None:
+        """Before an order is judged: reset what is clean again."""
+        for name in {trip.breaker for trip in self._state.tripped.values()}:
+            breaker = self._by_name.get(name)
+            if breaker is not None:
+                self._clean(breaker)
+
+    def _watch(self, breaker: CircuitBreaker, item: Any) -> None:
+        try:
+            trip = breaker.watch(item, self._view)
+        except Exception as error:  # a breaker that cannot watch counts as tripped
+            reason = f"it failed: {type(error).__name__}: {error}"
+            trip = Trip(reason, TradingState.REDUCE_ONLY, "engine")
+        if trip is not None:
+            self._trip(breaker.name, trip, item if isinstance(item, str) else getattr(item, "account", ""))
+
+    def _trip(self, name: str, trip: Trip, account: str) -> None:
+        if trip.state is None or trip.state is TradingState.ACTIVE:
+            return
+        scope = trip.scope or (f"account:{account}" if account else "engine")
+        standing = self._state.tripped.get((name, scope))
+        if standing is not None and standing.state.severity >= trip.state.severity:
+            return
+        breaker = self._by_name[name]
+        save = getattr(breaker, "save", None)
+        if save is not None:
+            self._recorder.record(BreakerSaved, breaker=name, state=save())
+        fact = self._recorder.record(
+            BreakerTripped, breaker=name, reason=trip.reason, state=trip.state, scope=scope
+        )
+        self.tripped(fact)
+
+    def _clean(self, breaker: CircuitBreaker) -> None:
+        clean = getattr(breaker, "clean", None)
+        if clean is None:
+            return
+        for trip in [t for t in self._state.tripped.values() if t.breaker == breaker.name]:
+            if clean(trip.scope, self._view):
+                self._recorder.record(
+                    BreakerReset, breaker=breaker.name, who=breaker.name, why="clean again", scope=trip.scope
+                )

@@ -1,0 +1,164 @@
+"""Time: where `now` comes from, and the agenda of what is due.
+
+One `Agenda` orders everything that happens at a moment of its own: reports of a simulated venue, bars that
+close, strategies' timers. Live it is woken by the event loop, in a backtest by the next market event; the order
+is the same, because it is decided here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+REPORT, BAR, TIMER, LAST = 0, 1, 2, 3
+"""Ranks at equal time: reports, then bars that close, then timers, then market events."""
+
+NEVER = 1 << 62
+
+Schedule = Callable[[int, Callable[[], None], int, int], object]
+"""How the kernel's parts ask for a turn of their own: due time in ns, callback, rank, interval in ns."""
+
+
+class Time(Protocol):
+    """A source of time: integer nanoseconds UTC, never backwards."""
+
+    def now(self) -> int:
+        """The time now."""
+        ...
+
+    def reach(self, when_ns: int) -> None:
+        """Something due at `when_ns` is about to run: a time that is moved by hand moves there."""
+        ...
+
+    def delay(self, when_ns: int) -> float:
+        """Real seconds until `when_ns`; 0 or less when it is due."""
+        ...
+
+
+class SystemTime:
+    """Wall time when it was made plus the monotonic clock since: a step of the wall clock does not move it."""
+
+    def __init__(
+        self, *, wall: Callable[[], int] = time.time_ns, monotonic: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._offset = wall() - monotonic()
+
+    def now(self) -> int:
+        """The time now."""
+        return self._offset + self._monotonic()
+
+    def reach(self, when_ns: int) -> None:
+        """Real time moves by itself."""
+
+    def delay(self, when_ns: int) -> float:
+        """Real seconds until then."""
+        return (when_ns - self.now()) / 1e9
+
+    def step(self) -> int:
+        """By how many nanoseconds the wall clock has parted from this one."""
+        return self._wall() - self.now()
+
+
+class ScaledTime:
+    """Recorded time that runs `speed` times as fast as real time, from `start_ns` on."""
+
+    def __init__(
+        self, start_ns: int, speed: float, *, monotonic: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._start = start_ns
+        self._speed = speed
+        self._monotonic = monotonic
+        self._origin = monotonic()
+
+    def now(self) -> int:
+        """The time now."""
+        return self._start + int((self._monotonic() - self._origin) * self._speed)
+
+    def reach(self, when_ns: int) -> None:
+        """It moves by itself."""
+
+    def delay(self, when_ns: int) -> float:
+        """Real seconds until then."""
+        return (when_ns - self.now()) / 1e9 / self._speed
+
+
+class ManualTime:
+    """Time that stands still until it is moved: backtests, replays as fast as possible, tests."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self.ns = start_ns
+
+    def now(self) -> int:
+        """The time now."""
+        return self.ns
+
+    def reach(self, when_ns: int) -> None:
+        """Move there, never back."""
+        self.ns = max(self.ns, when_ns)
+
+    def delay(self, when_ns: int) -> float:
+        """Nothing waits for real time."""
+        return 0.0
+
+
+class Entry:
+    """One thing on the agenda."""
+
+    __slots__ = ("callback", "due_ns")
+
+    def __init__(self, due_ns: int, callback: Callable[[], None]) -> None:
+        self.due_ns = due_ns
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Never run it; harmless to repeat."""
+        self.callback = None
+
+
+class Agenda:
+    """What is due when, in one order: by time, then rank, then interval (small before large), then order asked.
+
+    `due` is the time of the earliest entry, NEVER when there is none. `wake`, if set, is called when it moves
+    to an earlier time. It is the `fairlead.ports.Clock` that brokers and streams are given.
+    """
+
+    __slots__ = ("_heap", "_serial", "due", "time", "wake")
+
+    def __init__(self, time_source: Time) -> None:
+        self.time = time_source
+        self.due = NEVER
+        self.wake: Callable[[], None] | None = None
+        self._heap: list[tuple[int, int, int, int, Entry]] = []
+        self._serial = 0
+
+    def now(self) -> int:
+        """The time now."""
+        return self.time.now()
+
+    def call_at(
+        self, when_ns: int, callback: Callable[[], None], rank: int = REPORT, interval: int = 0
+    ) -> Entry:
+        """Run `callback` once when `when_ns` has come."""
+        entry = Entry(when_ns, callback)
+        self._serial += 1
+        heapq.heappush(self._heap, (when_ns, rank, interval, self._serial, entry))
+        if when_ns < self.due:
+            self.due = when_ns
+            if self.wake is not None:
+                self.wake()
+        return entry
+
+    def run(self, until_ns: int, rank: int = LAST) -> None:
+        """Run what is due before `until_ns`, and of what is due at that very moment all up to `rank`."""
+        heap = self._heap
+        while heap and (heap[0][0] < until_ns or (heap[0][0] == until_ns and heap[0][1] <= rank)):
+            entry = heapq.heappop(heap)[4]
+            self.due = heap[0][0] if heap else NEVER
+            callback = entry.callback
+            if callback is not None:
+                self.time.reach(entry.due_ns)
+                callback()

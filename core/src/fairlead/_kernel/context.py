@@ -1,0 +1,453 @@
+"""What a strategy's calls do: names into instruments, money into quantities, wishes into intents."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from fairlead._kernel.market import Lane
+from fairlead._kernel.runner import Runner
+from fairlead._kernel.state import ZERO
+from fairlead._models.accounts import Profit
+from fairlead._models.instrument import Instrument
+from fairlead._models.market import Bar
+from fairlead._models.orders import AT_VENUE, Order, OrderIntent, OrderType, Side, TimeInForce, Trail
+from fairlead._strategy.styles import Style, describe
+from fairlead.errors import ConfigurationError
+from fairlead.facts import Noted, StrategyPaused
+from fairlead.units import Money, Number, decimal, duration, percent
+
+if TYPE_CHECKING:
+    from fairlead._kernel.kernel import Kernel
+
+
+class Context:
+    """One strategy's view of the kernel."""
+
+    def __init__(self, kernel: Kernel, runner: Runner, account: str) -> None:
+        self._kernel = kernel
+        self._runner = runner
+        self._state = kernel.state
+        self._account = account
+        self.name = runner.name
+        self.restored = False
+        self.watched: dict[str, list[str]] = {}
+        """Instruments watched, each with its bar intervals."""
+
+    @property
+    def now(self) -> int:
+        return self._kernel.recorder.now
+
+    # --- watching -------------------------------------------------------------------------------------------
+
+    def watch(
+        self,
+        instrument: str,
+        *,
+        bars: str | Sequence[str],
+        quotes: bool,
+        trades: bool,
+        book: bool,
+        warmup: int,
+    ) -> None:
+        intervals = [bars] if isinstance(bars, str) else list(bars)
+        found = self._kernel.resolve(instrument)
+        known = self.watched.setdefault(found.id, [])
+        known += self._kernel.feeds.watch(self._runner, found, intervals, quotes, trades, book, warmup)
+
+    def unwatch(self, instrument: str) -> None:
+        found = self._kernel.resolve(instrument)
+        if self.watched.pop(found.id, None) is not None:
+            self._kernel.feeds.unwatch(self._runner, found)
+
+    def lane(self, instrument: str | None) -> Lane:
+        return self._kernel.market.lanes[self.instrument(instrument).id]
+
+    def instrument(self, symbol: str | None) -> Instrument:
+        """The instrument of a short or long name; None is the only one watched."""
+        if symbol is not None:
+            return self._kernel.resolve(symbol)
+        if len(self.watched) != 1:
+            many = ", ".join(self.watched) or "none"
+            raise ConfigurationError(
+                f"strategy {self.name} watches {many}: say which instrument with instrument=, or watch exactly one"
+            )
+        return self._state.instruments[next(iter(self.watched))]
+
+    def history(self, count: int | None, interval: str, symbol: str | None) -> list[Bar]:
+        instrument = self.instrument(symbol)
+        watched = self.watched.get(instrument.id, [])
+        if not interval:
+            if len(watched) != 1:
+                raise ConfigurationError(
+                    f"strategy {self.name} watches {instrument.id} at {watched or 'no interval'}: say bars="
+                )
+            interval = watched[0]
+        kept = self.lane(symbol).history.get(interval, ())
+        bars = list(kept)
+        return bars if count is None else bars[-count:] if count else []
+
+    # --- trading --------------------------------------------------------------------------------------------
+
+    def trade(
+        self,
+        side: Side,
+        quantity: Number | None,
+        *,
+        value: str | Number | None,
+        percent: str | Number | None,
+        instrument: str | None,
+        limit_price: Number | None,
+        stop_price: Number | None,
+        trail: str | Number | None,
+        time_in_force: str,
+        expires: Any,
+        post_only: bool,
+        reduce_only: bool,
+        take_profit: Number | None,
+        stop_loss: Number | None,
+        account: str | None,
+        style: Style | None,
+        venue_options: Mapping[str, str] | None,
+        tag: str,
+        group: str = "",
+    ) -> Order:
+        found = self.instrument(instrument)
+        lane = self._kernel.market.lane(found)
+        limit = None if limit_price is None else found.price_for(side, limit_price)
+        stop = None if stop_price is None else found.price(stop_price)
+        lives = TimeInForce(time_in_force)
+        intent = OrderIntent(
+            strategy=self.name,
+            account=account or self._account,
+            instrument=found.id,
+            side=side,
+            quantity=self._quantity(found, lane, side, quantity, value, percent, limit or stop),
+            type=_kind(limit, stop, trail),
+            limit_price=limit,
+            stop_price=stop,
+            trail=_trail(trail),
+            time_in_force=lives,
+            expires_ns=self._when(expires) if expires is not None else 0,
+            post_only=post_only,
+            reduce_only=reduce_only,
+            take_profit=None if take_profit is None else found.price(take_profit),
+            stop_loss=None if stop_loss is None else found.price(stop_loss),
+            tag=tag,
+            group=group,
+            style="" if style is None else describe(style),
+            venue_options=venue_options or {},
+        )
+        return self._place(intent)
+
+    def _place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
+        self._runner.emitted = True
+        return self._kernel.place(intent, after)
+
+    def _quantity(
+        self,
+        instrument: Instrument,
+        lane: Lane,
+        side: Side,
+        quantity: Number | None,
+        value: str | Number | None,
+        share: str | Number | None,
+        own_price: Decimal | None,
+    ) -> Decimal:
+        if sum(given is not None for given in (quantity, value, share)) != 1:
+            raise ConfigurationError(
+                f"an order for {instrument.id} needs exactly one of quantity=, value=, percent="
+            )
+        if quantity is not None:
+            return instrument.quantity(quantity)
+        price = own_price or lane.price(buying=side is Side.BUY)
+        if not price:
+            return ZERO  # the gate says why: there is no price yet
+        money = self._money(value, instrument) if value is not None else self._share(share or 0)
+        unit = instrument.notional(Decimal(1), instrument.price(price))
+        return instrument.quantity(money / unit)
+
+    def _money(self, value: str | Number, instrument: Instrument) -> Decimal:
+        if isinstance(value, str) and " " in value.strip():
+            money = Money.parse(value)
+            if not self._kernel.valuer.same(money.currency, instrument.settle):
+                raise ConfigurationError(
+                    f"value {value!r} of an order for {instrument.id}, must be in {instrument.settle}"
+                )
+            return money.amount
+        return decimal(value, "value")
+
+    def _share(self, share: str | Number) -> Decimal:
+        equity = self.equity()
+        return ZERO if equity is None else Decimal(equity) * percent(share)
+
+    def _when(self, when: Any) -> int:
+        if isinstance(when, datetime):
+            if when.tzinfo is None:
+                raise ConfigurationError(f"{when} has no time zone: pass an aware datetime")
+            return int(when.timestamp() * 1_000_000) * 1000
+        return self.now + duration(when) if isinstance(when, str) else int(when)
+
+    def cancel(self, order: Order) -> None:
+        self._kernel.desk.cancel(order, "canceled by its strategy")
+
+    def replace(
+        self, order: Order, quantity: Number | None, limit: Number | None, stop: Number | None
+    ) -> Order:
+        found = self._state.instruments[order.instrument]
+        self._runner.emitted = True
+        return self._kernel.desk.replace(
+            order,
+            order.quantity if quantity is None else found.quantity(quantity),
+            order.limit_price if limit is None else found.price_for(order.side, limit),
+            order.stop_price if stop is None else found.price(stop),
+        )
+
+    def close(self, symbol: str | None, account: str | None, tag: str) -> Order | None:
+        found = self.instrument(symbol)
+        account = account or self._account
+        held = self._state.quantity(account, found.id, self.name)
+        working = tuple(o for o in self.orders(found.id) if o.account == account)
+        for order in working:
+            self._kernel.desk.cancel(order, "the position is being closed")
+        if not held:
+            return None
+        intent = OrderIntent(
+            strategy=self.name,
+            account=account,
+            instrument=found.id,
+            side=Side.SELL if held > 0 else Side.BUY,
+            quantity=abs(held),
+            reduce_only=True,
+            tag=tag,
+        )
+        return self._place(intent, tuple(o.client_order_id for o in working if not o.closed))
+
+    def target(
+        self,
+        quantity: Number | None,
+        value: str | Number | None,
+        share: str | Number | None,
+        symbol: str | None,
+        account: str | None,
+        tag: str,
+    ) -> Order | None:
+        found = self.instrument(symbol)
+        account = account or self._account
+        wanted = self._signed(found, quantity, value, share)
+        if wanted is None:
+            return None
+        return self._trade_to(found, wanted, account, tag, ())
+
+    def _signed(self, found: Instrument, quantity: Number | None, value: Any, share: Any) -> Decimal | None:
+        """A wanted position in base units, signed; None while there is no price to work it out."""
+        given = quantity if quantity is not None else value if value is not None else share
+        text = str(given).strip()
+        short = text.startswith("-")
+        if short:
+            given = text[1:]
+        lane = self._kernel.market.lane(found)
+        side = Side.SELL if short else Side.BUY
+        amounts = [given if one is not None else None for one in (quantity, value, share)]
+        if quantity is None and not lane.mark:
+            return None
+        size = self._quantity(found, lane, side, amounts[0], amounts[1], amounts[2], None)
+        return -size if short else size
+
+    def _trade_to(
+        self, found: Instrument, wanted: Decimal, account: str, tag: str, after: tuple[str, ...]
+    ) -> Order | None:
+        have = self._state.quantity(account, found.id, self.name)
+        for order in self.orders(found.id):
+            if order.account == account and not order.intent.reduce_only and order.status in AT_VENUE:
+                have += order.remaining_quantity if order.side is Side.BUY else -order.remaining_quantity
+        change = found.quantity(wanted - have)
+        if not change:
+            return None
+        shrinks = have != 0 and (change > 0) != (have > 0) and abs(change) <= abs(have)
+        intent = OrderIntent(
+            strategy=self.name,
+            account=account,
+            instrument=found.id,
+            side=Side.BUY if change > 0 else Side.SELL,
+            quantity=abs(change),
+            reduce_only=shrinks and not found.spot,
+            tag=tag,
+        )
+        return self._place(intent, after)
+
+    def rebalance(
+        self, weights: Mapping[str, Number], band: str | Number, account: str | None
+    ) -> list[Order]:
+        account = account or self._account
+        equity = self.equity()
+        if equity is None:
+            return []
+        wanted = {self._kernel.resolve(symbol).id: percent(weight) for symbol, weight in weights.items()}
+        for key, position in self._state.positions.items():
+            if key.account == account and key.strategy == self.name and position.quantity:
+                wanted.setdefault(key.instrument, ZERO)
+        reductions: list[tuple[Instrument, Decimal]] = []
+        increases: list[tuple[Instrument, Decimal]] = []
+        for name, weight in wanted.items():
+            found = self._state.instruments[name]
+            lane = self._kernel.market.lane(found)
+            if not lane.mark:
+                continue
+            unit = found.notional(Decimal(1), found.price(lane.mark))
+            have = self._state.quantity(account, name, self.name)
+            goal = found.quantity(Decimal(equity) * weight / unit)
+            if abs(float((goal - have) * unit)) < float(percent(band)) * equity and (weight or not have):
+                continue
+            (reductions if abs(goal) < abs(have) else increases).append((found, goal))
+        first = [self._trade_to(found, goal, account, "rebalance", ()) for found, goal in reductions]
+        placed = [order for order in first if order is not None]
+        after = tuple(o.client_order_id for o in placed if not o.closed)
+        second = [self._trade_to(found, goal, account, "rebalance", after) for found, goal in increases]
+        return placed + [order for order in second if order is not None]
+
+    def oco(
+        self,
+        side: Side,
+        quantity: Number | None,
+        *,
+        value: Any,
+        percent: Any,
+        limit_price: Number,
+        stop_price: Number,
+        instrument: str | None,
+        reduce_only: bool,
+        account: str | None,
+        tag: str,
+    ) -> tuple[Order, Order]:
+        common: dict[str, Any] = {
+            "trail": None,
+            "time_in_force": "GTC",
+            "expires": None,
+            "post_only": False,
+            "take_profit": None,
+            "stop_loss": None,
+            "style": None,
+            "venue_options": None,
+            "instrument": instrument,
+            "reduce_only": reduce_only,
+            "account": account,
+            "tag": tag,
+            "group": f"oco:{self.name}:{self._state.intents + 1}",
+        }
+        limit = self.trade(
+            side, quantity, value=value, percent=percent, limit_price=limit_price, stop_price=None, **common
+        )
+        stop = self.trade(
+            side, limit.quantity, value=None, percent=None, limit_price=None, stop_price=stop_price, **common
+        )
+        if stop.denied and not limit.closed:
+            self._kernel.desk.cancel(limit, "its linked stop was denied")
+        if limit.denied and not stop.closed:
+            self._kernel.desk.cancel(stop, "its linked limit was denied")
+        return limit, stop
+
+    # --- looking --------------------------------------------------------------------------------------------
+
+    def position(self, symbol: str | None, account: str | None) -> Decimal:
+        return self._state.quantity(account or self._account, self.instrument(symbol).id, self.name)
+
+    def entry(self, symbol: str | None, account: str | None) -> Decimal | None:
+        position = self._state.position(account or self._account, self.instrument(symbol).id, self.name)
+        return position.average_price if position is not None and position.quantity else None
+
+    def orders(self, symbol: str | None) -> list[Order]:
+        wanted = None if symbol is None else self._kernel.resolve(symbol).id
+        return [
+            o
+            for o in self._state.open.values()
+            if o.strategy == self.name and (wanted is None or o.instrument == wanted)
+        ]
+
+    def pnl(self, symbol: str | None) -> Profit:
+        name = "" if symbol is None else self._kernel.resolve(symbol).id
+        currency = self._state.accounts[self._account].currency
+        return self._kernel.books.profit(
+            strategy=self.name, instrument=name, currency="" if name else currency
+        )
+
+    def equity(self) -> float | None:
+        base = self._kernel.allocations.get(self.name)
+        if base is None:
+            return self._kernel.valuer.equity(self._account, self.now)
+        amount = base(self._state.accounts[self._account])
+        if amount is None:
+            return None
+        currency = self._state.accounts[self._account].currency
+        return amount + self._kernel.books.profit(strategy=self.name, currency=currency).total
+
+    def cash(self) -> float | None:
+        equity = self.equity()
+        if equity is None:
+            return None
+        used = 0.0
+        for key, position in self._state.positions.items():
+            if key.strategy != self.name or not position.quantity:
+                continue
+            lane = self._kernel.market.lanes[key.instrument]
+            part = lane.instrument.notional(abs(position.quantity), position.average_price)
+            margin = Decimal(1) if lane.instrument.spot else lane.instrument.initial_margin
+            used += float(part * margin)
+        return equity - used
+
+    # --- time and the rest ----------------------------------------------------------------------------------
+
+    def every(self, interval: str, function: Callable[[], Any] | None, name: str) -> None:
+        self._kernel.timers.every(self._runner, duration(interval), function, name or interval)
+
+    def at(self, when: Any, function: Callable[[], Any] | None, name: str) -> None:
+        self._kernel.timers.at(self._runner, self._when(when), function, name)
+
+    def cancel_timer(self, name: str) -> None:
+        self._kernel.timers.cancel(self.name, name)
+
+    def sleep(self, text: str) -> Awaitable[None]:
+        return self._runner.sleep(duration(text))
+
+    def wait(self, order: Order, within: str) -> Awaitable[Order]:
+        return self._runner.wait(order, duration(within))
+
+    def ask(
+        self, function: Callable[..., Any], args: tuple[Any, ...], then: Callable[[Any], Any] | None
+    ) -> Awaitable[Any]:
+        return self._runner.ask(function, args, then)
+
+    def pause(self, why: str) -> None:
+        self._kernel.recorder.record(StrategyPaused, strategy=self.name, paused=True, who=self.name, why=why)
+
+    def note(self, text: str) -> None:
+        self._kernel.recorder.record(Noted, source=self.name, text=text)
+
+
+def _kind(limit: Decimal | None, stop: Decimal | None, trail: str | Number | None) -> OrderType:
+    if trail is not None:
+        if limit is not None or stop is not None:
+            raise ConfigurationError("a trailing stop has no limit_price or stop_price: give trail= alone")
+        return OrderType.TRAILING_STOP
+    if stop is not None:
+        return OrderType.STOP if limit is None else OrderType.STOP_LIMIT
+    return OrderType.MARKET if limit is None else OrderType.LIMIT
+
+
+def _trail(trail: str | Number | None) -> Trail | None:
+    if trail is None:
+        return None
+    if isinstance(trail, str) and trail.strip().endswith("%"):
+        return Trail(percent(trail), percent=True)
+    return Trail(decimal(trail, "trail"))
+
+
+def allocation(text: str | Money) -> Callable[[Any], float | None]:
+    """A strategy's share of its account: a function of the account's state."""
+    if isinstance(text, str) and text.strip().endswith("%"):
+        share = float(percent(text))
+        return lambda account: None if account.opening is None else account.opening * share
+    amount = float(Money.parse(text).amount)
+    return lambda _: amount

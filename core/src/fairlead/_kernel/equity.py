@@ -1,0 +1,139 @@
+"""The books of equity: high-water marks, trading days, samples for the curve, profit and loss."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from fairlead._kernel.clock import TIMER, Schedule
+from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.state import ZERO
+from fairlead._kernel.valuation import AccountValue, Valuer
+from fairlead._models.accounts import Position, PositionKey, Profit
+from fairlead._models.market import utc
+from fairlead.facts import DayStarted, EquitySampled, HighWaterMark
+from fairlead.units import DAY, MINUTE
+
+MARK_STEP = 0.0001
+"""A high-water mark is recorded this much above the equity that made it, so that not every tick is a fact."""
+
+_SAMPLES_A_STEP = 1_000
+
+
+class EquityBooks:
+    """Records what equity has been, so that limits measured from it survive a restart."""
+
+    def __init__(self, recorder: Recorder, valuer: Valuer, schedule: Schedule, zones: dict[str, str]) -> None:
+        self._recorder = recorder
+        self._state = recorder.state
+        self._valuer = valuer
+        self._schedule = schedule
+        self._zones = zones
+
+    def moved(self, value: AccountValue) -> None:
+        """Equity of an account changed to a known figure."""
+        state = value.state
+        mark = state.high_water
+        if mark is None or value.equity > mark:
+            if state.day_start is None:
+                self._start_day(value.name)
+            self._recorder.record(HighWaterMark, account=value.name, equity=value.equity * (1 + MARK_STEP))
+
+    def start(self, account: str) -> None:
+        """From now on, keep the days and the curve of an account."""
+        now = self._recorder.now
+        if self._state.accounts[account].day != self._day(account, now):
+            self._start_day(account)
+        self._schedule(self._next_day(account, now), lambda: self._on_midnight(account), TIMER, DAY)
+        self._sample_later(account)
+
+    def _on_midnight(self, account: str) -> None:
+        self._start_day(account)
+        now = self._recorder.now
+        self._schedule(self._next_day(account, now), lambda: self._on_midnight(account), TIMER, DAY)
+
+    def _start_day(self, account: str) -> None:
+        value = self._valuer.accounts.get(account)
+        if value is None or value.missing:
+            return
+        profits = tuple(
+            (key.strategy, key.instrument, self.profit_of(position))
+            for key, position in self._state.positions.items()
+            if key.account == account and key.strategy
+        )
+        day = self._day(account, self._recorder.now)
+        self._recorder.record(DayStarted, account=account, day=day, equity=value.equity, profits=profits)
+
+    def _zone(self, account: str) -> ZoneInfo:
+        return ZoneInfo(self._zones.get(account, "UTC"))
+
+    def _day(self, account: str, now: int) -> str:
+        return utc(now).astimezone(self._zone(account)).date().isoformat()
+
+    def _next_day(self, account: str, now: int) -> int:
+        zone = self._zone(account)
+        tomorrow = utc(now).astimezone(zone).date() + timedelta(days=1)
+        midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
+        return int(midnight.timestamp()) * 1_000_000_000
+
+    def _sample_later(self, account: str) -> None:
+        """Every minute at first; the step doubles after each thousand samples, so that a long run stays small."""
+        step = MINUTE << (self._state.accounts[account].samples // _SAMPLES_A_STEP)
+        due = self._recorder.now - self._recorder.now % step + step
+        self._schedule(due, lambda: self._sample(account), TIMER, step)
+
+    def _sample(self, account: str) -> None:
+        value = self._valuer.accounts[account]
+        if not value.missing:
+            self._recorder.record(
+                EquitySampled, account=account, equity=value.equity, drawdown=value.max_drawdown
+            )
+        self._sample_later(account)
+
+    # --- profit and loss ------------------------------------------------------------------------------------
+
+    def unrealised(self, position: Position) -> float:
+        """Open profit of a position at its mark, in the settlement currency; 0.0 while it has no mark."""
+        lane = self._valuer.lane(position.key.instrument)
+        if not position.quantity or lane is None or not lane.mark:
+            return 0.0
+        instrument = lane.instrument
+        return float(instrument.profit(position.quantity, position.average_price, Decimal(lane.mark)))
+
+    def profit_of(self, position: Position) -> float:
+        """Everything a position has earned, fees and funding taken off, as a float."""
+        return float(position.realised - position.fees - position.funding) + self.unrealised(position)
+
+    def profit(
+        self, *, account: str = "", strategy: str = "", instrument: str = "", currency: str = ""
+    ) -> Profit:
+        """Profit and loss over all positions that match; amounts are in their settlement currency.
+
+        Positions that settle in another currency than `currency` (the first found, if it is empty) are left out:
+        ask for each currency in turn.
+        """
+        realised = fees = funding = ZERO
+        unrealised = before = 0.0
+        for key, position in self._state.positions.items():
+            if not key.strategy or not _matches(key, account, strategy, instrument):
+                continue
+            settle = self._state.instruments[key.instrument].settle
+            currency = currency or settle
+            if settle != currency:
+                continue
+            realised += position.realised
+            fees += position.fees
+            funding += position.funding
+            unrealised += self.unrealised(position)
+            before += self._state.day_profits.get(key, 0.0)
+        today = float(realised - fees - funding) + unrealised - before
+        return Profit(currency, realised, unrealised, fees, funding, today)
+
+
+def _matches(key: PositionKey, account: str, strategy: str, instrument: str) -> bool:
+    return (
+        (not account or key.account == account)
+        and (not strategy or key.strategy == strategy)
+        and (not instrument or key.instrument == instrument)
+    )

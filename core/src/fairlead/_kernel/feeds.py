@@ -1,0 +1,201 @@
+"""Feeds: from what a strategy watches to what a stream is asked for, and bars made in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fairlead._kernel.bars import Aggregator, Interval
+from fairlead._kernel.clock import Schedule
+from fairlead._kernel.market import AGGREGATE, STRATEGY, Lane, Market, Sink
+from fairlead._kernel.runner import Runner
+from fairlead._models.instrument import Instrument
+from fairlead._models.market import Bar, History
+from fairlead._strategy.strategy import Strategy
+from fairlead.errors import ConfigurationError
+from fairlead.ports import Subscription
+
+
+class _Warming:
+    """Bars of one strategy and instrument that are still history: its handlers are attached after them."""
+
+    def __init__(self, lane: Lane, intervals: list[str], bars: int, sinks: list[tuple[str, Sink]]) -> None:
+        self._lane = lane
+        self._intervals = intervals
+        self._bars = bars
+        self._sinks = sinks
+        for interval in intervals:
+            lane.attach(f"bar:{interval}", STRATEGY, self.see)
+
+    def see(self, event: object) -> None:
+        """One more bar is there."""
+        histories = [self._lane.history.get(interval, ()) for interval in self._intervals]
+        if all(len(history) >= self._bars for history in histories):
+            self.stop()
+            for kind, sink in self._sinks:
+                self._lane.attach(kind, STRATEGY, sink)
+
+    def stop(self) -> None:
+        """Warm, or wanted no more."""
+        for interval in self._intervals:
+            self._lane.detach(f"bar:{interval}", self.see)
+
+
+class Feeds:
+    """Who watches what.
+
+    `offers` tells the kinds of feed that some stream has for an instrument, `subscribe` asks for one, and
+    `settle` says how long after its end a time bar waits for late prints, in ns.
+    """
+
+    def __init__(self, market: Market, schedule: Schedule, attach_breakers: Callable[[Lane], None]) -> None:
+        self._market = market
+        self._schedule = schedule
+        self._attach_breakers = attach_breakers
+        self.offers: Callable[[str], tuple[str, ...]] = lambda _: ()
+        self.subscribe: Callable[[Subscription, int], None] = lambda _, __: None
+        self.settle: Callable[[str], int] = lambda _: 0
+        self.subscriptions: dict[Subscription, None] = {}
+        self._sinks: dict[tuple[str, str], list[tuple[str, Sink]]] = {}
+        self._warming: dict[tuple[str, str], list[_Warming]] = {}
+
+    def watch(
+        self,
+        runner: Runner,
+        instrument: Instrument,
+        intervals: Sequence[str],
+        quotes: bool,
+        trades: bool,
+        book: bool,
+        warmup: int,
+    ) -> list[str]:
+        """Deliver an instrument's events to a strategy; returns the intervals in canonical form."""
+        lane = self._market.lane(instrument)
+        offers = self.offers(lane.id)
+        if not offers:
+            raise ConfigurationError(f"no stream serves {lane.id}: add one that does to plugins=[...]")
+        if not lane.watched:
+            self._attach_breakers(lane)
+        lane.watched += 1
+        self._ask_for_prices(lane, offers)
+        strategy = runner.strategy
+        sinks: list[tuple[str, Sink]] = []
+        for wanted, kind, handler, base in (
+            (quotes, "quote", strategy.on_quote, Strategy.on_quote),
+            (trades, "trade", strategy.on_trade, Strategy.on_trade),
+            (book, "book", strategy.on_book, Strategy.on_book),
+        ):
+            if wanted:
+                self._ask(lane, kind, offers)
+                if getattr(handler, "__func__", None) is not base:
+                    sinks.append((kind, runner.sink(handler)))
+        parsed = [Interval.parse(text) for text in intervals]
+        for interval in parsed:
+            lane.remember(interval.text, warmup)
+            self._make_bars(lane, interval, offers, warmup)
+            sinks.append((f"bar:{interval.text}", runner.sink(strategy.on_bar)))
+        self._deliver(runner.name, lane, [i.text for i in parsed], warmup, sinks)
+        return [interval.text for interval in parsed]
+
+    def _deliver(
+        self, name: str, lane: Lane, intervals: list[str], warmup: int, sinks: list[tuple[str, Sink]]
+    ) -> None:
+        self._sinks.setdefault((name, lane.id), []).extend(sinks)
+        if warmup and intervals:
+            warming = _Warming(lane, intervals, warmup, sinks)
+            self._warming.setdefault((name, lane.id), []).append(warming)
+            if all(lane.history[i] for i in intervals):
+                warming.see(None)
+        else:
+            for kind, sink in sinks:
+                lane.attach(kind, STRATEGY, sink)
+
+    def unwatch(self, runner: Runner, instrument: Instrument) -> None:
+        """Deliver them no more."""
+        lane = self._market.lane(instrument)
+        key = (runner.name, lane.id)
+        for warming in self._warming.pop(key, []):
+            warming.stop()
+        for kind, sink in self._sinks.pop(key, []):
+            lane.detach(kind, sink)
+        lane.watched = max(0, lane.watched - 1)
+
+    def warm(self, history: History) -> None:
+        """Put bars from before in front of what has been seen since."""
+        lane = self._market.lanes.get(history.instrument)
+        if lane is None:
+            return
+        kept = lane.remember(history.interval, len(history.bars))
+        first = kept[0].event_ns if kept else None
+        for bar in reversed(history.bars):
+            if first is None or bar.event_ns < first:
+                kept.appendleft(bar)
+        if history.bars and not lane.mark:
+            lane.mark = history.bars[-1].close
+        for (_, name), all_warming in self._warming.items():
+            if name == lane.id:
+                for warming in all_warming:
+                    warming.see(None)
+
+    # --- choosing feeds -------------------------------------------------------------------------------------
+
+    def _ask(self, lane: Lane, kind: str, offers: tuple[str, ...], warmup: int = 0) -> None:
+        if kind not in offers:
+            raise ConfigurationError(
+                f"no stream has {kind} of {lane.id}, only {', '.join(offers)}: watch one of those or add a stream"
+            )
+        subscription = Subscription(lane.id, kind)
+        if subscription not in self.subscriptions:
+            self.subscriptions[subscription] = None
+            self.subscribe(subscription, warmup)
+
+    def _ask_for_prices(self, lane: Lane, offers: tuple[str, ...]) -> None:
+        """Positions are valued, and orders matched, on the finest prices there are."""
+        for kind in ("quote", "trade"):
+            if kind in offers:
+                self._ask(lane, kind, offers)
+                break
+        else:
+            bars = [kind for kind in offers if kind.startswith("bar:")]
+            if bars:
+                finest = min(bars, key=lambda kind: Interval.parse(kind[4:]).size)
+                lane.cadence = int(Interval.parse(finest[4:]).size)
+                self._ask(lane, finest, offers)
+        for kind in ("mark", "funding"):
+            if kind in offers:
+                self._ask(lane, kind, offers)
+
+    def _make_bars(self, lane: Lane, interval: Interval, offers: tuple[str, ...], warmup: int) -> None:
+        exact = f"bar:{interval.text}"
+        if exact in offers:
+            self._ask(lane, exact, offers, warmup)
+            return
+        if interval.text in lane.aggregators:
+            return
+        source = _source(interval, offers)
+        if source is None:
+            raise ConfigurationError(
+                f"bars of {interval.text} cannot be made for {lane.id} from {', '.join(offers)}: watch another interval"
+            )
+        self._ask(lane, source, offers, warmup)
+
+        def closed(bar: Bar) -> None:
+            self._market.bar_closed(lane, bar)
+
+        def late() -> None:
+            lane.late += 1
+
+        made = Aggregator(lane.id, interval, self._schedule, closed, late, self.settle(lane.id))
+        lane.aggregators[interval.text] = made
+        takes = made.bar if source.startswith("bar:") else made.trade if source == "trade" else made.quote
+        lane.attach(source, AGGREGATE, takes)
+
+
+def _source(interval: Interval, offers: tuple[str, ...]) -> str | None:
+    """The coarsest feed from which an interval can be made exactly: bars that divide it, trades, quotes."""
+    if interval.kind != "time":
+        return "trade" if "trade" in offers else None
+    bars = [Interval.parse(kind[4:]) for kind in offers if kind.startswith("bar:")]
+    fitting = [b for b in bars if b.kind == "time" and b.size < interval.size and interval.size % b.size == 0]
+    if fitting:
+        return f"bar:{max(fitting, key=lambda b: b.size).text}"
+    return "trade" if "trade" in offers else "quote" if "quote" in offers else None

@@ -1,0 +1,247 @@
+"""The gate: every order of every kind passes it, all checks run, all reasons are recorded, it fails closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import final
+
+import attrs
+
+from fairlead._kernel.market import Lane, Market
+from fairlead._kernel.state import ZERO, State
+from fairlead._kernel.valuation import Valuer
+from fairlead._models.accounts import TradingState
+from fairlead._models.instrument import Instrument
+from fairlead._models.orders import AT_VENUE, OrderIntent, OrderType, Side, TimeInForce
+from fairlead._models.venue import VenueProfile
+
+_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+_ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
+"""Times in force that the engine keeps itself where the venue does not know them."""
+
+
+@final
+@attrs.frozen
+class Approved:
+    """An intent that passed: only the gate makes one, and only an approved intent can be sent.
+
+    `reduce_only` is what goes on the wire: an order that shrinks its strategy's position may grow the
+    account's, where another strategy stands on the other side.
+    """
+
+    intent: OrderIntent
+    reduce_only: bool
+
+
+@final
+@attrs.frozen
+class Refused:
+    """An intent that did not pass, with every reason."""
+
+    reasons: tuple[str, ...]
+
+
+class Gate:
+    """Judges intents against the instrument's rules, the account's funds, the trading state and every breaker.
+
+    `breakers` returns the reasons for which breakers refuse an intent. `blocked` is a reason for which
+    nothing may be sent at all (the journal cannot be written, the lease is lost), "" while there is none.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        market: Market,
+        valuer: Valuer,
+        profiles: dict[str, VenueProfile],
+        breakers: Callable[[OrderIntent], Sequence[str]],
+    ) -> None:
+        self._state = state
+        self._market = market
+        self._valuer = valuer
+        self._profiles = profiles
+        self._breakers = breakers
+        self.blocked = ""
+
+    def review(self, intent: OrderIntent) -> Approved | Refused:
+        """Judge an intent; whatever goes wrong in judging refuses it."""
+        try:
+            reasons = (*self._reasons(intent), *self._breakers(intent))
+        except Exception as error:  # fails closed: an order nobody could judge is not sent
+            reasons = (f"the gate failed: {type(error).__name__}: {error}",)
+        if reasons:
+            return Refused(reasons)
+        return Approved(intent, intent.reduce_only and self._shrinks(intent, ""))
+
+    def _reasons(self, intent: OrderIntent) -> Iterator[str]:
+        if self.blocked:
+            yield self.blocked
+        lane = self._market.lanes.get(intent.instrument)
+        profile = self._profiles.get(intent.account)
+        if lane is None or profile is None or intent.account not in self._state.accounts:
+            yield f"{intent.instrument} on account {intent.account!r} is not traded here"
+            return
+        yield from self._permission(intent)
+        yield from _grid(intent, lane.instrument)
+        yield from _ability(intent, profile)
+        if not self._valuer.price(intent, lane):
+            yield f"no price of {intent.instrument} yet"
+            return
+        if lane.instrument.min_notional or intent.reduce_only:
+            yield from self._size(intent, lane)
+        yield from self._crossing(intent)
+        if not intent.reduce_only:
+            yield from self._funds(intent, lane)
+
+    def _permission(self, intent: OrderIntent) -> Iterator[str]:
+        trading, why = self._state.trading(intent)
+        if trading is not TradingState.ACTIVE and not self._may(intent, trading):
+            yield f"trading is {trading} ({why})"
+        name = intent.strategy
+        if name in self._state.paused and not self._shrinks(intent, name):
+            yield f"strategy {name} is paused"
+        if name in self._state.halted and not intent.parent:
+            yield f"strategy {name} is halted: {self._state.halted[name]}"
+
+    def _may(self, intent: OrderIntent, trading: TradingState) -> bool:
+        shrinks = self._shrinks(intent, intent.strategy)
+        if trading is TradingState.REDUCE_ONLY:
+            return shrinks
+        protects = bool(intent.parent) or intent.type in _STOPS
+        return trading is TradingState.HALTED and shrinks and protects
+
+    def _shrinks(self, intent: OrderIntent, strategy: str) -> bool:
+        """Whether the order only reduces a position, whatever else of it that may still fill does."""
+        held = self._state.quantity(intent.account, intent.instrument, strategy)
+        if held == 0 or (held > 0) == (intent.side is Side.BUY):
+            return False
+        return intent.quantity + self._leaving(intent, strategy) <= abs(held)
+
+    def _leaving(self, intent: OrderIntent, strategy: str) -> Decimal:
+        """What working orders on the same side may still take, grouped ones once."""
+        total, groups = ZERO, dict[str, Decimal]()
+        for order in self._state.open.values():
+            other = order.intent
+            if other.instrument != intent.instrument or other.account != intent.account:
+                continue
+            if other.side is not intent.side or order.status not in AT_VENUE:
+                continue
+            if strategy and other.strategy != strategy:
+                continue
+            if not other.group:
+                total += order.remaining_quantity
+            elif other.group != intent.group:
+                groups[other.group] = max(groups.get(other.group, ZERO), order.remaining_quantity)
+        return total + sum(groups.values(), ZERO)
+
+    def _size(self, intent: OrderIntent, lane: Lane) -> Iterator[str]:
+        if intent.reduce_only and not self._shrinks(intent, intent.strategy):
+            held = self._state.quantity(intent.account, intent.instrument, intent.strategy)
+            yield f"reduce-only {intent.side} of {intent.quantity} would do more than reduce {held}"
+        least = lane.instrument.min_notional
+        price = lane.instrument.price(self._valuer.price(intent, lane))
+        if least and not intent.reduce_only and lane.instrument.notional(intent.quantity, price) < least:
+            yield f"value below the minimum of {least} {lane.instrument.quote}"
+
+    def _crossing(self, intent: OrderIntent) -> Iterator[str]:
+        """Crossing one's own resting order would be a trade with oneself."""
+        for order in self._state.open.values():
+            other = order.intent
+            if (
+                other.instrument != intent.instrument
+                or other.side is intent.side
+                or other.account != intent.account
+            ):
+                continue
+            if order.status not in AT_VENUE or other.type is not OrderType.LIMIT or order.limit_price is None:
+                continue
+            mine = intent.limit_price
+            if intent.type in _STOPS:
+                continue
+            if mine is None or (
+                mine >= order.limit_price if intent.side is Side.BUY else mine <= order.limit_price
+            ):
+                yield f"would cross your own {other.side} of {order.remaining_quantity} at {order.limit_price}"
+                return
+
+    def _funds(self, intent: OrderIntent, lane: Lane) -> Iterator[str]:
+        instrument = lane.instrument
+        if instrument.spot:
+            yield from self._spot_funds(intent, lane)
+            return
+        equity = self._valuer.equity(intent.account, self._state_now())
+        exposure = self._valuer.exposure(intent.account, intent)
+        if self._shrinks(intent, ""):
+            return
+        if equity is None or exposure is None:
+            yield f"equity of {intent.account} is unknown: {self._valuer.unknown(intent.account)}"
+        elif exposure * float(instrument.initial_margin) > equity:
+            need = exposure * float(instrument.initial_margin)
+            yield f"margin of {need:,.2f} is more than the equity of {equity:,.2f}"
+
+    def _spot_funds(self, intent: OrderIntent, lane: Lane) -> Iterator[str]:
+        instrument = lane.instrument
+        account = self._state.accounts[intent.account]
+        if intent.side is Side.SELL:
+            have = account.balances.get(instrument.base, ZERO)
+            need = self._state.working(intent.account, intent.instrument, Side.SELL, intent)
+            currency = instrument.base
+        else:
+            price = instrument.price(self._valuer.price(intent, lane))
+            cost = instrument.notional(intent.quantity, price) * (1 + max(instrument.taker_fee, ZERO))
+            have = account.balances.get(instrument.quote, ZERO)
+            need = cost + self._committed(intent, instrument)
+            currency = instrument.quote
+        if need > have:
+            yield f"needs {need:,f} {currency}, and {have:,f} is there"
+
+    def _committed(self, intent: OrderIntent, instrument: Instrument) -> Decimal:
+        """Money that working buys against the same currency may still take."""
+        total, groups = ZERO, {intent.group} - {""}
+        for order in self._state.open.values():
+            if order.side is not Side.BUY or order.status not in AT_VENUE or order.account != intent.account:
+                continue
+            other = self._state.instruments[order.instrument]
+            if not other.spot or other.quote != instrument.quote or order.intent.group in groups:
+                continue
+            if order.intent.group:
+                groups.add(order.intent.group)
+            lane = self._market.lanes[order.instrument]
+            price = order.limit_price or other.price(self._valuer.price(order.intent, lane))
+            total += other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
+        return total
+
+    def _state_now(self) -> int:
+        return self._state.now
+
+
+def _grid(intent: OrderIntent, instrument: Instrument) -> Iterator[str]:
+    quantity = intent.quantity
+    if quantity <= 0:
+        yield f"quantity {quantity} is not above 0 (lot {instrument.lot})"
+    elif quantity % instrument.lot:
+        yield f"quantity {quantity} is not a multiple of the lot {instrument.lot}"
+    elif quantity < instrument.min_quantity and not intent.reduce_only:
+        yield f"quantity {quantity} is below the minimum of {instrument.min_quantity}"
+    if instrument.max_quantity is not None and quantity > instrument.max_quantity:
+        yield f"quantity {quantity} is above the maximum of {instrument.max_quantity}"
+    for name, price in (("limit price", intent.limit_price), ("stop price", intent.stop_price)):
+        if price is not None and price <= 0:
+            yield f"{name} {price} is not above 0"
+        elif price is not None and price % instrument.tick:
+            yield f"{name} {price} is not a multiple of the tick {instrument.tick}"
+    if intent.trail is not None and intent.trail.distance <= 0:
+        yield f"trail {intent.trail.distance} is not above 0"
+
+
+def _ability(intent: OrderIntent, profile: VenueProfile) -> Iterator[str]:
+    if intent.post_only and not profile.post_only:
+        yield f"{profile.venue} has no post-only orders"
+    if intent.post_only and intent.type is not OrderType.LIMIT:
+        yield "only a limit order can be post-only"
+    wanted = intent.time_in_force
+    if wanted not in profile.time_in_force and wanted not in _ENGINE_ENDS:
+        yield f"{profile.venue} has no {wanted} orders"
+    if wanted is TimeInForce.GTD and not intent.expires_ns:
+        yield "a GTD order needs expires="

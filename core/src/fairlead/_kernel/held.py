@@ -1,0 +1,190 @@
+"""Held orders: what the engine keeps because the venue has no such order, and when each is let go.
+
+One state machine: HELD → (trigger) → SUBMITTED, or CANCELED, EXPIRED. Stops, stop-limits and trailing stops wait
+for a price; linked exits wait for each other; DAY and GTD orders wait for their end. All of it is in the
+journal: after a restart `arm` is called for every order that is HELD, and it goes on where it stood.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from fairlead._kernel.clock import TIMER, Schedule
+from fairlead._kernel.desk import Desk
+from fairlead._kernel.market import HELD, Lane, Market
+from fairlead._kernel.recorder import Recorder
+from fairlead._models.market import Bar, Quote, Trade
+from fairlead._models.orders import AT_VENUE, Order, OrderStatus, OrderType, Side, TimeInForce
+from fairlead._models.venue import VenueProfile
+from fairlead.facts import HeldResized, OrderTriggered, TrailMoved
+from fairlead.units import DAY
+
+_KINDS = ("quote", "trade", "bar")
+
+
+class _Watch:
+    """A held order watching its market. Prices are floats made from the order's Decimals."""
+
+    def __init__(self, held: Held, order: Order, lane: Lane) -> None:
+        self._held = held
+        self._lane = lane
+        self.order = order
+        self._selling = order.side is Side.SELL
+        self._takes_profit = order.type is OrderType.LIMIT
+        self.level = float(order.limit_price or 0) if self._takes_profit else float(order.stop_price or 0)
+
+    def start(self) -> None:
+        for kind in _KINDS:
+            self._lane.attach(kind, HELD, self.see)
+
+    def stop(self) -> None:
+        for kind in _KINDS:
+            self._lane.detach(kind, self.see)
+
+    def see(self, event: object) -> None:
+        """Judge one event: the price this order would trade at, or the range of a bar."""
+        if isinstance(event, Quote):
+            price = event.bid if self._selling else event.ask
+            self._range(price, price)
+        elif isinstance(event, Trade):
+            self._range(event.price, event.price)
+        elif isinstance(event, Bar):
+            self._range(event.low, event.high)
+
+    def _range(self, low: float, high: float) -> None:
+        if self.order.status is not OrderStatus.HELD or self.order.after:
+            return
+        if self.level and self._met(low, high):
+            self._held.triggered(self.order, low if self._selling != self._takes_profit else high)
+        elif self.order.intent.trail is not None:
+            self._follow(high if self._selling else low)
+
+    def _met(self, low: float, high: float) -> bool:
+        if self._selling:
+            return high >= self.level if self._takes_profit else low <= self.level
+        return low <= self.level if self._takes_profit else high >= self.level
+
+    def _follow(self, price: float) -> None:
+        extreme = self.order.extreme
+        if extreme is None or (price > extreme if self._selling else price < extreme):
+            stop = trail_stop(self.order, self._lane, price)
+            if stop != self.order.stop_price:
+                self._held.trailed(self.order, price, stop)
+                self.level = float(stop)
+
+
+class Held:
+    """All held orders of an engine."""
+
+    def __init__(
+        self, recorder: Recorder, market: Market, schedule: Schedule, profiles: dict[str, VenueProfile]
+    ) -> None:
+        self._recorder = recorder
+        self._state = recorder.state
+        self._market = market
+        self._schedule = schedule
+        self._profiles = profiles
+        self._watches: dict[str, _Watch] = {}
+        self.desk: Desk
+
+    def arm(self, order: Order) -> None:
+        """Watch the market for a held order."""
+        if order.client_order_id in self._watches or order.intent.style:
+            return
+        lane = self._market.lanes[order.instrument]
+        watch = self._watches[order.client_order_id] = _Watch(self, order, lane)
+        watch.start()
+        if order.intent.trail is not None and order.extreme is None and lane.mark:
+            price = lane.price(buying=order.side is Side.BUY)
+            stop = trail_stop(order, lane, price)
+            self.trailed(order, price, stop)
+            watch.level = float(stop)
+
+    def expire_later(self, order: Order) -> None:
+        """See to it that a DAY or GTD order ends, where its venue does not."""
+        wanted = order.intent.time_in_force
+        if wanted is TimeInForce.DAY:
+            due = order.created_ns - order.created_ns % DAY + DAY
+        elif wanted is TimeInForce.GTD:
+            due = order.intent.expires_ns
+        else:
+            return
+        if order.status is OrderStatus.HELD or wanted not in self._profiles[order.account].time_in_force:
+            self._schedule(due, lambda: self._expire(order), TIMER, 0)
+
+    def _expire(self, order: Order) -> None:
+        if not order.closed:
+            self.desk.cancel(order, "its time in force ended", expired=True)
+
+    def trailed(self, order: Order, extreme: float, stop: Decimal) -> None:
+        """A trailing stop follows."""
+        self._recorder.record(
+            TrailMoved, client_order_id=order.client_order_id, extreme=extreme, stop_price=stop
+        )
+
+    def triggered(self, order: Order, price: float) -> None:
+        """A held order's price was reached: send it, once nothing that is linked to it can fill any more."""
+        linked = self._at_venue(order)
+        self._recorder.record(
+            OrderTriggered,
+            client_order_id=order.client_order_id,
+            price=price,
+            after=tuple(other.client_order_id for other in linked),
+        )
+        if linked:
+            for other in linked:
+                self.desk.cancel(other, "the other exit triggered")
+        elif self._fit(order):
+            self.desk.send_held(order)
+            self.settle(order)
+
+    def _at_venue(self, order: Order) -> list[Order]:
+        group = order.intent.group
+        return [
+            o for o in self._state.open.values() if group and o.intent.group == group and o.status in AT_VENUE
+        ]
+
+    def _fit(self, order: Order) -> bool:
+        """Shrink a reduce-only order to what is still there to reduce; False where nothing is."""
+        if not order.intent.reduce_only:
+            return True
+        held = abs(self._state.quantity(order.account, order.instrument, order.strategy))
+        if held == 0:
+            self.desk.cancel(order, "there is no position left to reduce")
+            return False
+        if held < order.quantity:
+            self._recorder.record(HeldResized, client_order_id=order.client_order_id, quantity=held)
+        return True
+
+    def settle(self, order: Order) -> None:
+        """Forget the watch of an order that is held no more."""
+        if order.status is not OrderStatus.HELD:
+            watch = self._watches.pop(order.client_order_id, None)
+            if watch is not None:
+                watch.stop()
+
+    def filled(self, order: Order, quantity: Decimal) -> None:
+        """An order filled: what is linked to it, and held here, has so much less left to do."""
+        group = order.intent.group
+        if not group:
+            return
+        for other in [o for o in self._state.open.values() if o.intent.group == group and o is not order]:
+            if other.status is not OrderStatus.HELD:
+                continue
+            left = other.quantity - quantity
+            if left <= 0:
+                self.desk.cancel(other, "the other exit filled")
+            else:
+                self._recorder.record(HeldResized, client_order_id=other.client_order_id, quantity=left)
+
+
+def trail_stop(order: Order, lane: Lane, extreme: float) -> Decimal:
+    """Where a trailing stop stands when the best price was `extreme`, never nearer than asked for."""
+    trail = order.intent.trail
+    assert trail is not None
+    best = lane.instrument.price(extreme)
+    distance = best * trail.distance if trail.percent else trail.distance
+    tick = lane.instrument.tick
+    if order.side is Side.SELL:
+        return ((best - distance) / tick).to_integral_value(ROUND_FLOOR) * tick
+    return ((best + distance) / tick).to_integral_value(ROUND_CEILING) * tick

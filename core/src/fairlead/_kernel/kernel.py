@@ -1,0 +1,337 @@
+"""The kernel: takes one input at a time, and leaves facts in the journal and commands at the brokers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from fairlead import facts as f
+from fairlead._kernel.board import Board
+from fairlead._kernel.clock import Agenda, Entry
+from fairlead._kernel.context import Context
+from fairlead._kernel.desk import Desk
+from fairlead._kernel.equity import EquityBooks
+from fairlead._kernel.exits import Exits
+from fairlead._kernel.feeds import Feeds
+from fairlead._kernel.gate import Gate
+from fairlead._kernel.held import Held
+from fairlead._kernel.market import Lane, Market
+from fairlead._kernel.outbox import Outbox
+from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.reports import Reports
+from fairlead._kernel.runner import Runner
+from fairlead._kernel.state import AccountState, State
+from fairlead._kernel.styles import Styles
+from fairlead._kernel.timers import Timers
+from fairlead._kernel.valuation import Valuer
+from fairlead._kernel.view import KernelView
+from fairlead._models.accounts import TradingState
+from fairlead._models.instrument import Instrument
+from fairlead._models.market import History, MarketEvent
+from fairlead._models.orders import Order, OrderIntent, OrderStatus
+from fairlead._models.reports import Report
+from fairlead._models.venue import VenueProfile
+from fairlead._strategy.strategy import Strategy
+from fairlead.errors import ConfigurationError, JournalError
+from fairlead.ports import CircuitBreaker
+
+
+class FactLog(Protocol):
+    """Where a turn's facts are written; the journal, or a list in a test."""
+
+    def append(self, facts: list[f.Fact]) -> None:
+        """Write one record. Raises JournalError."""
+        ...
+
+
+class EventLog(Protocol):
+    """Where market events are written; the tape."""
+
+    def append(self, seq: int, event: MarketEvent) -> None:
+        """Write one record. Raises JournalError."""
+        ...
+
+
+class Kernel:
+    """Synchronous and deterministic: the same inputs give the same facts, byte for byte.
+
+    The shell calls `market`, `report`, `answer` and `command`; what arrives while a turn is going on waits in
+    order of arrival. Everything that happens at a time of its own is on the `agenda`, which the shell runs up to
+    each input's time before handing it over.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        agenda: Agenda,
+        journal: FactLog,
+        tape: EventLog | None,
+        profiles: dict[str, VenueProfile],
+        breakers: Sequence[CircuitBreaker],
+        zones: dict[str, str] | None = None,
+        equivalents: frozenset[frozenset[str]] = frozenset(),
+    ) -> None:
+        self.state = state
+        self.agenda = agenda
+        self.recorder = Recorder(state)
+        self.market_state = self.market = Market()
+        self.valuer = Valuer(state, self.market, equivalents)
+        self.view = KernelView(self.recorder, self.market, self.valuer)
+        self.books = EquityBooks(self.recorder, self.valuer, self.schedule, zones or {})
+        self.board = Board(self.recorder, self.view, self.valuer, self.books, self.schedule, breakers)
+        self.valuer.watchers = self.board.equity_moved
+        self.gate = Gate(state, self.market, self.valuer, profiles, self.board.reasons)
+        self.outbox = Outbox(self.recorder, profiles)
+        self.held = Held(self.recorder, self.market, self.schedule, profiles)
+        self.desk = Desk(self.recorder, self.gate, self.outbox, profiles, self.held.arm, self.changed)
+        self.held.desk = self.desk
+        self.exits = Exits(self.recorder, self.desk)
+        self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
+        self.reports = Reports(self)
+        self.timers = Timers(self.recorder, self.schedule)
+        self.feeds = Feeds(self.market, self.schedule, self.board.attach)
+        self.runners: dict[str, Runner] = {}
+        self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
+        self.observers: list[Callable[[list[f.Fact]], None]] = []
+        self.fatal: str = ""
+        self._journal = journal
+        self._tape = tape
+        self._busy = False
+        self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self.market.refused = self._refused
+
+    # --- inputs ---------------------------------------------------------------------------------------------
+
+    def event(self, event: MarketEvent) -> None:
+        """A market event, stamped with the time at which it was received."""
+        if self._busy:
+            self._inbox.append((self._market_turn, (event,)))
+            return
+        self._busy = True
+        try:
+            self._market_turn(event)
+            while self._inbox:
+                turn, arguments = self._inbox.popleft()
+                turn(*arguments)
+        finally:
+            self._busy = False
+
+    def report(self, account: str, report: Report) -> None:
+        """A broker's report."""
+        self._enter(self._report_turn, account, report, self.agenda.now())
+
+    def answer(self, strategy: str, number: int, value: bytes, error: str = "") -> None:
+        """An answer to a strategy's `ask`, in msgpack."""
+        self._enter(self._answer_turn, strategy, number, value, error, self.agenda.now())
+
+    def command(self, verb: str, who: str, why: str, **arguments: str) -> None:
+        """What a person asks for: halt, resume, pause, unpause or reset."""
+        self._enter(self._command_turn, verb, who, why, arguments, self.agenda.now())
+
+    def turn(self, action: Callable[[], None]) -> None:
+        """Do something in a turn of its own: what starts and ends a run."""
+        self._enter(self._timer_turn, self.agenda.now(), action)
+
+    def schedule(self, due_ns: int, callback: Callable[[], None], rank: int, interval: int) -> Entry:
+        """Have a callback run in a turn of its own when its time has come."""
+        return self.agenda.call_at(
+            due_ns, lambda: self._enter(self._timer_turn, due_ns, callback), rank, interval
+        )
+
+    def _enter(self, turn: Callable[..., None], *arguments: Any) -> None:
+        self._inbox.append((turn, arguments))
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox:
+                turn, arguments = self._inbox.popleft()
+                turn(*arguments)
+        finally:
+            self._busy = False
+
+    # --- turns ----------------------------------------------------------------------------------------------
+
+    def _market_turn(self, event: MarketEvent) -> None:
+        recorder = self.recorder
+        recorder.seq = recorder.cause = seq = recorder.seq + 1
+        recorder.now = max(recorder.now, event.received_ns)
+        if self._tape is not None:
+            self._tape.append(seq, event)
+        if type(event) is History:
+            self.feeds.warm(event)
+        else:
+            self.market.event(event)
+        if recorder.batch:
+            self._commit()
+
+    def _report_turn(self, account: str, report: Report, received_ns: int) -> None:
+        self.recorder.now = max(self.recorder.now, received_ns)
+        self.recorder.input(f.ReportReceived, account=account, report=report)
+        self.reports.handle(account, report)
+        self._commit()
+
+    def _answer_turn(self, strategy: str, number: int, value: bytes, error: str, received_ns: int) -> None:
+        self.recorder.now = max(self.recorder.now, received_ns)
+        self.recorder.input(f.Answered, strategy=strategy, ask=number, value=value, error=error)
+        runner = self.runners.get(strategy)
+        if runner is not None:
+            runner.answered(number, msgspec.msgpack.decode(value) if value else None, error)
+        self._commit()
+
+    def _command_turn(
+        self, verb: str, who: str, why: str, arguments: dict[str, str], received_ns: int
+    ) -> None:
+        self.recorder.now = max(self.recorder.now, received_ns)
+        self.recorder.input(f.Commanded, verb=verb, who=who, why=why, arguments=arguments)
+        if verb == "reset":
+            for name, scope in [key for key in self.state.tripped if key[0] == arguments["breaker"]]:
+                self.recorder.record(f.BreakerReset, breaker=name, who=who, why=why, scope=scope)
+        elif verb in ("pause", "unpause"):
+            paused = verb == "pause"
+            self.recorder.record(
+                f.StrategyPaused, strategy=arguments["strategy"], paused=paused, who=who, why=why
+            )
+            if not paused:
+                self.runners[arguments["strategy"]].open()
+        else:
+            state = TradingState.HALTED if verb == "halt" else TradingState.ACTIVE
+            scope = arguments.get("scope", "engine")
+            self.recorder.record(f.StateChanged, scope=scope, state=state, reason=why, who=who)
+        self._commit()
+
+    def _timer_turn(self, due_ns: int, callback: Callable[[], None]) -> None:
+        recorder = self.recorder
+        recorder.now = max(recorder.now, due_ns)
+        recorder.cause = recorder.seq
+        callback()
+        if recorder.batch:
+            self._commit()
+
+    def _commit(self) -> None:
+        """End a turn: breakers see its facts, the journal gets its record, then commands leave."""
+        batch = self.recorder.batch
+        seen = 0
+        while seen < len(batch):
+            self.board.fact(batch[seen])
+            seen += 1
+        self.recorder.batch = []
+        try:
+            self._journal.append(batch)
+        except JournalError as error:
+            self._stop_sending(str(error))
+            return
+        if self.outbox.waiting:
+            self.outbox.release()
+        for observe in self.observers:
+            observe(batch)
+
+    def _stop_sending(self, reason: str) -> None:
+        """Nothing that is not in the journal may be sent: drop what waits, and let nothing more through."""
+        self.fatal = f"the journal cannot be written: {reason}"
+        self.gate.blocked = self.fatal
+        for _, command in self.outbox.waiting:
+            order = self.state.orders.get(getattr(command, "client_order_id", ""))
+            if order is not None and order.status is OrderStatus.SUBMITTED:
+                self.recorder.record(
+                    f.OrderRejected, client_order_id=order.client_order_id, reason=f"not sent: {self.fatal}"
+                )
+        self.outbox.waiting.clear()
+        self.recorder.batch = []
+
+    # --- orders ---------------------------------------------------------------------------------------------
+
+    def place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
+        """Judge an intent and make an order of it."""
+        if self.state.tripped:
+            self.board.refresh()
+        order = self.desk.place(intent, after)
+        if not order.closed:
+            self.held.expire_later(order)
+            if intent.style:
+                self.styles.work(order)
+        return order
+
+    def changed(self, order: Order) -> None:
+        """An order changed: tell its strategy, and let go what waited for its end."""
+        runner = self.runners.get(order.strategy)
+        if runner is not None:
+            runner.deliver(runner.strategy.on_order, order)
+            runner.order_changed(order)
+        if order.closed:
+            self.held.settle(order)
+            self.desk.ended(order)
+        self.styles.changed(order)
+
+    # --- starting and ending --------------------------------------------------------------------------------
+
+    def resolve(self, symbol: str) -> Instrument:
+        """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
+        found = self.state.instruments.get(symbol)
+        if found is not None:
+            return found
+        matches = [i for i in self.state.instruments.values() if symbol in (i.symbol, i.native)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            names = ", ".join(i.id for i in matches)
+            raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
+        known = ", ".join(list(self.state.instruments)[:8]) or "none"
+        raise ConfigurationError(
+            f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
+        )
+
+    def define(self, instrument: Instrument) -> Lane:
+        """Make an instrument known, if its rules are new."""
+        if self.state.instruments.get(instrument.id) != instrument:
+            self.recorder.record(f.InstrumentDefined, instrument=instrument)
+        return self.market.lane(instrument)
+
+    def add_strategy(self, strategy: Strategy, account: str) -> Runner:
+        """Make a runner for a strategy, not yet open."""
+        runner = Runner(strategy, strategy.name, self.recorder, self.schedule)
+        self.runners[strategy.name] = runner
+        strategy._context = Context(self, runner, account)
+        return runner
+
+    def start_accounts(self) -> None:
+        """Value the accounts and begin to keep their days; re-arm what the engine holds."""
+        for account in self.state.accounts:
+            self.valuer.rebuild(account)
+            self.books.start(account)
+        self.board.start()
+        for order in list(self.state.open.values()):
+            self.held.expire_later(order)
+            if order.status is not OrderStatus.HELD:
+                continue
+            if order.intent.style:
+                self.styles.work(order)
+            elif not order.after:
+                self.held.arm(order)
+
+    def start_strategies(self, *, restored: bool) -> None:
+        """Give strategies back what they saved and call `on_start`."""
+        for runner in self.runners.values():
+            strategy = runner.strategy
+            saved = self.state.saved.get(runner.name)
+            if strategy._context is not None:
+                strategy._context.restored = restored
+            if saved is not None:
+                strategy.load(msgspec.msgpack.decode(saved))
+            runner.open()
+            runner.deliver(strategy.on_start, None)
+
+    def stop_strategies(self) -> None:
+        """Call `on_stop`, and record what they want to remember."""
+        for runner in self.runners.values():
+            runner.deliver(runner.strategy.on_stop, None)
+            runner.save()
+
+    def _refused(self, lane: Lane, event: MarketEvent, rule: str) -> None:
+        if lane.refused == 1:
+            text = f"{type(event).__name__} of {lane.id} refused: {rule}"
+            self.recorder.record(f.Noted, source="market", text=text)

@@ -1,0 +1,238 @@
+"""The market as last seen: one lane per instrument, and who is called when something happens on it.
+
+Market state is volatile. It is never folded from the journal; warm-up rebuilds it on a restart, the tape in a
+replay.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+from fairlead._kernel.bars import Aggregator
+from fairlead._models.instrument import Instrument
+from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
+
+Sink = Callable[[object], None]
+
+HISTORY = 1_000
+"""Bars kept per instrument and interval, unless a warm-up asks for more."""
+
+BREAKER, HELD, AGGREGATE, STRATEGY = range(4)
+"""Who is called first: breakers see an event before stops do, stops before strategies."""
+
+_FROM_BAR, _FROM_TRADE, _FROM_QUOTE, _FROM_MARK = range(4)
+
+
+class Lane:
+    """One instrument's market.
+
+    `mark` values positions: a venue's mark where there is one, else the middle of the quote, else the last
+    trade, else the last bar's close. The `…_sinks` are called in order for every good event of their kind;
+    `bar_sinks` for a stream's bars, `closed_sinks` for every bar of an interval, whoever made it.
+    """
+
+    __slots__ = (
+        "aggregators",
+        "attached",
+        "bar",
+        "bar_sinks",
+        "book",
+        "book_sinks",
+        "cadence",
+        "closed_sinks",
+        "event_ns",
+        "history",
+        "id",
+        "instrument",
+        "late",
+        "mark",
+        "mark_sinks",
+        "quote",
+        "quote_sinks",
+        "received_ns",
+        "refused",
+        "source",
+        "trade",
+        "trade_sinks",
+        "watched",
+    )
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.id = instrument.id
+        self.instrument = instrument
+        self.quote: Quote | None = None
+        self.trade: Trade | None = None
+        self.bar: Bar | None = None
+        self.book: Book | None = None
+        self.mark = 0.0
+        self.source = _FROM_BAR
+        self.received_ns = 0
+        self.event_ns = 0
+        self.cadence = 0
+        self.late = 0
+        self.refused = 0
+        self.watched = 0
+        self.aggregators: dict[str, Aggregator] = {}
+        self.history: dict[str, deque[Bar]] = {}
+        self.mark_sinks: tuple[Callable[[float], None], ...] = ()
+        self.attached: dict[str, list[tuple[int, Sink]]] = {}
+        self.quote_sinks: tuple[Sink, ...] = ()
+        self.trade_sinks: tuple[Sink, ...] = ()
+        self.book_sinks: tuple[Sink, ...] = ()
+        self.bar_sinks: tuple[Sink, ...] = ()
+        self.closed_sinks: dict[str, tuple[Sink, ...]] = {}
+
+    def attach(self, kind: str, rank: int, sink: Sink) -> None:
+        """Call `sink` for every event of a kind: quote, trade, book, bar (a stream's) or `bar:INTERVAL` (any)."""
+        self.attached.setdefault(kind, []).append((rank, sink))
+        self._compile(kind)
+
+    def detach(self, kind: str, sink: Sink) -> None:
+        """Call it no more; harmless to repeat."""
+        self.attached[kind] = [pair for pair in self.attached.get(kind, ()) if pair[1] != sink]
+        self._compile(kind)
+
+    def _compile(self, kind: str) -> None:
+        sinks = tuple(sink for _, sink in sorted(self.attached[kind], key=lambda pair: pair[0]))
+        if kind.startswith("bar:"):
+            self.closed_sinks[kind[4:]] = sinks
+        else:
+            setattr(self, f"{kind}_sinks", sinks)
+
+    def remember(self, interval: str, bars: int) -> deque[Bar]:
+        """The history of an interval, able to hold at least so many bars."""
+        kept = self.history.get(interval)
+        if kept is None or (kept.maxlen or 0) < bars:
+            kept = self.history[interval] = deque(kept or (), maxlen=max(bars, HISTORY))
+        return kept
+
+    def price(self, *, buying: bool) -> float:
+        """What an order would trade at now: the far side of the quote, else the mark; 0.0 when unknown."""
+        quote = self.quote
+        if quote is not None and self.source >= _FROM_QUOTE:
+            return quote.ask if buying else quote.bid
+        return self.mark
+
+
+class Market:
+    """All lanes, and the way in for events."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self.refused: Callable[[Lane, MarketEvent, str], None] = _ignore
+        self._handlers: dict[type, Callable[[Lane, object], None]] = {
+            Trade: self._on_trade,  # type: ignore[dict-item]
+            Bar: self._on_bar,  # type: ignore[dict-item]
+            Mark: self._on_mark,  # type: ignore[dict-item]
+            Book: self._on_book,  # type: ignore[dict-item]
+            Funding: self._on_funding,  # type: ignore[dict-item]
+        }
+
+    def lane(self, instrument: Instrument) -> Lane:
+        """The lane of an instrument, made or brought up to date."""
+        lane = self.lanes.get(instrument.id)
+        if lane is None:
+            lane = self.lanes[instrument.id] = Lane(instrument)
+        lane.instrument = instrument
+        return lane
+
+    def event(self, event: MarketEvent) -> None:
+        """Take one event: update the lane, then call those who want it. What cannot be true is refused."""
+        lane = self.lanes.get(event.instrument)
+        if lane is None:
+            return
+        if type(event) is not Quote:
+            self._handlers[type(event)](lane, event)
+            return
+        if not 0.0 < event.bid <= event.ask < inf:
+            self._refuse(lane, event, "bid and ask must be finite, above 0 and not crossed")
+            return
+        if event.event_ns < lane.event_ns:
+            self._refuse(lane, event, "older than what was seen before")
+            return
+        lane.quote = event
+        lane.event_ns = event.event_ns
+        lane.received_ns = event.received_ns
+        if lane.source <= _FROM_QUOTE:
+            lane.source = _FROM_QUOTE
+            mark = (event.bid + event.ask) / 2
+            if mark != lane.mark:
+                lane.mark = mark
+                for revalue in lane.mark_sinks:
+                    revalue(mark)
+        for sink in lane.quote_sinks:
+            sink(event)
+
+    def _on_trade(self, lane: Lane, event: Trade) -> None:
+        if not (0.0 < event.price < inf and 0.0 <= event.size < inf):
+            self._refuse(lane, event, "price must be finite and above 0, size finite and not negative")
+            return
+        lane.received_ns = event.received_ns
+        if event.event_ns >= lane.event_ns:  # a late print still counts in its bar, but moves nothing
+            lane.trade = event
+            lane.event_ns = event.event_ns
+            self._mark(lane, event.price, _FROM_TRADE)
+        for sink in lane.trade_sinks:
+            sink(event)
+
+    def _on_bar(self, lane: Lane, event: Bar) -> None:
+        if not (
+            0.0 < event.low <= min(event.open, event.close)
+            and max(event.open, event.close) <= event.high < inf
+        ):
+            self._refuse(lane, event, "a bar's prices must be finite, above 0 and between its low and high")
+            return
+        last = lane.bar
+        if last is not None and last.interval == event.interval and event.event_ns <= last.event_ns:
+            self._refuse(lane, event, "a bar of this time was seen before")
+            return
+        lane.received_ns = event.received_ns
+        lane.event_ns = max(lane.event_ns, event.event_ns)
+        lane.bar = event
+        self._mark(lane, event.close, _FROM_BAR)
+        for sink in lane.bar_sinks:
+            sink(event)
+        self.bar_closed(lane, event)
+
+    def bar_closed(self, lane: Lane, bar: Bar) -> None:
+        """A bar is complete, from a stream or from an aggregator: keep it and pass it on."""
+        lane.remember(bar.interval, 0).append(bar)
+        for sink in lane.closed_sinks.get(bar.interval, ()):
+            sink(bar)
+
+    def _on_mark(self, lane: Lane, event: Mark) -> None:
+        if not 0.0 < event.price < inf:
+            self._refuse(lane, event, "a mark must be finite and above 0")
+            return
+        self._mark(lane, event.price, _FROM_MARK)
+
+    def _on_book(self, lane: Lane, event: Book) -> None:
+        if event.bids and event.asks and not 0.0 < event.bids[0][0] < event.asks[0][0] < inf:
+            self._refuse(lane, event, "a book must not be crossed")
+            return
+        lane.book = event
+        lane.received_ns = event.received_ns
+        for sink in lane.book_sinks:
+            sink(event)
+
+    def _on_funding(self, lane: Lane, event: Funding) -> None:
+        lane.received_ns = event.received_ns  # the venue settles it and reports what it cost
+
+    def _mark(self, lane: Lane, price: float, source: int) -> None:
+        if lane.source > source:
+            return
+        lane.source = source
+        if price != lane.mark:
+            lane.mark = price
+            for revalue in lane.mark_sinks:
+                revalue(price)
+
+    def _refuse(self, lane: Lane, event: MarketEvent, rule: str) -> None:
+        lane.refused += 1
+        self.refused(lane, event, rule)
+
+
+def _ignore(lane: Lane, event: MarketEvent, rule: str) -> None:
+    pass

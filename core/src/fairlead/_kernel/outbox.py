@@ -1,0 +1,62 @@
+"""The outbox: commands that the turn's record releases. Only what the gate approved gets in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from fairlead._kernel.gate import Approved
+from fairlead._kernel.recorder import Recorder
+from fairlead._models.orders import Order, TimeInForce
+from fairlead._models.venue import Cancel, CancelAll, Command, Submit, VenueProfile
+from fairlead.facts import CancelRequested, OrderSubmitted
+
+
+class Outbox:
+    """Writes intents down and keeps their commands until the record that holds them is in the journal.
+
+    `senders` are the brokers' `send` by account.
+    """
+
+    def __init__(self, recorder: Recorder, profiles: dict[str, VenueProfile]) -> None:
+        self._recorder = recorder
+        self._profiles = profiles
+        self.senders: dict[str, Callable[[Command], None]] = {}
+        self.waiting: list[tuple[str, Command]] = []
+
+    def submit(self, client_order_id: str, approved: Approved) -> None:
+        """Record an approved order and queue its command."""
+        intent = approved.intent
+        profile = self._profiles[intent.account]
+        deadline = self._recorder.now + profile.validity_ns
+        self._recorder.record(
+            OrderSubmitted,
+            client_order_id=client_order_id,
+            intent=intent,
+            quantity=intent.quantity,
+            deadline_ns=deadline,
+            reduce_only=approved.reduce_only,
+        )
+        if intent.time_in_force not in profile.time_in_force:  # the engine ends it itself
+            intent = msgspec.structs.replace(intent, time_in_force=TimeInForce.GTC)
+        command = Submit(client_order_id, intent, intent.quantity, approved.reduce_only, deadline)
+        self.waiting.append((intent.account, command))
+
+    def cancel(self, order: Order) -> None:
+        """Record a cancel and queue its command; it may be repeated freely."""
+        self._recorder.record(CancelRequested, client_order_id=order.client_order_id)
+        deadline = self._recorder.now + self._profiles[order.account].validity_ns
+        command = Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline)
+        self.waiting.append((order.account, command))
+
+    def cancel_all(self, account: str, instrument: str = "") -> None:
+        """Queue a venue-wide cancel: also for what we do not know of."""
+        deadline = self._recorder.now + self._profiles[account].validity_ns
+        self.waiting.append((account, CancelAll(instrument, deadline)))
+
+    def release(self) -> None:
+        """Send what waits, in order: its record is in the journal."""
+        waiting, self.waiting = self.waiting, []
+        for account, command in waiting:
+            self.senders[account](command)

@@ -1,0 +1,41 @@
+"""Writing down what happens: each fact takes the next number, takes effect, and joins the turn's record."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from fairlead._kernel.apply import apply
+from fairlead._kernel.state import State
+from fairlead.facts import Fact
+
+F = TypeVar("F", bound=Fact)
+
+
+class Recorder:
+    """The facts of the turn in hand.
+
+    `now` is the time of the input being handled and `cause` its sequence number. `seq` is the last number
+    given, to a fact here or to a market event.
+    """
+
+    __slots__ = ("batch", "cause", "now", "seq", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.seq = state.seq
+        self.now = state.now
+        self.cause = 0
+        self.batch: list[Fact] = []
+
+    def record(self, kind: type[F], **fields: object) -> F:
+        """Make a fact of the input in hand and let it take effect."""
+        seq = self.seq = self.seq + 1
+        fact = kind(seq=seq, now=self.now, cause=self.cause, **fields)
+        apply(self.state, fact)
+        self.batch.append(fact)
+        return fact
+
+    def input(self, kind: type[F], **fields: object) -> F:
+        """Make a fact that is an input: its own cause, and that of all facts until the next one."""
+        self.cause = self.seq + 1
+        return self.record(kind, **fields)

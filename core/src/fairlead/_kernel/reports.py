@@ -1,0 +1,220 @@
+"""What a broker's report means for the account: from reports to facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from fairlead import facts as f
+from fairlead._kernel.state import ZERO
+from fairlead._models import reports as r
+from fairlead._models.accounts import EXTERNAL
+from fairlead._models.orders import Fill, Liquidity, Order, OrderStatus
+
+if TYPE_CHECKING:
+    from fairlead._kernel.kernel import Kernel
+
+
+class Reports:
+    """One method for each kind of report. A report of an order that nobody here knows changes no order."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._recorder = kernel.recorder
+        self._state = kernel.state
+        self._handlers: dict[type, Callable[[str, Any], None]] = {
+            r.Accepted: self._accepted,
+            r.Rejected: self._rejected,
+            r.NotSent: self._not_sent,
+            r.OutcomeUnknown: self._unknown,
+            r.Canceled: self._canceled,
+            r.CancelRejected: self._cancel_rejected,
+            r.Expired: self._expired,
+            r.Triggered: self._triggered,
+            r.FillReport: self._fill,
+            r.FillVoided: self._voided,
+            r.AccountChanged: self._account_changed,
+            r.StreamDown: self._stream_down,
+            r.StreamUp: self._stream_up,
+        }
+
+    def handle(self, account: str, report: r.Report) -> None:
+        """Turn one report into facts and their consequences."""
+        self._handlers[type(report)](account, report)
+
+    def _order(self, report: Any) -> Order | None:
+        return self._state.orders.get(report.client_order_id)
+
+    def _record(self, kind: type[f.Fact], order: Order | None, **fields: Any) -> None:
+        if order is None:
+            return
+        self._recorder.record(kind, client_order_id=order.client_order_id, **fields)
+        self._kernel.changed(order)
+
+    def _accepted(self, account: str, report: r.Accepted) -> None:
+        order = self._order(report)
+        if order is not None and not (order.closed and order.status is not OrderStatus.REJECTED):
+            self._record(f.OrderAccepted, order, broker_order_id=report.broker_order_id)
+
+    def _rejected(self, account: str, report: r.Rejected) -> None:
+        order = self._order(report)
+        if order is not None and not order.closed:
+            self._record(f.OrderRejected, order, code=report.code, reason=report.reason)
+
+    def _not_sent(self, account: str, report: r.NotSent) -> None:
+        order = self._order(report)
+        if order is not None and order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
+            self._record(f.OrderRejected, order, code="not_sent", reason=f"not sent: {report.reason}")
+
+    def _unknown(self, account: str, report: r.OutcomeUnknown) -> None:
+        order = self._order(report)
+        if order is not None and order.status is OrderStatus.SUBMITTED:
+            self._record(f.OrderUnknown, order, reason=report.reason)
+
+    def _canceled(self, account: str, report: r.Canceled) -> None:
+        order = self._order(report)
+        if order is not None and not order.closed:
+            self._record(f.OrderCanceled, order, reason=report.reason)
+
+    def _cancel_rejected(self, account: str, report: r.CancelRejected) -> None:
+        order = self._order(report)
+        if order is not None and order.status is OrderStatus.PENDING_CANCEL:
+            self._record(f.CancelRefused, order, code=report.code, reason=report.reason)
+
+    def _expired(self, account: str, report: r.Expired) -> None:
+        order = self._order(report)
+        if order is not None and not order.closed:
+            self._record(f.OrderExpired, order, reason=report.reason)
+
+    def _triggered(self, account: str, report: r.Triggered) -> None:
+        """A stop that rests at the venue was set off: its fills follow."""
+
+    # --- money ----------------------------------------------------------------------------------------------
+
+    def _fill(self, account: str, report: r.FillReport) -> None:
+        order = self._order(report)
+        if order is not None:
+            if report.fill_id in order.fill_ids:
+                return
+            strategy = order.strategy
+            fills = [self._make(account, report, strategy, report.quantity, report.fee, report.fill_id)]
+        else:
+            if report.fill_id in self._state.external_fills:
+                return
+            fills = self._shared_out(account, report)
+        for fill in fills:
+            self._recorder.record(f.Filled, fill=fill, reason=report.cause)
+        self._kernel.valuer.rebuild(account)
+        if order is not None:
+            self._kernel.held.filled(order, report.quantity)
+            self._kernel.exits.filled(order)
+        for fill in fills:
+            self._kernel.exits.position_closed(account, fill.instrument, fill.strategy)
+            runner = self._kernel.runners.get(fill.strategy)
+            if runner is not None:
+                runner.deliver(runner.strategy.on_fill, fill)
+        if order is not None:
+            self._kernel.changed(order)
+            parent = self._state.orders.get(order.intent.parent)
+            if parent is not None and parent.intent.style:
+                self._kernel.exits.filled(parent)
+                self._kernel.changed(parent)
+
+    def _make(
+        self,
+        account: str,
+        report: r.FillReport | r.FillVoided,
+        strategy: str,
+        quantity: Decimal,
+        fee: Decimal,
+        fill_id: str,
+    ) -> Fill:
+        liquidity = report.liquidity if isinstance(report, r.FillReport) else Liquidity.UNKNOWN
+        return Fill(
+            fill_id=fill_id,
+            client_order_id=report.client_order_id,
+            strategy=strategy,
+            account=account,
+            instrument=report.instrument,
+            side=report.side,
+            quantity=quantity,
+            price=report.price,
+            fee=fee,
+            fee_currency=report.fee_currency,
+            liquidity=liquidity,
+            event_ns=report.event_ns or self._recorder.now,
+        )
+
+    def _shared_out(self, account: str, report: r.FillReport) -> list[Fill]:
+        """What nobody here ordered, split over those whose positions it shrinks; the remainder is EXTERNAL."""
+        shares = self._shares(account, report.instrument, report.quantity) if report.cause else {}
+        shares[EXTERNAL] = report.quantity - sum(shares.values(), ZERO)
+        fills, fee_left = [], report.fee
+        for strategy, quantity in shares.items():
+            if not quantity:
+                continue
+            last = strategy == EXTERNAL or quantity == report.quantity
+            fee = fee_left if last else report.fee * quantity / report.quantity
+            fee_left -= fee
+            name = report.fill_id if last else f"{report.fill_id}:{strategy}"
+            fills.append(self._make(account, report, strategy, quantity, fee, name))
+        return fills
+
+    def _shares(self, account: str, instrument: str, amount: Decimal) -> dict[str, Decimal]:
+        """An amount split in proportion to strategies' positions, on the lot grid."""
+        found = self._state.instruments[instrument]
+        held = {
+            key.strategy: abs(position.quantity)
+            for key, position in self._state.positions.items()
+            if key.account == account and key.instrument == instrument and key.strategy and position.quantity
+        }
+        total = sum(held.values(), ZERO)
+        if not total:
+            return {}
+        names = sorted(held)
+        shares = {name: found.quantity(min(amount, total) * held[name] / total) for name in names}
+        shares[names[-1]] += min(amount, total) - sum(shares.values(), ZERO)
+        return shares
+
+    def _voided(self, account: str, report: r.FillVoided) -> None:
+        order = self._order(report)
+        if order is None or report.fill_id not in order.fill_ids:
+            return
+        fill = self._make(account, report, order.strategy, report.quantity, report.fee, report.fill_id)
+        self._recorder.record(f.FillReversed, fill=fill)
+        self._kernel.valuer.rebuild(account)
+        self._kernel.changed(order)
+
+    def _account_changed(self, account: str, report: r.AccountChanged) -> None:
+        flow, shares = 0.0, {}
+        if report.cause in r.CASH_FLOWS:
+            rate = self._kernel.valuer.rate(report.currency, self._state.accounts[account].currency)
+            flow = float(report.amount) * (rate or 0.0)
+        if report.instrument:
+            held = {
+                key.strategy: position.quantity
+                for key, position in self._state.positions.items()
+                if key.account == account and key.instrument == report.instrument and key.strategy
+            }
+            net = sum(held.values(), ZERO)
+            shares = {name: report.amount * part / net for name, part in held.items() if net and part}
+        self._recorder.record(
+            f.CashChanged,
+            account=account,
+            reason=report.cause,
+            currency=report.currency,
+            amount=report.amount,
+            flow=flow,
+            instrument=report.instrument,
+            shares=shares,
+        )
+        self._kernel.valuer.rebuild(account)
+
+    # --- the private stream ---------------------------------------------------------------------------------
+
+    def _stream_down(self, account: str, report: r.StreamDown) -> None:
+        self._recorder.record(f.StreamChanged, account=account, up=False, reason=report.reason)
+
+    def _stream_up(self, account: str, report: r.StreamUp) -> None:
+        self._recorder.record(f.StreamChanged, account=account, up=True)

@@ -1,0 +1,277 @@
+"""Runs one strategy: one handler at a time, stepping coroutines itself, with a mailbox for what comes meanwhile."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+import attrs
+import msgspec
+
+from fairlead._kernel.clock import TIMER, Schedule
+from fairlead._kernel.recorder import Recorder
+from fairlead._models.market import Quote
+from fairlead._models.orders import Order
+from fairlead._strategy.strategy import Strategy
+from fairlead.facts import Asked, StrategyFaulted, StrategyHalted, StrategySaved
+
+Handler = Callable[..., Any]
+
+REMEDY = "a handler may await only self.ask(...), self.wait(...) and self.sleep(...)"
+
+
+class Request:
+    """Something a handler awaits; the runner resumes it with `value`, or throws `error` into it."""
+
+    def __await__(self) -> Generator[Request, Any, Any]:
+        return (yield self)
+
+
+@attrs.define(eq=False)
+class Sleep(Request):
+    """Until so many nanoseconds have passed."""
+
+    duration_ns: int
+
+
+@attrs.define(eq=False)
+class Wait(Request):
+    """Until an order is closed, or so many nanoseconds have passed."""
+
+    order: Order
+    within_ns: int
+
+
+@attrs.define(eq=False)
+class Ask(Request):
+    """Until a function has been run outside, and its answer recorded."""
+
+    number: int
+    awaited: bool = False
+
+    def __await__(self) -> Generator[Request, Any, Any]:
+        self.awaited = True
+        return (yield self)
+
+
+class Runner:
+    """One strategy's handlers.
+
+    `closed` is true while nothing may be delivered at once: a handler runs, awaits, or the strategy is halted.
+    `emitted` is set by whoever places an order for it: its `save()` then joins the turn's record.
+    """
+
+    def __init__(self, strategy: Strategy, name: str, recorder: Recorder, schedule: Schedule) -> None:
+        self.strategy = strategy
+        self.name = name
+        self.closed = True
+        self.emitted = False
+        self._recorder = recorder
+        self._schedule = schedule
+        self._mailbox: deque[tuple[Handler, Any]] = deque()
+        self._coroutine: Coroutine[Any, Any, Any] | None = None
+        self._waiting: Request | None = None
+        self._asked: list[Ask] = []
+        self._then: dict[int, Handler] = {}
+        self._saves = type(strategy).save is not Strategy.save
+        self.ask_outside: Callable[[Runner, int, Handler, tuple[Any, ...]], None] = _nobody_answers
+
+    @property
+    def halted(self) -> bool:
+        """Whether it gets no more events."""
+        return self.name in self._recorder.state.halted
+
+    # --- delivery -------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin (or, after a halt was lifted, go on) delivering."""
+        if not self.halted:
+            self.closed = self._waiting is not None
+            self._drain()
+
+    def sink(self, handler: Handler) -> Callable[[object], None]:
+        """A market sink that runs `handler`, or keeps the event while the strategy is busy."""
+
+        def deliver(event: object) -> None:
+            if self.closed:
+                self._keep(handler, event)
+            else:
+                self._run(handler, event)
+
+        return deliver
+
+    def deliver(self, handler: Handler, item: Any) -> None:
+        """Run a handler now, or when the one that runs has ended."""
+        if self.closed:
+            self._keep(handler, item)
+        else:
+            self._run(handler, item)
+
+    def _keep(self, handler: Handler, event: object) -> None:
+        if self.halted:
+            return
+        if type(event) is Quote:  # of quotes only the last counts
+            for index, (_, kept) in enumerate(self._mailbox):
+                if type(kept) is Quote and kept.instrument == event.instrument:
+                    self._mailbox[index] = (handler, event)
+                    return
+        self._mailbox.append((handler, event))
+
+    def _run(self, handler: Handler, item: Any) -> None:
+        self.closed = True
+        try:
+            result = handler(item) if item is not None else handler()
+        except Exception as error:  # a strategy's fault is its own: its error policy decides
+            self._fault(error)
+        else:
+            if result is not None and inspect.iscoroutine(result):
+                self._coroutine = result
+                self._step(None)
+                return
+        self._finish()
+
+    def _finish(self) -> None:
+        """A handler has ended."""
+        if self._asked and any(not ask.awaited for ask in self._asked):
+            self.halt("self.ask(...) was neither awaited nor given then=")
+        self._asked.clear()
+        if self.emitted:
+            self.emitted = False
+            self.save()
+        self.closed = self.halted
+        if self._mailbox:
+            self._drain()
+
+    def _drain(self) -> None:
+        while self._mailbox and not self.closed:
+            handler, item = self._mailbox.popleft()
+            self._run(handler, item)
+
+    def save(self) -> None:
+        """Record what the strategy wants to remember."""
+        if not self._saves:
+            return
+        try:
+            kept = msgspec.msgpack.encode(self.strategy.save())
+        except Exception as error:  # what cannot be saved cannot be restored: say so now
+            self._fault(error)
+            return
+        if kept != self._recorder.state.saved.get(self.name):
+            self._recorder.record(StrategySaved, strategy=self.name, state=kept)
+
+    # --- coroutines -----------------------------------------------------------------------------------------
+
+    def _step(self, value: Any, error: BaseException | None = None) -> None:
+        coroutine = self._coroutine
+        assert coroutine is not None
+        self._waiting = None
+        try:
+            request = coroutine.send(value) if error is None else coroutine.throw(error)
+        except StopIteration:
+            self._coroutine = None
+        except Exception as fault:  # as in _run
+            self._coroutine = None
+            self._fault(fault)
+        else:
+            if isinstance(request, Request):
+                self._wait_for(request)
+                return
+            coroutine.close()
+            self._coroutine = None
+            self.halt(
+                f"it awaited {type(request).__name__ if request is not None else 'something else'}: {REMEDY}"
+            )
+        self._finish()
+
+    def _wait_for(self, request: Request) -> None:
+        self._waiting = request
+        if self.emitted:  # what was decided before the wait must not be decided again
+            self.emitted = False
+            self.save()
+        if isinstance(request, Sleep):
+            self._later(request.duration_ns, request, None)
+        elif isinstance(request, Wait):
+            if request.order.closed:
+                self._later(0, request, request.order)
+            else:
+                self._later(request.within_ns, request, request.order)
+
+    def _later(self, after_ns: int, request: Request, value: Any) -> None:
+        due = self._recorder.now + after_ns
+        self._schedule(due, lambda: self._resume(request, value), TIMER, 0)
+
+    def _resume(self, request: Request, value: Any, error: BaseException | None = None) -> None:
+        if self._waiting is request and not self.halted:
+            self._step(value, error)
+
+    def order_changed(self, order: Order) -> None:
+        """An order of this strategy changed: a handler may be waiting for its end."""
+        waiting = self._waiting
+        if isinstance(waiting, Wait) and waiting.order is order and order.closed:
+            self._resume(waiting, order)
+
+    def sleep(self, duration_ns: int) -> Sleep:
+        """What a handler awaits to let time pass."""
+        return Sleep(duration_ns)
+
+    def wait(self, order: Order, within_ns: int) -> Wait:
+        """What a handler awaits to see an order end."""
+        return Wait(order, within_ns)
+
+    # --- ask ------------------------------------------------------------------------------------------------
+
+    def ask(self, function: Handler, args: tuple[Any, ...], then: Handler | None) -> Ask:
+        """Have a function run outside; its answer comes back as an input."""
+        number = self._recorder.state.asks + 1
+        name = getattr(function, "__qualname__", repr(function))
+        self._recorder.record(Asked, strategy=self.name, ask=number, function=name)
+        ask = Ask(number, awaited=then is not None)
+        if then is None:
+            self._asked.append(ask)
+        else:
+            self._then[number] = then
+        self.ask_outside(self, number, function, args)
+        return ask
+
+    def answered(self, number: int, value: Any, error: str) -> None:
+        """An answer came back."""
+        then = self._then.pop(number, None)
+        if then is not None:
+            self.deliver(then, RuntimeError(error) if error else value)
+        elif isinstance(self._waiting, Ask) and self._waiting.number == number:
+            self._resume(self._waiting, value, RuntimeError(error) if error else None)
+
+    # --- faults ---------------------------------------------------------------------------------------------
+
+    def _fault(self, error: BaseException) -> None:
+        count = self._recorder.state.faults.get(self.name, 0) + 1
+        reason = f"{type(error).__name__}: {error}{_where(error)}"
+        allowed = getattr(self.strategy, "errors", "halt")
+        if isinstance(allowed, int) and count < allowed:
+            self._recorder.record(StrategyFaulted, strategy=self.name, reason=reason, count=count)
+        else:
+            self.halt(reason)
+
+    def halt(self, reason: str) -> None:
+        """It gets no more events; the others go on, its held orders and exits stay."""
+        if not self.halted:
+            self._recorder.record(StrategyHalted, strategy=self.name, reason=reason)
+        self.closed = True
+        self._mailbox.clear()
+
+
+def _where(error: BaseException) -> str:
+    """File's name and line of where a strategy raised, without a path."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    code = trace.tb_frame.f_code
+    return f" (in {code.co_name}, {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+
+
+def _nobody_answers(runner: Runner, *_: Any) -> None:
+    runner.halt("self.ask(...) has nobody to run it here")

@@ -1,0 +1,167 @@
+"""The account's state: what a fold of the journal yields, and nothing else."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+import attrs
+import msgspec
+
+from fairlead._models.accounts import Position, PositionKey, TradingState
+from fairlead._models.instrument import Instrument
+from fairlead._models.orders import Order, OrderIntent, Side
+from fairlead.facts import StrategySpec
+
+REMEMBERED_ORDERS = 1_000
+"""Closed orders kept in the state, and ids of fills that nobody here ordered; the journal has all."""
+
+ZERO = Decimal(0)
+
+
+@attrs.define
+class Working:
+    """What may still fill on one instrument of one account.
+
+    `buy` and `sell` are the remaining quantities of ungrouped orders at the venue; of a group (OCO) only one
+    order can fill, so its orders are kept apart and count by their largest.
+    """
+
+    buy: Decimal = ZERO
+    sell: Decimal = ZERO
+    groups: dict[str, dict[str, Order]] = attrs.Factory(dict)
+
+    def quantity(self, side: Side, more: OrderIntent | None = None) -> Decimal:
+        """The most that can still fill on a side, `more` included."""
+        total = self.buy if side is Side.BUY else self.sell
+        extra = more.quantity if more is not None and more.side is side else ZERO
+        for name, members in self.groups.items():
+            largest = max((o.remaining_quantity for o in members.values() if o.side is side), default=ZERO)
+            if more is not None and more.group == name:
+                largest, extra = max(largest, extra), ZERO
+            total += largest
+        return total + extra
+
+
+@attrs.define
+class AccountState:
+    """One account: its cash, its net positions as the venue holds them, its marks of the day and of all time.
+
+    `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
+    `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit.
+    """
+
+    name: str
+    currency: str
+    balances: dict[str, Decimal] = attrs.Factory(dict)
+    working: dict[str, Working] = attrs.Factory(dict)
+    opening: float | None = None
+    high_water: float | None = None
+    day: str = ""
+    day_start: float | None = None
+    flows: float = 0.0
+    stream_up: bool = True
+    samples: int = 0
+
+
+@attrs.define
+class Timer:
+    """A strategy's named timer."""
+
+    strategy: str
+    name: str
+    due_ns: int
+    every_ns: int
+
+
+@attrs.define
+class Tripped:
+    """A breaker that holds trading down."""
+
+    breaker: str
+    scope: str
+    state: TradingState
+    reason: str
+    since_ns: int
+
+
+@attrs.define
+class State:
+    """Everything durable. Only `apply` changes it."""
+
+    seq: int = 0
+    now: int = 0
+    namespace: int = 0
+    epoch: int = 0
+    intents: int = 0
+    asks: int = 0
+    strategies: tuple[StrategySpec, ...] = ()
+    instruments: dict[str, Instrument] = attrs.Factory(dict)
+    accounts: dict[str, AccountState] = attrs.Factory(dict)
+    orders: dict[str, Order] = attrs.Factory(dict)
+    open: dict[str, Order] = attrs.Factory(dict)
+    closed: deque[str] = attrs.Factory(deque)
+    positions: dict[PositionKey, Position] = attrs.Factory(dict)
+    day_profits: dict[PositionKey, float] = attrs.Factory(dict)
+    external_fills: deque[str] = attrs.Factory(lambda: deque(maxlen=REMEMBERED_ORDERS))
+    timers: dict[tuple[str, str], Timer] = attrs.Factory(dict)
+    saved: dict[str, bytes] = attrs.Factory(dict)
+    halted: dict[str, str] = attrs.Factory(dict)
+    paused: dict[str, str] = attrs.Factory(dict)
+    faults: dict[str, int] = attrs.Factory(dict)
+    tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
+    lowered: dict[str, TradingState] = attrs.Factory(dict)
+    breakers: dict[str, bytes] = attrs.Factory(dict)
+
+    def position(self, account: str, instrument: str, strategy: str = "") -> Position | None:
+        """The position under a key (no strategy: the account's net one), None when it never was."""
+        return self.positions.get(PositionKey(account, instrument, strategy))
+
+    def quantity(self, account: str, instrument: str, strategy: str = "") -> Decimal:
+        """Signed quantity under a key, 0 when flat."""
+        position = self.positions.get(PositionKey(account, instrument, strategy))
+        return ZERO if position is None else position.quantity
+
+    def working(self, account: str, instrument: str, side: Side, more: OrderIntent | None = None) -> Decimal:
+        """The most that can still fill on a side of an instrument, over all strategies, `more` included."""
+        working = self.accounts[account].working.get(instrument)
+        if working is None:
+            return more.quantity if more is not None and more.side is side else ZERO
+        return working.quantity(side, more)
+
+    def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
+        """The most severe state over everything an order belongs to, and the reason for it."""
+        worst, why = TradingState.ACTIVE, ""
+        if not self.lowered and not self.tripped:
+            return worst, why
+        scopes = {
+            "engine",
+            f"account:{intent.account}",
+            f"strategy:{intent.strategy}",
+            f"instrument:{intent.instrument}",
+        }
+        for scope, state in self.lowered.items():
+            if scope in scopes and state.severity > worst.severity:
+                worst, why = state, f"{scope} is {state}"
+        for trip in self.tripped.values():
+            if trip.scope in scopes and trip.state.severity > worst.severity:
+                worst, why = trip.state, f"{trip.breaker} tripped: {trip.reason}"
+        return worst, why
+
+
+def fingerprint(state: State) -> bytes:
+    """The state as canonical bytes: two states are equal when these are, and only then."""
+    plain = {
+        name: getattr(state, name)
+        for name in attrs.fields_dict(State)
+        if name not in ("positions", "open", "orders")
+    }
+    plain["timers"] = list(state.timers.values())
+    plain["tripped"] = list(state.tripped.values())
+    plain["day_profits"] = list(state.day_profits.items())
+    plain["positions"] = list(state.positions.values())
+    plain["orders"] = list(state.orders.values())
+    plain["open"] = list(state.open)
+    plain["closed"] = list(state.closed)
+    plain["external_fills"] = list(state.external_fills)
+    return msgspec.msgpack.encode(plain)

@@ -1,0 +1,76 @@
+"""Strategies' timers: named, durable, on the grid of UTC time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fairlead._kernel.clock import TIMER, Schedule
+from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.runner import Runner
+from fairlead.errors import ConfigurationError
+from fairlead.facts import TimerCanceled, TimerFired, TimerSet
+
+
+class Timers:
+    """Sets, fires and restores timers. One that came due while the engine was down fires once, as late."""
+
+    def __init__(self, recorder: Recorder, schedule: Schedule) -> None:
+        self._recorder = recorder
+        self._state = recorder.state
+        self._schedule = schedule
+        self._handlers: dict[tuple[str, str], tuple[Runner, Callable[..., Any], Any]] = {}
+
+    def every(self, runner: Runner, interval: int, function: Callable[[], Any] | None, name: str) -> None:
+        """Fire at each full interval of UTC time."""
+        if interval <= 0:
+            raise ConfigurationError(
+                f"timer {name!r} of {runner.name}: an interval must be longer than nothing"
+            )
+        key = self._register(runner, function, name)
+        standing = self._state.timers.get(key)
+        if standing is None or standing.every_ns != interval:
+            now = self._recorder.now
+            self._set(key, now - now % interval + interval, interval)
+        self._arm(key)
+
+    def at(self, runner: Runner, when: int, function: Callable[[], Any] | None, name: str) -> None:
+        """Fire once."""
+        key = self._register(runner, function, name or f"at:{when}")
+        if key not in self._state.timers:
+            self._set(key, when, 0)
+        self._arm(key)
+
+    def cancel(self, strategy: str, name: str) -> None:
+        """Fire no more."""
+        if (strategy, name) in self._state.timers:
+            self._recorder.record(TimerCanceled, strategy=strategy, name=name)
+
+    def _register(self, runner: Runner, function: Callable[[], Any] | None, name: str) -> tuple[str, str]:
+        if function is not None:
+            name = f"{function.__name__}:{name}" if name else function.__name__
+            self._handlers[runner.name, name] = (runner, function, None)
+        else:
+            self._handlers[runner.name, name] = (runner, runner.strategy.on_timer, name)
+        return runner.name, name
+
+    def _set(self, key: tuple[str, str], due: int, every: int) -> None:
+        self._recorder.record(TimerSet, strategy=key[0], name=key[1], due_ns=due, every_ns=every)
+
+    def _arm(self, key: tuple[str, str]) -> None:
+        timer = self._state.timers[key]
+        due = timer.due_ns
+        late = due < self._recorder.now
+        self._schedule(
+            max(due, self._recorder.now), lambda: self._fire(key, due, late=late), TIMER, timer.every_ns
+        )
+
+    def _fire(self, key: tuple[str, str], due: int, *, late: bool) -> None:
+        timer = self._state.timers.get(key)
+        if timer is None or timer.due_ns != due:
+            return  # canceled or set anew since
+        self._recorder.input(TimerFired, strategy=key[0], name=key[1], due_ns=due, late=late)
+        runner, function, item = self._handlers[key]
+        runner.deliver(function, item)
+        if key in self._state.timers:
+            self._arm(key)

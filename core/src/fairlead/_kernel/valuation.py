@@ -1,0 +1,275 @@
+"""What an account is worth at the marks of this moment, kept up to date mark by mark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from fairlead._kernel.market import Lane, Market
+from fairlead._kernel.state import AccountState, State
+from fairlead._models.instrument import Contract, Instrument
+from fairlead._models.orders import OrderIntent, Side
+
+RATE_AGE_NS = 300_000_000_000
+"""A conversion rate older than this (or than two of its own bars) is no rate."""
+
+
+class _Part:
+    """One part of equity that depends on one mark: `factor × mark + offset` (inverse: `factor ÷ mark + offset`)."""
+
+    __slots__ = ("_account", "factor", "inverse", "offset", "rate", "value")
+
+    def __init__(
+        self, account: AccountValue, factor: float, offset: float, rate: float, *, inverse: bool
+    ) -> None:
+        self._account = account
+        self.factor = factor
+        self.offset = offset
+        self.rate = rate
+        self.inverse = inverse
+        self.value = 0.0
+
+    def at(self, mark: float) -> float:
+        """Its value at a mark, in the account's currency."""
+        return ((self.factor / mark if self.inverse else self.factor * mark) + self.offset) * self.rate
+
+    def revalue(self, mark: float) -> None:
+        """The mark moved."""
+        value = self.at(mark)
+        account = self._account
+        account.equity += value - self.value
+        self.value = value
+        account.moved()
+
+
+class AccountValue:
+    """Equity of one account as a float in its currency.
+
+    `missing` names the prices that are wanting: while it is not empty, equity is unknown. `peak` and
+    `max_drawdown` (a ratio) are exact for as long as this engine has run.
+    """
+
+    def __init__(self, state: AccountState, watchers: Callable[[str], None]) -> None:
+        self.state = state
+        self.name = state.name
+        self.equity = 0.0
+        self.missing: tuple[str, ...] = ()
+        self.rates: tuple[Lane, ...] = ()
+        self.peak = 0.0
+        self.max_drawdown = 0.0
+        self._floor = 0.0
+        self._watchers = watchers
+        self.subscriptions: list[tuple[Lane, Callable[[float], None]]] = []
+
+    def moved(self) -> None:
+        """Equity changed: follow the peak and the deepest fall, then tell those who watch it."""
+        if self.missing:
+            return
+        equity = self.equity
+        if equity > self.peak:
+            self.peak = equity
+            self._floor = equity * (1 - self.max_drawdown)
+        elif equity < self._floor:
+            self.max_drawdown = 1 - equity / self.peak
+            self._floor = equity
+        self._watchers(self.name)
+
+
+class Valuer:
+    """Values every account, converting through the marks of instruments only."""
+
+    def __init__(self, state: State, market: Market, equivalents: frozenset[frozenset[str]]) -> None:
+        self._state = state
+        self._market = market
+        self._equivalents = equivalents
+        self.accounts: dict[str, AccountValue] = {}
+        self.watchers: Callable[[str], None] = _nobody
+        self._exposure: tuple[OrderIntent | None, int, float | None] = (None, -1, None)
+
+    def rebuild(self, name: str) -> None:
+        """Work an account out afresh: its cash, holdings or the instruments changed."""
+        account = self._state.accounts[name]
+        value = self.accounts.get(name)
+        if value is None or value.state is not account:
+            value = self.accounts[name] = AccountValue(account, self._watch)
+        for lane, sink in value.subscriptions:
+            lane.mark_sinks = tuple(s for s in lane.mark_sinks if s != sink)
+        rates: list[Lane] = []
+        missing: list[str] = []
+        value.subscriptions, value.equity = [], 0.0
+        for currency, amount in account.balances.items():
+            self._add_cash(value, currency, float(amount), rates, missing)
+        for key, position in self._state.positions.items():
+            if key.account != name or key.strategy or not position.quantity:
+                continue
+            instrument = self._state.instruments[key.instrument]
+            if not instrument.spot:
+                self._add_position(
+                    value, instrument, position.quantity, position.average_price, rates, missing
+                )
+        value.rates, value.missing = tuple(rates), tuple(missing)
+        value.moved()
+
+    def _watch(self, name: str) -> None:
+        self.watchers(name)
+
+    def _add_cash(
+        self, value: AccountValue, currency: str, amount: float, rates: list[Lane], missing: list[str]
+    ) -> None:
+        home = value.state.currency
+        if self.same(currency, home) or not amount:
+            value.equity += amount
+            return
+        lane, inverse = self._rate_lane(currency, home)
+        if lane is None:
+            missing.append(f"no rate from {currency} to {home}")
+            return
+        rates.append(lane)
+        self._subscribe(value, lane, _Part(value, amount, 0.0, 1.0, inverse=inverse), missing)
+
+    def _add_position(
+        self,
+        value: AccountValue,
+        instrument: Instrument,
+        quantity: Decimal,
+        entry: Decimal,
+        rates: list[Lane],
+        missing: list[str],
+    ) -> None:
+        lane = self._market.lane(instrument)
+        rate = self.rate(instrument.settle, value.state.currency)
+        if rate is None:
+            missing.append(f"no rate from {instrument.settle} to {value.state.currency}")
+            return
+        size = float(quantity * instrument.contract_size)
+        if instrument.contract is Contract.INVERSE:
+            part = _Part(value, -size, size / float(entry), rate, inverse=True)
+        else:
+            part = _Part(value, size, -size * float(entry), rate, inverse=False)
+        self._subscribe(value, lane, part, missing)
+
+    def _subscribe(self, value: AccountValue, lane: Lane, part: _Part, missing: list[str]) -> None:
+        sink: Callable[[float], None] = part.revalue
+        if lane.mark:
+            part.value = part.at(lane.mark)
+            value.equity += part.value
+        else:
+            missing.append(f"no price of {lane.id}")
+            sink = self._first_mark(value.name)
+        lane.mark_sinks = (*lane.mark_sinks, sink)
+        value.subscriptions.append((lane, sink))
+
+    def _first_mark(self, name: str) -> Callable[[float], None]:
+        return lambda _: self.rebuild(name)
+
+    def lane(self, instrument: str) -> Lane | None:
+        """The market of an instrument."""
+        return self._market.lanes.get(instrument)
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two currencies count as one: the same, or said to be equivalent."""
+        return one == other or frozenset((one, other)) in self._equivalents
+
+    def _rate_lane(self, currency: str, home: str) -> tuple[Lane | None, bool]:
+        for lane in self._market.lanes.values():
+            instrument = lane.instrument
+            if instrument.base == currency and self.same(instrument.quote, home):
+                return lane, False
+            if instrument.quote == currency and self.same(instrument.base, home):
+                return lane, True
+        return None, False
+
+    def rate(self, currency: str, home: str) -> float | None:
+        """What one unit of a currency is worth in another, through a mark; None when unknown."""
+        if self.same(currency, home):
+            return 1.0
+        lane, inverse = self._rate_lane(currency, home)
+        if lane is None or not lane.mark:
+            return None
+        return 1 / lane.mark if inverse else lane.mark
+
+    def equity(self, account: str, now: int) -> float | None:
+        """Equity, or None while a price or a fresh enough rate is wanting."""
+        value = self.accounts[account]
+        if value.missing:
+            return None
+        for lane in value.rates:
+            if now - lane.received_ns > max(RATE_AGE_NS, 2 * lane.cadence):
+                return None
+        return value.equity
+
+    def unknown(self, account: str) -> str:
+        """Why equity is unknown, in words."""
+        value = self.accounts[account]
+        return "; ".join(value.missing) or "a conversion rate is too old"
+
+    def price(self, intent: OrderIntent, lane: Lane) -> float:
+        """The worse of an order's own price and the market's, for its size against limits; 0.0 when unknown."""
+        market = lane.price(buying=intent.side is Side.BUY)
+        own = intent.limit_price or intent.stop_price
+        return max(float(own), market) if own is not None else market
+
+    def value(self, intent: OrderIntent) -> float | None:
+        """What an order is worth in its account's currency."""
+        lane = self._market.lanes.get(intent.instrument)
+        if lane is None:
+            return None
+        price = self.price(intent, lane)
+        rate = self.rate(lane.instrument.settle, self._state.accounts[intent.account].currency)
+        if not price or rate is None:
+            return None
+        return _notional(lane.instrument, float(intent.quantity), price) * rate
+
+    def exposure(self, account: str, extra: OrderIntent | None = None) -> float | None:
+        """Worst-case gross value of positions and everything that may still fill, one more order included."""
+        if extra is not None and self._exposure[0] is extra and self._exposure[1] == self._state.seq:
+            return self._exposure[2]
+        state = self._state.accounts[account]
+        names = dict.fromkeys(state.working)
+        names.update(
+            dict.fromkeys(
+                k.instrument
+                for k, p in self._state.positions.items()
+                if p.quantity and not k.strategy and k.account == account
+            )
+        )
+        if extra is not None:
+            names[extra.instrument] = None
+        total: float | None = 0.0
+        for name in names:
+            part = self._instrument_exposure(account, state, name, extra)
+            if part is None:
+                total = None
+                break
+            total = (total or 0.0) + part
+        if extra is not None:
+            self._exposure = (extra, self._state.seq, total)
+        return total
+
+    def _instrument_exposure(
+        self, account: str, state: AccountState, name: str, extra: OrderIntent | None
+    ) -> float | None:
+        more = extra if extra is not None and extra.instrument == name else None
+        buys = float(self._state.working(account, name, Side.BUY, more))
+        sells = float(self._state.working(account, name, Side.SELL, more))
+        held = float(self._state.quantity(account, name))
+        worst = max(abs(held + buys), abs(held - sells))
+        if not worst:
+            return 0.0
+        lane = self._market.lanes.get(name)
+        if lane is None:
+            return None
+        rate = self.rate(lane.instrument.settle, state.currency)
+        price = self.price(more, lane) if more is not None else lane.mark
+        if rate is None or not price:
+            return None
+        return _notional(lane.instrument, worst, price) * rate
+
+
+def _notional(instrument: Instrument, quantity: float, price: float) -> float:
+    size = quantity * float(instrument.contract_size)
+    return size / price if instrument.contract is Contract.INVERSE else size * price
+
+
+def _nobody(account: str) -> None:
+    pass

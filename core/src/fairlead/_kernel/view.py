@@ -1,0 +1,93 @@
+"""What breakers may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from fairlead._kernel.market import Market
+from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.valuation import Valuer
+from fairlead._models.accounts import Position
+from fairlead._models.orders import Order, OrderIntent
+
+
+class KernelView:
+    """`fairlead.ports.View` over a running kernel: reads, never copies, never changes."""
+
+    def __init__(self, recorder: Recorder, market: Market, valuer: Valuer) -> None:
+        self._recorder = recorder
+        self._state = recorder.state
+        self._market = market
+        self._valuer = valuer
+
+    @property
+    def now(self) -> int:
+        """The engine's time."""
+        return self._recorder.now
+
+    def accounts(self) -> Sequence[str]:
+        """The accounts there are."""
+        return list(self._state.accounts)
+
+    def currency(self, account: str) -> str:
+        """The currency that the account is measured in."""
+        return self._state.accounts[account].currency
+
+    def equity(self, account: str) -> float | None:
+        """Cash and open profit at the marks of this moment."""
+        return self._valuer.equity(account, self._recorder.now)
+
+    def day_start(self, account: str) -> float | None:
+        """Equity when the trading day began, cash flows since then added."""
+        state = self._state.accounts[account]
+        return None if state.day_start is None else state.day_start + state.flows
+
+    def high_water(self, account: str) -> float | None:
+        """The highest equity there was."""
+        return self._state.accounts[account].high_water
+
+    def exposure(self, account: str) -> float | None:
+        """Worst-case gross value of positions, working and unknown orders."""
+        return self._valuer.exposure(account)
+
+    def value(self, intent: OrderIntent) -> float | None:
+        """What an order is worth at the worse of its own price and the mark."""
+        return self._valuer.value(intent)
+
+    def exposure_with(self, intent: OrderIntent) -> float | None:
+        """`exposure` as it would be if this order were working too."""
+        return self._valuer.exposure(intent.account, intent)
+
+    def mark(self, instrument: str) -> float | None:
+        """The price that values a position."""
+        lane = self._market.lanes.get(instrument)
+        return None if lane is None else lane.mark or None
+
+    def age(self, instrument: str) -> int | None:
+        """Nanoseconds since its last market event was received; None before the first."""
+        lane = self._market.lanes.get(instrument)
+        return None if lane is None or not lane.received_ns else self._recorder.now - lane.received_ns
+
+    def cadence(self, instrument: str) -> int:
+        """How far apart its events are by nature, in nanoseconds."""
+        lane = self._market.lanes.get(instrument)
+        return 0 if lane is None else lane.cadence
+
+    def watched(self) -> Sequence[str]:
+        """The instruments that strategies watch."""
+        return [name for name, lane in self._market.lanes.items() if lane.watched]
+
+    def position(self, account: str, instrument: str, strategy: str | None = None) -> Decimal:
+        """Signed quantity, of the whole account or of one strategy."""
+        return self._state.quantity(account, instrument, strategy or "")
+
+    def positions(self, account: str) -> Sequence[Position]:
+        """The open virtual positions."""
+        return [
+            p for k, p in self._state.positions.items() if k.account == account and k.strategy and p.quantity
+        ]
+
+    def orders(self, account: str) -> Sequence[Order]:
+        """Orders that may still fill."""
+        return [o for o in self._state.open.values() if o.account == account]
