@@ -1,0 +1,64 @@
+"""What several breakers need: settings that name their owner when they are wrong, and what counts as reducing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+from fairlead import ConfigurationError, OrderIntent, OrderStatus, Side, percent
+from fairlead.facts import Fact
+from fairlead.ports import Bar, Book, Quote, Trade, View
+
+Wants = tuple[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str, ...]
+
+
+@contextmanager
+def setting(breaker: str, name: str) -> Iterator[None]:
+    """Whatever is wrong with a setting inside is said of this breaker."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{breaker}: {name}: {error}") from None
+
+
+def ratio(text: str | float | Decimal) -> Decimal:
+    """A part of the whole, neither none nor all of it."""
+    value = percent(text)
+    if not 0 < value < 1:
+        raise ConfigurationError(f"{text!r} must be above 0% and below 100%: write it like '10%'")
+    return value
+
+
+def figure(value: float) -> str:
+    """An amount for people: cents where they matter, all digits of small ones."""
+    return f"{value:,.2f}" if abs(value) >= 1 or not value else f"{value:.8g}"
+
+
+def reduces(intent: OrderIntent, view: View) -> bool:
+    """Whether an order passes where only reducing is allowed, judged like the gate: by its strategy's position.
+
+    The gate refuses a reduce-only order that would do more, so the flag can be believed here.
+    """
+    return intent.reduce_only or shrinks(intent, view, intent.strategy)
+
+
+def shrinks(intent: OrderIntent, view: View, strategy: str | None = None) -> bool:
+    """Whether an order can only make a position smaller, whatever else of it that may still fill does.
+
+    The position is a strategy's, or the whole account's. Of a group only one order fills, so it counts once;
+    what the engine holds has not left for the venue and counts when it does.
+    """
+    held = view.position(intent.account, intent.instrument, strategy)
+    if not held or (held > 0) == (intent.side is Side.BUY):
+        return False
+    leaving: dict[str, Decimal] = {}
+    for order in view.orders(intent.account):
+        if order.instrument != intent.instrument or order.side is not intent.side:
+            continue
+        if order.status is OrderStatus.HELD or (strategy is not None and order.strategy != strategy):
+            continue
+        key = order.intent.group or order.client_order_id
+        if key != intent.group:
+            leaving[key] = max(leaving.get(key, Decimal(0)), order.remaining_quantity)
+    return intent.quantity + sum(leaving.values()) <= abs(held)

@@ -1,0 +1,89 @@
+"""The most an account may lose in one trading day."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fairlead import ConfigurationError, Money, OrderIntent, TradingState
+from fairlead.facts import DayStarted
+from fairlead.ports import EQUITY, Trip, View
+from fairlead.units import MINUTE
+from fairlead_breakers._shared import Wants, figure, ratio, reduces, setting
+
+
+class DailyLoss:
+    """Makes an account reduce-only when equity falls below its day start by more than `limit`.
+
+    `limit` is money in the account's currency (`"2_000 USDT"`) or a part of day-start equity (`"5%"`). Open
+    profit counts; deposits and withdrawals do not.
+
+    Only a person resets it; with `reset="next_day"` the next trading day does too. Only `watch` trips. `check`
+    refuses without tripping: while equity or its day start is unknown, and while the loss stands although
+    somebody has reset the breaker, so that no order slips through before the next price trips it again. Whoever
+    wants to lose more today changes the limit. Orders that only reduce pass.
+    """
+
+    def __init__(
+        self, limit: str | Money, *, reset: Literal["manual", "next_day"] = "manual", name: str = "DailyLoss"
+    ) -> None:
+        self.name = name
+        self.wants: Wants = (EQUITY,)
+        self._keep, self._amount, self._currency = 1.0, 0.0, ""
+        with setting(name, "limit"):
+            if isinstance(limit, str) and limit.strip().endswith("%"):
+                self._keep = float(1 - ratio(limit))
+            else:
+                money = Money.parse(limit)
+                if money.amount <= 0:
+                    raise ConfigurationError(f"{limit!r} must be above 0: write '2_000 USDT' or '5%'")
+                self._amount, self._currency = float(money.amount), money.currency
+        self._limit = limit.strip() if isinstance(limit, str) else str(limit)
+        if reset == "next_day":  # the engine looks for `clean` and `due`; without them only a person resets
+            self.wants = (EQUITY, DayStarted)
+            self.clean, self.due = self._clean, self._due
+        elif reset != "manual":
+            raise ConfigurationError(f"{name}: reset: {reset!r} is no rule: write 'manual' or 'next_day'")
+        self._new_day: set[str] = set()  # accounts whose day began after the loss was last seen
+
+    def check(self, intent: OrderIntent, view: View) -> Trip | None:
+        """Refuse what does not reduce while the loss stands or cannot be told."""
+        why = self._why(intent.account, view)
+        return None if not why or reduces(intent, view) else Trip(why)
+
+    def watch(self, item: object, view: View) -> Trip | None:
+        """Equity of an account moved, or its day began."""
+        if not isinstance(item, str):
+            if isinstance(item, DayStarted):
+                self._new_day.add(item.account)
+            return None
+        equity, start = view.equity(item), view.day_start(item)
+        if equity is None or start is None or equity >= start * self._keep - self._amount:
+            return None
+        if self._foreign(item, view):  # `check` refuses, and says why
+            return None
+        self._new_day.discard(item)
+        return Trip(self._lost(equity, start), TradingState.REDUCE_ONLY, f"account:{item}")
+
+    def _why(self, account: str, view: View) -> str:
+        if self._foreign(account, view):
+            home = view.currency(account)
+            return f"the limit is in {self._currency}: write it in percent, or in the {home} of {account}"
+        equity, start = view.equity(account), view.day_start(account)
+        if equity is None or start is None:
+            what = "equity" if equity is None else "day start"
+            return f"today's loss is unknown: the {what} of {account} is"
+        return "" if equity >= start * self._keep - self._amount else self._lost(equity, start)
+
+    def _foreign(self, account: str, view: View) -> bool:
+        return bool(self._currency) and self._currency != view.currency(account)
+
+    def _lost(self, equity: float, start: float) -> str:
+        lost = f"lost {figure(start - equity)} today, more than {self._limit}"
+        return f"{lost}: equity {figure(equity)}, day start {figure(start)}"
+
+    def _clean(self, scope: str, view: View) -> bool:
+        account = scope.removeprefix("account:")
+        return account in self._new_day and not self._why(account, view)
+
+    def _due(self, view: View) -> int:
+        return view.now + MINUTE

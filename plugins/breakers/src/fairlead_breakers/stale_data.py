@@ -1,0 +1,80 @@
+"""No new risk on an instrument whose data have stopped."""
+
+from __future__ import annotations
+
+from fairlead import ConfigurationError, OrderIntent, TradingState, duration
+from fairlead.ports import Trip, View
+from fairlead.units import HOUR, MILLISECOND, duration_text
+from fairlead_breakers._shared import Wants, reduces, setting
+
+
+class StaleData:
+    """Makes an instrument reduce-only when its last event is older than `after` and two intervals of its bars.
+
+    It does no work per event: it looks when the first of the watched instruments could have become stale, at most
+    once per `after`. So the trip comes within twice `after`, and yet no order passes: `check` judges the age
+    itself, trips at once, and lets through only what reduces. An instrument that never had data is refused
+    without a trip. Fresh data reset it, at the next look or before the next order.
+    """
+
+    wants: Wants = ()
+
+    def __init__(self, after: str | int = "5s", *, name: str = "StaleData") -> None:
+        self.name = name
+        with setting(name, "after"):
+            self._after = duration(after)
+            if self._after < MILLISECOND:
+                raise ConfigurationError(f"{after!r} is below 1ms (a bare number is nanoseconds): write '5s'")
+        self._rest: list[str] = []  # what a look has still to go through: it can report one instrument only
+
+    def check(self, intent: OrderIntent, view: View) -> Trip | None:
+        """Refuse what does not reduce on data that are stale or were never there."""
+        trip = self._stale(intent.instrument, view)
+        if trip is None and view.age(intent.instrument) is None:
+            trip = Trip(f"no data of {intent.instrument} yet")
+        return None if trip is None or reduces(intent, view) else trip
+
+    def watch(self, item: object, view: View) -> Trip | None:
+        """Look at the watched instruments, as far as the first that is stale."""
+        if not self._rest:
+            self._rest = list(view.watched())
+        while self._rest:
+            trip = self._stale(self._rest.pop(0), view)
+            if trip is not None:
+                return trip
+        return None
+
+    def due(self, view: View) -> int:
+        """When to look next: at once if a look is half done, else when the first of them could be stale.
+
+        An hour at the latest, for instruments that strategies begin to watch meanwhile.
+        """
+        now = view.now
+        if self._rest:
+            return now
+        watched = view.watched()
+        if not watched:
+            return now + self._after
+        return max(now + self._after, min(now + HOUR, *(self._next(name, view) for name in watched)))
+
+    def clean(self, scope: str, view: View) -> bool:
+        """Whether the data of a tripped instrument are fresh again."""
+        instrument = scope.removeprefix("instrument:")
+        age = view.age(instrument)
+        return age is not None and age <= self._limit(instrument, view)
+
+    def _limit(self, instrument: str, view: View) -> int:
+        return self._after + 2 * view.cadence(instrument)
+
+    def _next(self, instrument: str, view: View) -> int:
+        age, limit = view.age(instrument), self._limit(instrument, view)
+        if age is None or age > limit:  # it cannot get worse; whether it got better, an order asks by itself
+            return view.now + limit
+        return view.now - age + limit + 1
+
+    def _stale(self, instrument: str, view: View) -> Trip | None:
+        age, limit = view.age(instrument), self._limit(instrument, view)
+        if age is None or age <= limit:
+            return None
+        why = f"last data of {instrument} came {age / 1e9:,.3f} s ago, over {duration_text(limit)}"
+        return Trip(why, TradingState.REDUCE_ONLY, f"instrument:{instrument}")
