@@ -66,6 +66,7 @@ _KLINE = {
 _TICKER = {"b": "bid", "B": "bid_size", "a": "ask", "A": "ask_size", "s": "symbol"}
 
 _KLINE_DUMP = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume")
+_TIMES = {"time", "clock", "open_time", "close_time"}
 _NEEDS = {"bars": ("open", "high", "low", "close"), "quotes": ("bid", "ask"), "trades": ("price",)}
 
 
@@ -98,11 +99,12 @@ def detect(
     """
     at = _by_shape(sample) if names is None else _by_name(names)
     if columns is not None:
-        at = (
-            {**at, **_said(file, names, columns)}
-            if isinstance(columns, Mapping)
-            else _said(file, names, columns)
-        )
+        said = _said(file, names, columns)
+        if not isinstance(columns, Mapping):
+            at = {}
+        elif said.keys() & _TIMES:
+            at = {role: index for role, index in at.items() if role not in _TIMES}
+        at.update(said)
     elif names is None and not at:
         width = len(sample[0]) if sample else 0
         raise ConfigurationError(
@@ -157,7 +159,7 @@ def _by_name(names: Sequence[str]) -> dict[str, int]:
         found = next((places[name] for name in known if name in places), None)
         if found is not None and role not in at and (not letters or len(plain(names[found])) > 1):
             at[role] = found
-    if "date" in places and "time" in places:
+    if "date" in places and "time" in places and at["time"] in {places["date"], places["time"]}:
         at["time"], at["clock"] = places["date"], places["time"]
     else:
         at.pop("clock", None)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import csv
-import io
 from array import array
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, TextIO
 
 from fairlead import ConfigurationError
 from fairlead_streams.columns import is_header
 from fairlead_streams.tables import CHUNK, Chunk, Table, in_columns
 
 
-def read_csv(file: str, stream: BinaryIO) -> Table:
+def read_csv(file: str, text: TextIO) -> Table:
     """A CSV file as a table; lines count from 1, header and blank lines included."""
-    text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
     first = text.readline()
     number = 1
     while first and not first.strip():

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, TextIO
 
 from fairlead import ConfigurationError
 from fairlead_streams.tables import CHUNK, Chunk, Table, in_columns
 
 
-def read_json(file: str, stream: BinaryIO) -> Table:
+def read_json(file: str, text: TextIO) -> Table:
     """A file of JSON as a table; lines count from 1, and so do the rows of one that is a single array."""
-    text = io.TextIOWrapper(stream, "utf-8-sig")
     first = text.readline()
     whole = _whole(file, first, text)
     table = Table(None, iter(()), "line" if whole is None else "row")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -135,10 +136,10 @@ def _table(path: Path) -> Iterator[Table]:
     with opened(path) as (stream, head):
         if head[:4] == b"PAR1" or path.suffix.lower() in {".parquet", ".pq"}:
             yield read_parquet(path)
-        elif head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}:
-            yield read_json(path.name, stream)
         else:
-            yield read_csv(path.name, stream)
+            with io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+                is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}
+                yield (read_json if is_json else read_csv)(path.name, text)
 
 
 def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
@@ -152,16 +153,19 @@ def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
     layout = detect(
         file, table.names, first.head(20) if table.names is None else (), kind=said.kind, columns=said.columns
     )
-    layout = _settled(file, layout, table.names, first, said)
+    layout = _settled(file, layout, first, said)
     rows = Rows(file, table.word)
     clock = TimeReader(file, said.zone)
     for chunk in chain([first], table.chunks):
         _append(rows, chunk, layout, clock)
-    rows.columns["order"] = rows.columns.get("received", rows.columns["time"])
+    order = (
+        rows.columns["time"] if layout.kind == "bars" else rows.columns.get("received", rows.columns["time"])
+    )
+    rows.columns["order"] = order
     return rows, layout
 
 
-def _settled(file: str, layout: Layout, names: Sequence[str] | None, chunk: Chunk, said: Reading) -> Layout:
+def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading) -> Layout:
     """The layout with what the user said, refused where neither said what must be known."""
     missing = []
     time = chunk.columns[layout.at[_time_role(layout)]]
@@ -169,7 +173,7 @@ def _settled(file: str, layout: Layout, names: Sequence[str] | None, chunk: Chun
         missing.append(f"tz='UTC' or another zone (its times, such as {zoneless(time)!r}, name none)")
     label, unit = layout.bar_label, layout.volume_unit
     if layout.kind == "bars":
-        unit = said.volume_unit or unit or _unit_by_name(names, layout, said.symbol)
+        unit = said.volume_unit or unit
         if label is not None and said.bar_label not in {None, label}:
             raise ConfigurationError(
                 f"{file}: its times are {label} times by their name, and bar_label={said.bar_label!r} says otherwise: "
@@ -186,16 +190,6 @@ def _settled(file: str, layout: Layout, names: Sequence[str] | None, chunk: Chun
             f"pass {', '.join(missing)}"
         )
     return attrs.evolve(layout, bar_label=label, volume_unit=unit)
-
-
-def _unit_by_name(names: Sequence[str] | None, layout: Layout, symbol: str | None) -> str | None:
-    """The unit in a name such as "Volume BTC", where the symbol tells which side of the pair that is."""
-    if names is None or "volume" not in layout.at or symbol is None:
-        return None
-    name = plain(names[layout.at["volume"]])
-    base, _, rest = symbol.partition("@")[0].partition("/")
-    quote = rest.partition(":")[0]
-    return {f"volume{plain(base)}": "base", f"volume{plain(quote)}": "quote"}.get(name) if quote else None
 
 
 def _time_role(layout: Layout) -> str:
@@ -217,11 +211,11 @@ def _append(rows: Rows, chunk: Chunk, layout: Layout, clock: TimeReader) -> None
 
     cells = chunk.columns[at[_time_role(layout)]]
     if "clock" in at and _time_role(layout) == "time":
-        cells = [f"{date} {hour}" for date, hour in zip(cells, chunk.columns[at["clock"]], strict=True)]
+        cells = _joined(cells, chunk.columns[at["clock"]])
     stamps("time", cells)
     if layout.kind == "bars" and _time_role(layout) == "open_time" and "close_time" in at:
         stamps("close_time", chunk.columns[at["close_time"]])
-    if "received" in at:
+    if "received" in at and layout.kind != "bars":
         stamps("received", chunk.columns[at["received"]])
     for role in _NUMBERS[layout.kind]:
         if role in at:
@@ -236,6 +230,13 @@ def _append(rows: Rows, chunk: Chunk, layout: Layout, clock: TimeReader) -> None
                 found = _codes(rows, role, chunk.columns[at[role]], codes, base)
                 columns.setdefault("aggressor", bytearray()).extend(found)
                 break
+
+
+def _joined(dates: Sequence[Any], hours: Sequence[Any]) -> Sequence[Any]:
+    """Times out of a column of dates and one of hours; the second alone where it holds dates too."""
+    if len(str(hours[0]) if len(hours) else "") > len("23:59:59.123456789"):
+        return hours
+    return [f"{date} {hour}" for date, hour in zip(dates, hours, strict=True)]
 
 
 def _floats(rows: Rows, role: str, cells: Any, base: int) -> array[float]:
@@ -297,12 +298,13 @@ def _by_symbol(rows: Rows, said: Reading) -> list[tuple[str, Rows]]:
                 f"{rows.file}: it holds {some(every, ', ')}, and symbol={said.symbol!r} must name one of them"
             )
         every = chosen
-    parts = []
-    for name in every:
-        symbol = said.symbol or name
-        indices = [index for index, cell in enumerate(native) if str(cell) == name]
-        parts.append((symbol, rows if len(indices) == len(rows) else rows.take(indices)))
-    return parts
+    if len(every) == 1 and said.symbol is None:
+        return [(every[0], rows)]
+    indices: dict[str, list[int]] = {name: [] for name in every}
+    for index, cell in enumerate(native):
+        if str(cell) in indices:
+            indices[str(cell)].append(index)
+    return [(said.symbol or name, rows.take(places)) for name, places in indices.items()]
 
 
 def _check(rows: Rows, layout: Layout, found: Loaded) -> None:
@@ -361,10 +363,10 @@ def _feed(symbol: str, rows: Rows, layout: Layout, interval: int, found: Loaded)
     elif layout.kind == "quotes":
         sizes = [columns.get(role) for role in ("bid_size", "ask_size")]
         if None in sizes:
-            found.notes.append(f"{rows.file}: it has no sizes, so every quote stands for any size")
-        bid_sizes, ask_sizes = (
-            array("d", [float("inf")]) * size if column is None else column for column in sizes
-        )
+            found.notes.append(
+                f"{rows.file}: it has no sizes, so those of its quotes are 0, which stands for unknown"
+            )
+        bid_sizes, ask_sizes = (array("d", bytes(8 * size)) if column is None else column for column in sizes)
         series = quote_series(
             instrument, times, received, columns["bid"], columns["ask"], bid_sizes, ask_sizes
         )
@@ -406,9 +408,8 @@ def _bars(instrument: str, rows: Rows, layout: Layout, interval: int, found: Loa
     elif volumes is None:
         found.notes.append(f"{rows.file}: it has no volume, so every bar's is 0")
         volumes = array("d", bytes(8 * len(rows)))
-    received = columns.get("received", closed)
     prices = (columns["open"], columns["high"], columns["low"], columns["close"])
-    return bar_series(instrument, interval_text(interval), opened, closed, received, *prices, volumes)
+    return bar_series(instrument, interval_text(interval), opened, closed, closed, *prices, volumes)
 
 
 def finest(prices: Iterable[float]) -> Decimal:

@@ -115,8 +115,8 @@ class ReplayStream:
         end: datetime | str | int | None = None,
     ) -> None:
         self._speed = parse_speed(speed)
-        self._start_ns = moment(start, "start")
-        self._end_ns = moment(end, "end")
+        self._start_ns = None if start is None else moment(start, "start")
+        self._end_ns = None if end is None else moment(end, "end")
         self._feeds: list[Series] | None = None
         self._instruments: dict[str, Instrument] = {}
         self._found = Loaded()
@@ -330,10 +330,12 @@ class ReplayStream:
         self._play()
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
-        """The rows received in [start_ns, end_ns) that lie before the start of the replay; empty without `start`."""
-        if self._start_ns is None:
-            return ()
-        return tuple(merge(self._serving(subscription), start_ns, min(end_ns, self._start_ns)))
+        """The rows received in [start_ns, end_ns), none from the future: those before the clock's now.
+
+        Before the stream is connected these are the rows before the start of the replay, none without `start`.
+        """
+        now = self._clock.now() if self._clock is not None else self.time().start_ns
+        return tuple(merge(self._serving(subscription), start_ns, min(end_ns, now)))
 
     async def close(self) -> None:
         """Emit no more; a stream that is used again begins anew."""

@@ -32,6 +32,7 @@ _PRICES = {
     "GBP": 1.27,
 }
 _KINDS = ("trade", "quote")
+_FINEST = 1_000_000
 
 
 class SyntheticStream:
@@ -78,7 +79,7 @@ class SyntheticStream:
         self._every = _grid(every)
         self._speed = parse_speed(speed)
         self._own_time = speed is not None or start is not None
-        self._start_ns = _next(moment(start, "start") or ANCHOR_NS, self._every)
+        self._start_ns = _next(ANCHOR_NS if start is None else moment(start, "start"), self._every)
         self._duration_ns = None if duration is None else _length(duration)
         self._faults = check_faults(faults)
         self._markets: dict[str, Market] = {}
@@ -318,9 +319,9 @@ def _next(time_ns: int, every_ns: int) -> int:
 
 def _grid(every: str | int) -> int:
     length = _length(every)
-    if length <= 0 or BLOCK_NS % length:
+    if length < _FINEST or BLOCK_NS % length:
         raise ConfigurationError(
-            f"every {every!r} does not divide 15 minutes, as the grid of ticks must: write '1s'"
+            f"every {every!r} is below 1ms or does not divide 15 minutes, as the grid of ticks must: write '1s'"
         )
     return length
 

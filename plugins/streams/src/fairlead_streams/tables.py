@@ -67,6 +67,10 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, bytes]]:
             f"{path.name}: its packed data ends early or is damaged ({fault}), and a part of a file is not read for "
             f"the whole: copy or download it again"
         ) from None
+    except OSError as fault:
+        raise ConfigurationError(
+            f"{path}: it cannot be read ({fault.strerror or fault}): check the file"
+        ) from None
     except UnicodeDecodeError as fault:
         raise ConfigurationError(
             f"{path.name}: byte {fault.start} is not UTF-8 text, and CSV and JSON lines are: convert it first"

@@ -40,15 +40,15 @@ def zone_of(tz: str | tzinfo | None) -> tzinfo | None:
         return UTC
     try:
         return ZoneInfo(tz)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ConfigurationError(
             f"tz {tz!r} is not a time zone: write UTC or a name such as 'Europe/Berlin'"
         ) from None
 
 
-def moment(value: datetime | str | int | None, what: str) -> int | None:
+def moment(value: datetime | str | int, what: str) -> int:
     """Nanoseconds of a time a user passed: aware datetime, ISO text with a zone, or ns. A bare date is UTC."""
-    if value is None or isinstance(value, int):
+    if isinstance(value, int):
         return value
     try:
         parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -119,7 +119,9 @@ class TimeReader:
                 times[index] = self._one(cell)
             except (ValueError, TypeError, OverflowError) as fault:
                 wrong[index] = (
-                    str(fault) if isinstance(fault, _Unreadable) else f"time {cell!r} cannot be read"
+                    str(fault)
+                    if isinstance(fault, _Unreadable)
+                    else f"time {cell!r} is neither ISO 8601 nor a count since 1970"
                 )
         return times, wrong
 
@@ -181,6 +183,8 @@ def _parsed(text: str) -> tuple[datetime, int]:
     if match:
         digits = match[2][:9].ljust(9, "0")
         text, extra = f"{match[1]}.{digits[:6]}{match[3]}", int(digits[6:])
+    if text.endswith("UTC"):
+        text = f"{text[:-3].rstrip()}+00:00"
     if text[4:5] == "." and text[7:8] == ".":
         text = text.replace(".", "-", 2)
     return datetime.fromisoformat(text), extra
