@@ -22,7 +22,7 @@ class Ticks(WSListener):
         self.price = 0.0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        tick = wire.decode(frame.get_payload_as_memoryview())
+        tick = wire.decode(frame.get_payload_as_bytes())
         self.price = float(tick.p)  # type: ignore[union-attr]
         self._count += 1
         if self._count % self._every == 0:
@@ -40,7 +40,7 @@ class Reports(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.TEXT:
-            self.last = wire.decode(frame.get_payload_as_memoryview())
+            self.last = wire.decode(frame.get_payload_as_bytes())
 
 
 async def run(port: int, every: int, *, spinning: bool) -> None:

@@ -38,7 +38,7 @@ class ReportFrame(msgspec.Struct, frozen=True, gc=False, tag_field="e", tag="exe
     t: str
 
 
-Decode = Callable[[bytes | memoryview], TradeFrame | ReportFrame]
+Decode = Callable[[bytes], TradeFrame | ReportFrame]
 
 decode: Decode = msgspec.json.Decoder(TradeFrame | ReportFrame).decode
 
