@@ -12,6 +12,7 @@ from fairlead_sim.market import Market
 from fairlead_sim.orders import WorkingOrder
 
 _ZERO = Decimal(0)
+_ONE = Decimal(1)
 _LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 _STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 _UNSUPPORTED = frozenset({TimeInForce.OPG, TimeInForce.CLS})
@@ -26,7 +27,7 @@ def malformed(command: Submit, rules: Instrument) -> Refusal | None:
     quantity = command.quantity
     if not _on_grid(quantity, rules.lot):
         return "bad_lot", f"quantity {quantity} is not a positive multiple of the lot {rules.lot}"
-    if quantity < rules.min_quantity:
+    if quantity < rules.min_quantity and not command.reduce_only:
         return "min_quantity", f"quantity {quantity} is below the minimum {rules.min_quantity}"
     if rules.max_quantity is not None and quantity > rules.max_quantity:
         return "max_quantity", f"quantity {quantity} is above the maximum {rules.max_quantity}"

@@ -79,7 +79,7 @@ def working(command: Submit, sequence: int, now: int, expires_ns: int) -> Workin
     return WorkingOrder(
         client_order_id=command.client_order_id, broker_order_id=f"V{sequence}", intent=intent,
         buy=intent.side is Side.BUY, quantity=command.quantity, remaining=command.quantity,
-        reduce_only=command.reduce_only or intent.reduce_only, sequence=sequence, accepted_ns=now,
+        reduce_only=command.reduce_only, sequence=sequence, accepted_ns=now,
         expires_ns=expires_ns,
         limit=None if intent.limit_price is None else float(intent.limit_price),
         stop=None if intent.stop_price is None else float(intent.stop_price),

@@ -133,19 +133,18 @@ class SimulatedVenue:
             market = self._markets[event.instrument] = Market(event.instrument)
         kind = type(event)
         if kind is Quote:
-            market.top = event  # type: ignore[assignment]
             if market.low < event.bid and event.ask < market.high:  # type: ignore[union-attr]
+                market.top = event  # type: ignore[assignment]
                 return
         elif kind is Bar:
-            if market.finest(event):  # type: ignore[arg-type]
+            if not market.finest(event):  # type: ignore[arg-type]
+                return
+            if market.low < event.low and event.high < market.high:  # type: ignore[union-attr]
                 market.bar = event  # type: ignore[assignment]
-                if market.low < event.low and event.high < market.high:  # type: ignore[union-attr]
-                    return
-            else:
                 return
         elif kind is Trade:
-            market.trade = event  # type: ignore[assignment]
             if market.low < event.price < market.high:  # type: ignore[union-attr]
+                market.trade = event  # type: ignore[assignment]
                 return
         self._match(market, event)
 
@@ -154,6 +153,7 @@ class SimulatedVenue:
         match event:
             case Quote(bid=bid, ask=ask):
                 if bid <= ask:
+                    market.top = event
                     self._matcher.tick(market)
             case Book():
                 market.top = event
@@ -161,9 +161,11 @@ class SimulatedVenue:
                     self._matcher.tick(market)
             case Bar():
                 if event.low > 0 and isfinite(event.open + event.high + event.low + event.close):
+                    market.bar = event
                     self._matcher.bar(market, event)
             case Trade(price=price):
                 if 0 < price < inf:
+                    market.trade = event
                     self._matcher.trade(market, event)
             case Mark(price=price) if 0 < price < inf:
                 market.mark = price
