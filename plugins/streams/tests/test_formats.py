@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead import Bar, Quote, Trade
+from fairlead import Bar, ConfigurationError, Quote, Trade
 from fairlead_streams import ReplayStream
 
 Write = Callable[..., Path]
@@ -199,6 +199,16 @@ def test_json_is_read_as_it_came_over_the_wire(write: Write, lines: list[str], e
     assert events(write("\n".join(lines) + "\n", "btc.jsonl"))[0] == expected
 
 
+def test_candles_that_have_not_closed_are_left_out(write: Write) -> None:
+    """A recorded feed updates each candle many times; only the last, which says so, is a bar."""
+    line = '{{"k":{{"t":1609459200000,"T":1609459259999,"o":"9","c":"9","h":"9","l":"9","v":"5","q":"5","x":{}}}}}\n'
+    stream = ReplayStream(
+        write(line.format("false") * 2 + line.format("true"), "btc.jsonl"), symbol="BTC/USDT"
+    )
+    assert len(list(stream.replay())) == 1
+    assert stream.notes == ("btc.jsonl: 2 updates of unfinished candles are no bars, and were left out",)
+
+
 def test_json_spread_over_many_lines_is_one_array(write: Write) -> None:
     """A file that somebody indented is read as well."""
     rows = [{"time": 1609459200, "price": 10, "size": 1}, {"time": 1609459201, "price": 11, "size": 1}]
@@ -221,6 +231,30 @@ def test_parquet_is_read_with_and_without_zones(tmp_path: Path) -> None:
         pq.write_table(table, path)
         found = events(path, tz=tz)
         assert found[1] == Trade("BTC/USDT@sim", 11.5, 2.0, T0 + MINUTE, T0 + MINUTE, "sell")
+
+
+@pytest.mark.parametrize("day", ["20210101", '"20210101"', '"2021-01-01"'])
+def test_days_are_dates_in_the_zone_that_was_said(write: Write, day: str) -> None:
+    """Daily bars are often dated by eight digits, which are no count of seconds."""
+    line = '{{"date":{},"open":10,"high":12,"low":9,"close":11,"volume":5}}\n'
+    path = write(
+        line.format(day) + line.format(day.replace("0101", "0102").replace("01-01", "01-02")), "day.jsonl"
+    )
+    first = events(path, tz="UTC", bar_label="open", volume_unit="base")[0]
+    assert (first.interval, first.open_ns) == ("1d", T0)  # type: ignore[attr-defined]
+
+
+def test_a_symbol_of_the_venue_is_taken_for_the_one_that_was_said(write: Write) -> None:
+    """Venues have names of their own, which are noted; another pair is refused."""
+    path = write("symbol,time,price,qty\nXBTUSD,1609459200,10,1\n")
+    assert ReplayStream(path, symbol="BTC/USD").notes == (
+        "btc.csv: its symbol 'XBTUSD' is taken for BTC/USD",
+    )
+    other = write("symbol,time,price,qty\nETH/USD,1609459200,10,1\n")
+    with pytest.raises(
+        ConfigurationError, match="it holds ETH/USD, and symbol='BTC/USD' must name one of them"
+    ):
+        list(ReplayStream(other, symbol="BTC/USD").replay())
 
 
 def test_columns_may_be_named_by_hand(write: Write) -> None:

@@ -61,6 +61,8 @@ def _lines(lines: Iterable[str], table: Table) -> Iterator[tuple[int, Any]]:
             continue
         if row is None:
             table.ragged.append((number, "it is neither a JSON object nor an array"))
+        elif isinstance(row, dict) and row.get("x") is False and "o" in row:
+            table.unfinished += 1
         else:
             yield number, row
 

@@ -102,7 +102,11 @@ def load(path: Path, said: Reading) -> Loaded:
     found = Loaded()
     with _table(path) as table:
         rows, layout = _gather(path.name, table, said)
-    parts = _by_symbol(rows, said)
+    if table.unfinished:
+        found.notes.append(
+            f"{path.name}: {table.unfinished:,} updates of unfinished candles are no bars, and were left out"
+        )
+    parts = _by_symbol(rows, said, found)
     for _, part in parts:
         _check(part, layout, found)
     faults = [fault for _, part in parts for fault in part.faults()]
@@ -266,7 +270,7 @@ def _codes(rows: Rows, role: str, cells: Sequence[Any], known: Mapping[str, int]
     return bytearray(codes[cell] or 0 for cell in cells)
 
 
-def _by_symbol(rows: Rows, said: Reading) -> list[tuple[str, Rows]]:
+def _by_symbol(rows: Rows, said: Reading, found: Loaded) -> list[tuple[str, Rows]]:
     """The rows of each instrument, under the symbol the user or the file names."""
     native = rows.columns.get("symbol")
     if native is None:
@@ -284,22 +288,21 @@ def _by_symbol(rows: Rows, said: Reading) -> list[tuple[str, Rows]]:
                 f"{rows.file}: its symbol {unclear[0]!r} does not tell base from quote, and an instrument needs both: "
                 f"pass symbol=, such as symbol='BTC/USDT'"
             )
-    elif len(every) == 1:
-        return [(said.symbol, rows)]
+        if len(every) == 1:
+            return [(every[0], rows)]
     else:
-        wanted = {
-            plain(said.symbol),
-            plain(said.symbol.partition("@")[0]),
-            plain(said.symbol.partition(":")[0]),
-        }
+        pair = said.symbol.partition("@")[0]
+        wanted = {plain(said.symbol), plain(pair), plain(pair.partition(":")[0])}
         chosen = [name for name in every if plain(name) in wanted]
+        if len(every) == 1 and (chosen or "/" not in every[0]):
+            if not chosen:
+                found.notes.append(f"{rows.file}: its symbol {every[0]!r} is taken for {said.symbol}")
+            return [(said.symbol, rows)]
         if len(chosen) != 1:
             raise ConfigurationError(
                 f"{rows.file}: it holds {some(every, ', ')}, and symbol={said.symbol!r} must name one of them"
             )
         every = chosen
-    if len(every) == 1 and said.symbol is None:
-        return [(every[0], rows)]
     indices: dict[str, list[int]] = {name: [] for name in every}
     for index, cell in enumerate(native):
         if str(cell) in indices:

@@ -33,12 +33,17 @@ class Chunk:
 
 @attrs.define
 class Table:
-    """A file being read. `names` is None where it has no header; `ragged` fills up while chunks are read."""
+    """A file being read. `names` is None where it has no header.
+
+    While chunks are read `ragged` fills with rows that do not fit, and `unfinished` counts the updates of candles
+    that had not closed yet, which a recorded feed is full of and which are no bars.
+    """
 
     names: tuple[str, ...] | None
     chunks: Iterator[Chunk]
     word: str = "line"
     ragged: list[tuple[int, str]] = attrs.field(factory=list)
+    unfinished: int = 0
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from fairlead import ConfigurationError
 from fairlead_streams.text import EPOCH, to_ns, when
 
 _SECOND = 1_000_000_000
+_MICROSECOND = timedelta(microseconds=1)
+_NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 _SCALES = (("s", _SECOND, 10**8, 10**11), ("ms", 10**6, 10**11, 10**14), ("us", 10**3, 10**14, 10**17))
 _NS = ("ns", 1, 10**17, 9 * 10**18)
 _FRACTION = re.compile(r"(.*\d:\d\d:\d\d)[.,](\d{7,})(.*)")
@@ -95,7 +97,7 @@ class TimeReader:
             fast = self._whole_numbers(cells)
             if fast is not None:
                 return fast, {}
-        return self._one_by_one(cells)
+        return self._texts(cells) or self._one_by_one(cells)
 
     def _whole_numbers(self, cells: Sequence[Any]) -> array[int] | None:
         try:
@@ -110,6 +112,21 @@ class TimeReader:
         self._unit = unit
         scale = unit[1]
         return array("q", numbers if scale == 1 else [number * scale for number in numbers])
+
+    def _texts(self, cells: Sequence[Any]) -> tuple[array[int], dict[int, str]] | None:
+        """A whole column of plain ISO text, all with a zone or all without; None for any other."""
+        try:
+            if not cells or max(map(len, cells)) > len("2021-01-01T00:00:00.000000"):
+                return None
+            stamps = list(map(datetime.fromisoformat, cells))
+        except (ValueError, TypeError):
+            return None
+        naive = sum(stamp.tzinfo is None for stamp in stamps)
+        if naive == len(stamps) and self._zone is not None:
+            if self._zone is UTC:
+                return array("q", [(stamp - _NAIVE_EPOCH) // _MICROSECOND * 1000 for stamp in stamps]), {}
+            return array("q", [to_ns(stamp.replace(tzinfo=self._zone)) for stamp in stamps]), {}
+        return (array("q", map(to_ns, stamps)), {}) if not naive else None
 
     def _one_by_one(self, cells: Sequence[Any]) -> tuple[array[int], dict[int, str]]:
         times = array("q", bytes(8 * len(cells)))
@@ -161,13 +178,12 @@ class TimeReader:
     def _localized(self, times: array[int]) -> array[int]:
         if self._zone is UTC or not times:
             return times
-        naive = EPOCH.replace(tzinfo=None)
         return array(
             "q",
             [
                 to_ns(self._aware(stamp, stamp)) + time % 1000
                 for time in times
-                for stamp in (naive + timedelta(microseconds=time // 1000),)
+                for stamp in (_NAIVE_EPOCH + timedelta(microseconds=time // 1000),)
             ],
         )
 
@@ -192,7 +208,7 @@ def _parsed(text: str) -> tuple[datetime, int]:
 
 def _numeric(cell: Any) -> bool:
     if isinstance(cell, (int, float)):
-        return not isinstance(cell, bool)
+        return abs(cell) >= 10**8  # smaller ones are dates such as 20210108, or nonsense
     return isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()) is not None
 
 
