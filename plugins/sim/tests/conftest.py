@@ -157,7 +157,18 @@ class Bench:
         start = next(self._bars) * MINUTE
         self.clock.advance(start + MINUTE)
         self.broker.market(
-            Bar(self.instrument.id, interval, open_, high, low, close, volume, start, start + MINUTE, start + MINUTE)
+            Bar(
+                self.instrument.id,
+                interval,
+                open_,
+                high,
+                low,
+                close,
+                volume,
+                start,
+                start + MINUTE,
+                start + MINUTE,
+            )
         )
 
     # --- the account

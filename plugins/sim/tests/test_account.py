@@ -45,7 +45,10 @@ REFUSALS = [
     ("would_cross", {"quantity": "1", "kind": LIMIT, "limit": "101", "post_only": True}),
     ("would_not_reduce", {"quantity": "1", "reduce_only": True}),
     ("insufficient_margin", {"quantity": "11"}),
-    ("expired", {"quantity": "1", "kind": LIMIT, "limit": "9", "time_in_force": TimeInForce.GTD, "expires_ns": 0}),
+    (
+        "expired",
+        {"quantity": "1", "kind": LIMIT, "limit": "9", "time_in_force": TimeInForce.GTD, "expires_ns": 0},
+    ),
 ]
 
 
@@ -71,7 +74,10 @@ def test_an_id_is_used_once(bench):
     on.limit("buy", "1", "90", name="c")
     for name in "abc":
         on.buy("1", name=name)
-    assert [report.code for report in on.reports if hasattr(report, "code")] == ["no_market", *["duplicate_id"] * 3]
+    assert [report.code for report in on.reports if hasattr(report, "code")] == [
+        "no_market",
+        *["duplicate_id"] * 3,
+    ]
 
 
 def test_deadlines(bench):
@@ -224,7 +230,11 @@ def test_funding(bench):
     assert on.desk.ledger.holdings[on.instrument.id].funding == -4
 
 
-LIQUIDATION = {"initial_margin": Decimal("0.1"), "maintenance_margin": Decimal("0.05"), "tick": Decimal("0.01")}
+LIQUIDATION = {
+    "initial_margin": Decimal("0.1"),
+    "maintenance_margin": Decimal("0.05"),
+    "tick": Decimal("0.01"),
+}
 
 
 def test_liquidation_on_a_bar_path(bench):
@@ -318,7 +328,13 @@ def test_seeded_latency_keeps_order(bench):
     assert [report.client_order_id for report in on.reports] == names
 
 
-SLIPPAGE = [("1 tick", "100.2"), ("2 ticks", "100.3"), ("100 bp", "101.1"), ("1%", "101.1"), (VolumeSlippage(), "100.1")]
+SLIPPAGE = [
+    ("1 tick", "100.2"),
+    ("2 ticks", "100.3"),
+    ("100 bp", "101.1"),
+    ("1%", "101.1"),
+    (VolumeSlippage(), "100.1"),
+]
 
 
 @pytest.mark.parametrize(("slippage", "price"), SLIPPAGE)

@@ -306,7 +306,11 @@ def test_linked_orders_shrink_together(bench):
     on.quote(95.0, 95.1)
     assert on.position == 0
     assert on.trades[1:] == [("sell", "2", "105"), ("sell", "1", "95")]
-    ends = [(report.client_order_id, report.filled_quantity) for report in on.reports if isinstance(report, Canceled)]
+    ends = [
+        (report.client_order_id, report.filled_quantity)
+        for report in on.reports
+        if isinstance(report, Canceled)
+    ]
     assert ends == [("profit", Decimal(2)), ("loss", Decimal(1))]
     assert on.snapshot().orders == ()
 
@@ -329,7 +333,10 @@ def test_cancel(bench):
     on.cancel(name)
     on.cancel("nobody")
     assert on.kinds == ["Accepted", "Canceled", "CancelRejected", "CancelRejected"]
-    assert [report.code for report in on.reports if isinstance(report, CancelRejected)] == ["too_late", "unknown_order"]
+    assert [report.code for report in on.reports if isinstance(report, CancelRejected)] == [
+        "too_late",
+        "unknown_order",
+    ]
     on.limit("buy", "1", "99")
     on.limit("buy", "1", "98")
     on.cancel_all("OTHER@x")

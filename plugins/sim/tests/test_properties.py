@@ -10,11 +10,13 @@ from fairlead.ports import AccountChanged, Canceled, Expired, FillReport
 from fairlead_sim import FillByChance, FillByQueue, UniformLatency
 
 prices = st.integers(900, 1100).map(lambda ticks: ticks / 10)
-exact = prices.map(lambda price: str(price))
+exact = prices.map(str)
 sides = st.sampled_from(["buy", "sell"])
 amounts = st.integers(1, 20).map(str)
 groups = st.sampled_from(["", "", "g", "h"])
-forces = st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.DAY])
+forces = st.sampled_from(
+    [TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.DAY]
+)
 
 orders = st.one_of(
     st.fixed_dictionaries(

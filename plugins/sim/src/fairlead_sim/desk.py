@@ -37,6 +37,7 @@ class Desk:
         now: Callable[[], int],
     ) -> None:
         self.ledger = ledger
+        self.currency = currency
         self.markets: dict[str, Market] = {}
         self.margin = Margin(ledger, self.markets, currency, borrow=borrow)
         self.borrow = borrow

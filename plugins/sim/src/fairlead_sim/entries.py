@@ -63,6 +63,7 @@ class Funded(msgspec.Struct, tag_field="t"):
 class Books(msgspec.Struct, tag_field="t"):
     """Everything, as a new ledger file begins with it."""
 
+    currency: str
     ledger: Ledger
     instruments: list[Instrument]
     orders: list[WorkingOrder]

@@ -117,7 +117,11 @@ class RemoteBroker:
         except OSError as error:
             raise ConnectivityError(f"no venue answers at {self._address}: {error}") from error
         self._line = opened
-        welcome = await self._ask(Hello(next(opened.numbers)), Welcome)
+        try:
+            welcome = await self._ask(Hello(next(opened.numbers)), Welcome)
+        except (ConnectivityError, VenueError):
+            await self.close()
+            raise
         if welcome.profile.base_currency != self.profile.base_currency:
             await self.close()
             raise ConfigurationError(
@@ -193,7 +197,7 @@ class RemoteBroker:
         """Leave; orders go on working there."""
         opened, self._line = self._line, None
         if opened is not None:
-            opened.close()
+            await opened.close()
 
     # --- the connection -----------------------------------------------------------------------------------------
 
@@ -221,8 +225,8 @@ class RemoteBroker:
             self._waiting.discard(report.client_order_id)
         self._emit(report)
 
-    def _lost(self, reason: str) -> None:
-        if self._line is not None:
+    def _lost(self, opened: _Line, reason: str) -> None:
+        if self._line is opened:
             self._line = None
             for name in sorted(self._waiting):
                 self._give_up(name, "the connection was lost")
@@ -232,7 +236,7 @@ class RemoteBroker:
 class _Line(asyncio.Protocol):
     """One connection: lines out, answers and reports in."""
 
-    def __init__(self, receive: Callable[[Report], None], lost: Callable[[str], None]) -> None:
+    def __init__(self, receive: Callable[[Report], None], lost: Callable[[_Line, str], None]) -> None:
         self.numbers = itertools.count(1)
         self._receive = receive
         self._lost = lost
@@ -240,6 +244,7 @@ class _Line(asyncio.Protocol):
         self._rest = b""
         self._why = "the venue closed the connection"
         self._transport: asyncio.Transport | None = None
+        self._ended = asyncio.Event()
 
     def write(self, text: bytes) -> None:
         """Hand bytes to the socket at once."""
@@ -256,10 +261,15 @@ class _Line(asyncio.Protocol):
         finally:
             self._asked.pop(number, None)
 
-    def close(self) -> None:
-        """Leave."""
+    async def close(self) -> None:
+        """Leave; what was written goes out first, unless nobody takes it."""
         if self._transport is not None:
             self._transport.close()
+            try:
+                await asyncio.wait_for(self._ended.wait(), 1)
+            except TimeoutError:
+                self._transport.abort()
+                await self._ended.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
@@ -300,7 +310,8 @@ class _Line(asyncio.Protocol):
         for future in self._asked.values():
             if not future.done():
                 future.set_exception(ConnectivityError(reason))
-        self._lost(reason)
+        self._ended.set()
+        self._lost(self, reason)
 
 
 def _nowhere(report: Report) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from fairlead import JournalDamaged, JournalError
+from fairlead import ConfigurationError, JournalDamaged, JournalError
 from fairlead_sim.desk import Desk
 from fairlead_sim.entries import Books, Changed, Ended, Entry, Executed, Funded, Listed, Placed, Refused
 
@@ -69,6 +69,7 @@ class LedgerFile:
 def books(desk: Desk) -> Books:
     """Everything the desk knows."""
     return Books(
+        currency=desk.currency,
         ledger=desk.ledger,
         instruments=[market.instrument for market in desk.markets.values() if market.instrument is not None],
         orders=list(desk.orders.values()),
@@ -99,6 +100,11 @@ def _restore(path: Path, desk: Desk) -> None:
             raise JournalDamaged(
                 f"line {number} of the ledger {path} cannot be read ({error}): move the file away to begin anew"
             ) from error
+        if isinstance(entry, Books) and entry.currency != desk.currency:
+            raise ConfigurationError(
+                f"the ledger {path} is of an account in {entry.currency}, and its cash now begins with "
+                f"{desk.currency}: write {entry.currency} first, or begin in another folder"
+            )
         replay(desk, entry)
     for order in list(desk.orders.values()):
         order.fresh = order.limit is None or not order.triggered

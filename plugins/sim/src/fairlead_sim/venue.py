@@ -142,10 +142,9 @@ class SimulatedVenue:
             if market.low < event.low and event.high < market.high:  # type: ignore[union-attr]
                 market.bar = event  # type: ignore[assignment]
                 return
-        elif kind is Trade:
-            if market.low < event.price < market.high:  # type: ignore[union-attr]
-                market.trade = event  # type: ignore[assignment]
-                return
+        elif kind is Trade and market.low < event.price < market.high:  # type: ignore[union-attr]
+            market.trade = event  # type: ignore[assignment]
+            return
         self._match(market, event)
 
     def _match(self, market: Market, event: MarketEvent) -> None:
