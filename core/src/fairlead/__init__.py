@@ -5,6 +5,8 @@ Plugin authors also import `fairlead.ports`, `fairlead.facts`, `fairlead.hookspe
 `fairlead.testing`; everything else is private.
 """
 
+from fairlead._engine.engine import LiveTradingEngine
+from fairlead._engine.result import Result
 from fairlead._models.accounts import EXTERNAL, Balance, Leg, Position, PositionKey, Profit, TradingState
 from fairlead._models.instrument import Contract, Instrument, default_instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, Quote, Trade
@@ -19,6 +21,8 @@ from fairlead._models.orders import (
     TimeInForce,
     Trail,
 )
+from fairlead._strategy.strategy import Strategy
+from fairlead._strategy.styles import Chase, LimitAt, LimitThenMarket, TimeSlices
 from fairlead.errors import (
     ConfigurationError,
     ConnectivityError,
@@ -39,6 +43,7 @@ __all__ = [
     "Balance",
     "Bar",
     "Book",
+    "Chase",
     "ConfigurationError",
     "ConnectivityError",
     "Contract",
@@ -51,7 +56,10 @@ __all__ = [
     "JournalError",
     "LeaseLost",
     "Leg",
+    "LimitAt",
+    "LimitThenMarket",
     "Liquidity",
+    "LiveTradingEngine",
     "Mark",
     "Money",
     "Order",
@@ -63,8 +71,11 @@ __all__ = [
     "PositionKey",
     "Profit",
     "Quote",
+    "Result",
     "Side",
+    "Strategy",
     "TimeInForce",
+    "TimeSlices",
     "Trade",
     "TradingState",
     "Trail",

@@ -9,7 +9,7 @@ from fairlead._kernel.clock import Schedule
 from fairlead._kernel.market import AGGREGATE, STRATEGY, Lane, Market, Sink
 from fairlead._kernel.runner import Runner
 from fairlead._models.instrument import Instrument
-from fairlead._models.market import Bar, History
+from fairlead._models.market import Bar, History, MarketEvent
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError
 from fairlead.ports import Subscription
@@ -20,7 +20,7 @@ class _Warming:
 
     def __init__(self, lane: Lane, intervals: list[str], bars: int, sinks: list[tuple[str, Sink]]) -> None:
         self._lane = lane
-        self._intervals = intervals
+        self.intervals = intervals
         self._bars = bars
         self._sinks = sinks
         for interval in intervals:
@@ -28,7 +28,7 @@ class _Warming:
 
     def see(self, event: object) -> None:
         """One more bar is there."""
-        histories = [self._lane.history.get(interval, ()) for interval in self._intervals]
+        histories = [self._lane.history.get(interval, ()) for interval in self.intervals]
         if all(len(history) >= self._bars for history in histories):
             self.stop()
             for kind, sink in self._sinks:
@@ -36,7 +36,7 @@ class _Warming:
 
     def stop(self) -> None:
         """Warm, or wanted no more."""
-        for interval in self._intervals:
+        for interval in self.intervals:
             self._lane.detach(f"bar:{interval}", self.see)
 
 
@@ -57,6 +57,7 @@ class Feeds:
         self.subscriptions: dict[Subscription, None] = {}
         self._sinks: dict[tuple[str, str], list[tuple[str, Sink]]] = {}
         self._warming: dict[tuple[str, str], list[_Warming]] = {}
+        self._sources: dict[tuple[str, str], str] = {}
 
     def watch(
         self,
@@ -136,6 +137,37 @@ class Feeds:
                 for warming in all_warming:
                     warming.see(None)
 
+    def cold(self, subscription: Subscription) -> list[Interval]:
+        """The intervals made from a feed that somebody waits to see warm."""
+        wanted: dict[str, Interval] = {}
+        for (_, name), all_warming in self._warming.items():
+            for warming in all_warming:
+                if name != subscription.instrument:
+                    continue
+                for text in warming.intervals:
+                    interval = Interval.parse(text)
+                    if interval.kind == "time" and self._sources.get((name, text)) == subscription.kind:
+                        wanted[text] = interval
+        return list(wanted.values())
+
+    def bars_of(
+        self, subscription: Subscription, interval: Interval, events: Sequence[MarketEvent]
+    ) -> list[Bar]:
+        """Bars made from a feed's history."""
+        made: list[Bar] = []
+        due: list[tuple[int, Callable[[], None]]] = []
+
+        def later(when: int, callback: Callable[[], None], *_: int) -> None:
+            due.append((when, callback))
+
+        aggregator = Aggregator(subscription.instrument, interval, later, made.append, lambda: None)
+        takes = _takes(aggregator, subscription.kind)
+        for event in events:
+            takes(event)
+        for _, callback in due:
+            callback()
+        return made
+
     # --- choosing feeds -------------------------------------------------------------------------------------
 
     def _ask(self, lane: Lane, kind: str, offers: tuple[str, ...], warmup: int = 0) -> None:
@@ -167,6 +199,7 @@ class Feeds:
     def _make_bars(self, lane: Lane, interval: Interval, offers: tuple[str, ...], warmup: int) -> None:
         exact = f"bar:{interval.text}"
         if exact in offers:
+            self._sources[lane.id, interval.text] = exact
             self._ask(lane, exact, offers, warmup)
             return
         if interval.text in lane.aggregators:
@@ -177,6 +210,7 @@ class Feeds:
                 f"bars of {interval.text} cannot be made for {lane.id} from {', '.join(offers)}: watch another interval"
             )
         self._ask(lane, source, offers, warmup)
+        self._sources[lane.id, interval.text] = source
 
         def closed(bar: Bar) -> None:
             self._market.bar_closed(lane, bar)
@@ -186,8 +220,17 @@ class Feeds:
 
         made = Aggregator(lane.id, interval, self._schedule, closed, late, self.settle(lane.id))
         lane.aggregators[interval.text] = made
-        takes = made.bar if source.startswith("bar:") else made.trade if source == "trade" else made.quote
-        lane.attach(source, AGGREGATE, takes)
+        lane.attach(source, AGGREGATE, _takes(made, source))
+
+
+def _takes(aggregator: Aggregator, kind: str) -> Sink:
+    return (
+        aggregator.bar
+        if kind.startswith("bar:")
+        else aggregator.trade
+        if kind == "trade"
+        else aggregator.quote
+    )
 
 
 def _source(interval: Interval, offers: tuple[str, ...]) -> str | None:

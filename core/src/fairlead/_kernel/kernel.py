@@ -78,7 +78,7 @@ class Kernel:
         self.state = state
         self.agenda = agenda
         self.recorder = Recorder(state)
-        self.market_state = self.market = Market()
+        self.market = Market()
         self.valuer = Valuer(state, self.market, equivalents)
         self.view = KernelView(self.recorder, self.market, self.valuer)
         self.books = EquityBooks(self.recorder, self.valuer, self.schedule, zones or {})
@@ -94,6 +94,7 @@ class Kernel:
         self.reports = Reports(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
+        self.catalogue: dict[str, Instrument] = {}
         self.runners: dict[str, Runner] = {}
         self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
         self.observers: list[Callable[[list[f.Fact]], None]] = []
@@ -101,8 +102,14 @@ class Kernel:
         self._journal = journal
         self._tape = tape
         self._busy = False
+        self._turns = 0
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
+
+    @property
+    def turn_in_hand(self) -> int:
+        """A number that changes with every turn, 0 between turns: how another thread sees that one goes on."""
+        return self._turns if self._busy else 0
 
     # --- inputs ---------------------------------------------------------------------------------------------
 
@@ -112,6 +119,7 @@ class Kernel:
             self._inbox.append((self._market_turn, (event,)))
             return
         self._busy = True
+        self._turns += 1
         try:
             self._market_turn(event)
             while self._inbox:
@@ -132,7 +140,7 @@ class Kernel:
         """What a person asks for: halt, resume, pause, unpause or reset."""
         self._enter(self._command_turn, verb, who, why, arguments, self.agenda.now())
 
-    def turn(self, action: Callable[[], None]) -> None:
+    def turn(self, action: Callable[[], object]) -> None:
         """Do something in a turn of its own: what starts and ends a run."""
         self._enter(self._timer_turn, self.agenda.now(), action)
 
@@ -149,6 +157,7 @@ class Kernel:
         self._busy = True
         try:
             while self._inbox:
+                self._turns += 1
                 turn, arguments = self._inbox.popleft()
                 turn(*arguments)
         finally:
@@ -204,7 +213,7 @@ class Kernel:
             self.recorder.record(f.StateChanged, scope=scope, state=state, reason=why, who=who)
         self._commit()
 
-    def _timer_turn(self, due_ns: int, callback: Callable[[], None]) -> None:
+    def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
         recorder = self.recorder
         recorder.now = max(recorder.now, due_ns)
         recorder.cause = recorder.seq
@@ -272,15 +281,15 @@ class Kernel:
     def resolve(self, symbol: str) -> Instrument:
         """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
         found = self.state.instruments.get(symbol)
-        if found is not None:
+        if found is not None and found.id in self.market.lanes:
             return found
-        matches = [i for i in self.state.instruments.values() if symbol in (i.symbol, i.native)]
+        matches = [i for i in self.catalogue.values() if symbol in (i.id, i.symbol, i.native)]
         if len(matches) == 1:
-            return matches[0]
+            return self.define(matches[0]).instrument
         if matches:
             names = ", ".join(i.id for i in matches)
             raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
-        known = ", ".join(list(self.state.instruments)[:8]) or "none"
+        known = ", ".join(list(self.catalogue)[:8]) or "none"
         raise ConfigurationError(
             f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
         )
@@ -300,6 +309,8 @@ class Kernel:
 
     def start_accounts(self) -> None:
         """Value the accounts and begin to keep their days; re-arm what the engine holds."""
+        for instrument in self.state.instruments.values():
+            self.market.lane(self.catalogue.get(instrument.id, instrument))
         for account in self.state.accounts:
             self.valuer.rebuild(account)
             self.books.start(account)

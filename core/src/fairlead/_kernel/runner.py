@@ -67,6 +67,7 @@ class Runner:
         self.strategy = strategy
         self.name = name
         self.closed = True
+        self.running = False
         self.emitted = False
         self._recorder = recorder
         self._schedule = schedule
@@ -120,7 +121,7 @@ class Runner:
         self._mailbox.append((handler, event))
 
     def _run(self, handler: Handler, item: Any) -> None:
-        self.closed = True
+        self.closed = self.running = True
         try:
             result = handler(item) if item is not None else handler()
         except Exception as error:  # a strategy's fault is its own: its error policy decides
@@ -129,7 +130,9 @@ class Runner:
             if result is not None and inspect.iscoroutine(result):
                 self._coroutine = result
                 self._step(None)
+                self.running = False
                 return
+        self.running = False
         self._finish()
 
     def _finish(self) -> None:

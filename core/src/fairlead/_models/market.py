@@ -18,7 +18,7 @@ def utc(ns: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
 
 
-class Quote(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
+class Quote(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """Best bid and ask of one instrument."""
 
     instrument: str
@@ -40,7 +40,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
         return (self.bid + self.ask) / 2
 
 
-class Trade(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
+class Trade(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """A public print: somebody traded. Our own executions are `Fill`s.
 
     `aggressor` is "buy", "sell" or "" where the venue does not say.
@@ -60,7 +60,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
         return utc(self.event_ns)
 
 
-class Bar(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
+class Bar(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """Open, high, low, close of the half-open bucket [open_ns, event_ns); its event time is its close.
 
     `interval` is "1m", "4h", … or "tick:100", "volume:50", "value:1000000". `volume` is in base units.
@@ -83,7 +83,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
         return utc(self.event_ns)
 
 
-class Book(msgspec.Struct, frozen=True, tag_field="t"):
+class Book(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """The best levels of an order book, best first, each (price, size)."""
 
     instrument: str
@@ -98,7 +98,7 @@ class Book(msgspec.Struct, frozen=True, tag_field="t"):
         return utc(self.event_ns)
 
 
-class Mark(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
+class Mark(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """A venue's mark price, which values positions and decides liquidations."""
 
     instrument: str
@@ -107,7 +107,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
     received_ns: int
 
 
-class Funding(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
+class Funding(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """A funding settlement: longs pay `rate` of their notional at this moment (shorts, if it is negative)."""
 
     instrument: str
@@ -116,7 +116,7 @@ class Funding(msgspec.Struct, frozen=True, gc=False, tag_field="t"):
     received_ns: int
 
 
-class History(msgspec.Struct, frozen=True, tag_field="t"):
+class History(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Bars from before: what a stream gave for a warm-up, oldest first."""
 
     instrument: str

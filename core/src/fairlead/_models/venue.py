@@ -18,7 +18,8 @@ class VenueProfile:
     What is not listed is held by the engine (stops, trails, linked exits, DAY and GTD) or refused by the gate
     (post-only, IOC, FOK). `oco` says that the venue itself cancels or shrinks the other orders of a group
     when one fills. `environment` is paper, testnet or live; live needs `live=True` on the engine.
-    `validity_ns` bounds how late a command may still be written.
+    `validity_ns` bounds how late a command may still be written. `equivalents` are pairs of currencies that
+    count as one, `zone` the IANA zone of the account's trading day.
     """
 
     venue: str
@@ -30,6 +31,8 @@ class VenueProfile:
     oco: bool = False
     validity_ns: int = 5_000_000_000
     base_currency: str = ""
+    equivalents: tuple[tuple[str, str], ...] = ()
+    zone: str = "UTC"
 
 
 class Submit(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""The shell around the kernel: wiring, connections, time, folders. Everything that waits is here."""

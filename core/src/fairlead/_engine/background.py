@@ -1,0 +1,74 @@
+"""An engine in a thread and loop of its own, for notebooks, web applications and other programs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairlead._engine.engine import LiveTradingEngine
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's event loop where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+class Background:
+    """A handle on a running engine; `stop()` waits for its end. Also a context manager."""
+
+    def __init__(self, engine: LiveTradingEngine) -> None:
+        self._session = engine.session()
+        self._engine = engine
+        self._result: list[Any] = []
+        self._thread = threading.Thread(target=self._run, name=f"fairlead-{engine.folder.name}")
+        self._thread.start()
+        while not self._session.started.wait(0.05):
+            if not self._thread.is_alive():
+                break
+        self._raise()
+
+    def _run(self) -> None:
+        loop = new_loop()
+        try:
+            asyncio.set_event_loop(loop)
+            self._result.append(loop.run_until_complete(self._session.run(None)))
+        except BaseException as error:  # carried to whoever waits
+            self._result.append(error)
+        finally:
+            self._engine._session = None
+            loop.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout: float | None = 30.0) -> str:
+        """End in good order and wait for it; gives the reason. Raises what the run raised."""
+        self._session.stop("stopped")
+        return self.wait(timeout)
+
+    def wait(self, timeout: float | None = None) -> str:
+        """Wait until it has ended by itself; gives the reason. Raises what the run raised, or TimeoutError."""
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the engine has not ended within {timeout} s")
+        self._raise()
+        return str(self._result[0]) if self._result else ""
+
+    def _raise(self) -> None:
+        if self._result and isinstance(self._result[0], BaseException):
+            raise self._result[0]
+
+    def __enter__(self) -> Background:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,243 @@
+"""`LiveTradingEngine`: a strategy, a list of plugins, and what can be done with them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fairlead._engine.assembly import Parts, check_composition
+from fairlead._engine.background import Background
+from fairlead._engine.backtest import backtest, moment
+from fairlead._engine.live import Session
+from fairlead._engine.result import Result
+from fairlead._engine.sources import stream_of
+from fairlead._engine.wiring import table_text, wire
+from fairlead._models.accounts import Position, Profit
+from fairlead._models.orders import Order
+from fairlead._storage.run import RunFolder
+from fairlead._strategy.strategy import Strategy
+from fairlead.errors import ConfigurationError
+from fairlead.facts import AnyFact
+from fairlead.ports import DataStream
+
+
+class LiveTradingEngine:
+    """Trades strategies through the plugins it was given, live, on paper or as a backtest.
+
+    `plugins` reads as an inventory: an object that fills a port, an object with hook implementations, or an
+    entry point's name; its order is its effect, and what is not in it does not run. `run` is the folder of this
+    run (default `runs/<first strategy's name>`). `live=True` allows brokers that trade real money. `durability`
+    is "process" (what is decided survives the death of the process) or "full" (a power cut too).
+    `breakers="none"` says aloud that no circuit breaker is wanted. `busy_poll` spends a core on latency.
+
+    Making an engine opens no file, socket or lock. Raises ConfigurationError or PluginError, in one sentence,
+    where something is missing, doubled or does not fit.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy | Sequence[Strategy],
+        plugins: Iterable[Any],
+        *,
+        run: str | Path | None = None,
+        live: bool = False,
+        durability: str = "process",
+        breakers: str | None = None,
+        busy_poll: bool = False,
+    ) -> None:
+        self.strategies = [strategy] if isinstance(strategy, Strategy) else list(strategy)
+        check_composition(self.strategies)
+        self.wiring = wire(plugins)
+        self.live = live
+        self.durability = durability
+        self.busy_poll = busy_poll
+        self.folder = RunFolder(run if run is not None else Path("runs") / self.strategies[0].name)
+        self._session: Session | None = None
+        self._check(breakers)
+
+    def _check(self, breakers: str | None) -> None:
+        wiring = self.wiring
+        if not wiring.brokers:
+            raise ConfigurationError(
+                "no broker: add one to plugins=[...], such as PaperBroker(cash='100_000 USDT')"
+            )
+        if not wiring.streams:
+            raise ConfigurationError(
+                "no data stream: add one to plugins=[...], such as SyntheticStream(seed=42)"
+            )
+        if breakers not in (None, "none"):
+            raise ConfigurationError(
+                f"breakers={breakers!r}: leave it out, or say 'none' to trade without any"
+            )
+        if not wiring.breakers and breakers != "none":
+            raise ConfigurationError(
+                "no circuit breaker: add one to plugins=[...], such as DailyLoss('2_000 USDT'), or say breakers='none'"
+            )
+        if self.durability not in ("process", "full"):
+            raise ConfigurationError(f"durability={self.durability!r}: write 'process' or 'full'")
+        for name, broker in wiring.brokers.items():
+            if broker.profile.environment == "live" and not self.live:
+                raise ConfigurationError(
+                    f"broker {name} trades real money: say live=True to allow it, or use its testnet or paper form"
+                )
+
+    def describe(self) -> str:
+        """The wiring table: what serves each port and hook, from which distribution and version."""
+        rows = [("strategy", s.name, type(s).__qualname__, "your script") for s in self.strategies]
+        rows += [(wire.port, wire.name, wire.plugin, str(wire.origin)) for wire in self.wiring.table]
+        return table_text(rows, ("port or hook", "name", "plugin", "from"))
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    async def run(self, until: str | datetime | None = None) -> str:
+        """Trade until stopped, until `until` (a duration of engine time or an aware datetime), or the data's end.
+
+        Returns why it ended. Raises ConfigurationError where the run's folder or an account is in use.
+        """
+        session = self.session()
+        try:
+            return await session.run(until)
+        finally:
+            self._session = None
+
+    def session(self) -> Session:
+        """The run in hand, made if there is none. One at a time."""
+        if self._session is not None:
+            raise ConfigurationError("this engine is running already: stop it first, or make another engine")
+        parts = Parts(
+            self.strategies,
+            self.wiring.brokers,
+            self.wiring.streams,
+            copy.deepcopy(list(self.wiring.breakers.values())),
+        )
+        self._session = Session(self, parts)
+        return self._session
+
+    def background(self) -> Background:
+        """Run in a thread and loop of its own; the handle's `stop()` waits for the end."""
+        return Background(self)
+
+    def stop(self, reason: str = "stopped") -> None:
+        """Ask a running engine to end; harmless when it does not run. May be called from any thread."""
+        if self._session is not None:
+            self._session.stop(reason)
+
+    def backtest(
+        self,
+        data: Any = None,
+        start: datetime | int | str | None = None,
+        end: datetime | int | str | None = None,
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> Result:
+        """Run over data from nothing, in a fresh folder under `<run>/backtests/`.
+
+        `data` replaces every stream: a path, a stream that can be replayed, or a list of them; None replays the
+        engine's own streams. The simulated venue replaces every broker and keeps its cash, fees and profile.
+        Raises ConfigurationError.
+        """
+        streams = self.wiring.streams if data is None else _streams(data)
+        parts = Parts(self.strategies, self.wiring.brokers, streams, list(self.wiring.breakers.values()))
+        folder = self.folder.new_backtest()
+        return backtest(
+            parts, folder, start=moment(start, "start"), end=moment(end, "end"), progress=progress
+        )
+
+    # --- looking --------------------------------------------------------------------------------------------
+
+    def positions(self) -> list[Position]:
+        """The open positions of all strategies: a copy, good in any thread."""
+        return [] if self._session is None else self._session.query(_positions)
+
+    def orders(self) -> list[Order]:
+        """The orders that are not closed: a copy, good in any thread."""
+        return [] if self._session is None else self._session.query(_orders)
+
+    def pnl(self, *, account: str = "", strategy: str = "", instrument: str = "") -> Profit:
+        """Profit and loss, over all or by account, strategy and instrument (its long form).
+
+        Raises ConfigurationError while the engine does not run.
+        """
+        if self._session is None:
+            raise ConfigurationError("pnl() is of a running engine: a backtest's is in its Result")
+        return self._session.query(
+            lambda kernel: kernel.books.profit(account=account, strategy=strategy, instrument=instrument)
+        )
+
+    def health(self) -> dict[str, Any]:
+        """How the engine is: running, trading states, what is unknown, data ages in seconds."""
+        return {"running": False} if self._session is None else self._session.query(_health)
+
+    async def events(self, since: int = 0) -> AsyncIterator[AnyFact]:
+        """The facts after a sequence number, then those that come, for as long as one listens."""
+        from fairlead._engine.tailing import tail_facts
+
+        async for fact in tail_facts(self.folder.journal, since):
+            yield fact
+
+    # --- steering -------------------------------------------------------------------------------------------
+
+    def pause(self, strategy: str, why: str, who: str = "script") -> None:
+        """Let a strategy open nothing new; its positions stay managed."""
+        self._command("pause", who, why, strategy=strategy)
+
+    def unpause(self, strategy: str, why: str, who: str = "script") -> None:
+        """Let a paused or halted strategy go on."""
+        self._command("unpause", who, why, strategy=strategy)
+
+    def halt(self, why: str, who: str = "script", scope: str = "engine") -> None:
+        """Stop adding: only protection of what is held gets through."""
+        self._command("halt", who, why, scope=scope)
+
+    def resume(self, why: str, who: str = "script", scope: str = "engine") -> None:
+        """Lift a halt; tripped breakers stay tripped."""
+        self._command("resume", who, why, scope=scope)
+
+    def reset(self, breaker: str, why: str, who: str = "script") -> None:
+        """Close a tripped breaker."""
+        self._command("reset", who, why, breaker=breaker)
+
+    def _command(self, verb: str, who: str, why: str, **arguments: str) -> None:
+        if self._session is None:
+            raise ConfigurationError(f"{verb} needs a running engine")
+        if not why.strip():
+            raise ConfigurationError(f"{verb} needs a reason: say why")
+        self._session.command(verb, who, why, arguments)
+
+
+def _streams(data: Any) -> dict[str, DataStream]:
+    sources = data if isinstance(data, list | tuple) and not _is_events(data) else [data]
+    streams = [stream_of(source) for source in sources]
+    return {f"{stream.name}{index or ''}": stream for index, stream in enumerate(streams)}
+
+
+def _is_events(data: Sequence[Any]) -> bool:
+    return bool(data) and hasattr(data[0], "received_ns")
+
+
+def _positions(kernel: Any) -> list[Position]:
+    held = kernel.state.positions.items()
+    return [copy.copy(position) for key, position in held if key.strategy and position.quantity]
+
+
+def _orders(kernel: Any) -> list[Order]:
+    return [copy.copy(order) for order in kernel.state.open.values()]
+
+
+def _health(kernel: Any) -> dict[str, Any]:
+    now = kernel.agenda.now()
+    return {
+        "running": True,
+        "fatal": kernel.fatal,
+        "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
+        "halted": dict(kernel.state.halted),
+        "unknown_orders": [o.client_order_id for o in kernel.state.open.values() if o.status == "unknown"],
+        "data_age": {
+            name: (now - lane.received_ns) / 1e9
+            for name, lane in kernel.market.lanes.items()
+            if lane.received_ns
+        },
+    }

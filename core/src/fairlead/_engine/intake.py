@@ -1,0 +1,38 @@
+"""The way in for market events, and the one rule of order at equal time.
+
+Reports come before bars that close then, these before timers (small intervals before large), and other market
+events last. A simulated venue sees an event before the kernel does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fairlead._kernel.clock import LAST, REPORT, Agenda
+from fairlead._kernel.kernel import Kernel
+from fairlead._models.market import Bar, MarketEvent
+from fairlead.ports import BrokerAdapter
+
+
+class Intake:
+    """Hands each event to whoever must see it, after what was due before it."""
+
+    def __init__(self, kernel: Kernel, agenda: Agenda, brokers: Iterable[BrokerAdapter]) -> None:
+        self._kernel = kernel
+        self._agenda = agenda
+        self.simulators: tuple[Callable[[MarketEvent], None], ...] = tuple(
+            broker.market for broker in brokers if hasattr(broker, "market")
+        )
+
+    def take(self, event: MarketEvent) -> None:
+        """One event, stamped with the time it was received at."""
+        now = event.received_ns
+        agenda = self._agenda
+        if agenda.due < now:
+            agenda.run(now - 1)
+        agenda.time.reach(now)
+        for market in self.simulators:
+            market(event)
+        if agenda.due <= now:
+            agenda.run(now, REPORT if type(event) is Bar else LAST)
+        self._kernel.event(event)

@@ -1,0 +1,58 @@
+"""Observation hooks: told of facts after the turn's commands are sent; one that raises is told no more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pluggy
+
+from fairlead.facts import Fact
+
+log = logging.getLogger("fairlead.plugins")
+
+
+class Observers:
+    """The observation hooks of an engine, compiled to tuples once."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._hooks = {
+            name: [(h.plugin_name, _pruned(h)) for h in reversed(getattr(manager.hook, name).get_hookimpls())]
+            for name in ("fairlead_started", "fairlead_fact", "fairlead_stopped")
+        }
+
+    def facts(self, batch: Sequence[Fact]) -> None:
+        """A turn's facts are in the journal."""
+        if self._hooks["fairlead_fact"]:
+            for fact in batch:
+                self._call("fairlead_fact", fact)
+
+    def started(self, engine: Any) -> None:
+        """Strategies are about to get market events."""
+        self._call("fairlead_started", engine)
+
+    def stopped(self, reason: str) -> None:
+        """The run has ended."""
+        self._call("fairlead_stopped", reason)
+
+    def _call(self, name: str, argument: Any) -> None:
+        for pair in list(self._hooks[name]):
+            plugin, function = pair
+            try:
+                function(argument)
+            except Exception:  # an observer's fault must not reach trading
+                log.exception("plugin %s raised in %s: it is told of nothing more", plugin, name)
+                self._disable(plugin)
+
+    def _disable(self, plugin: str) -> None:
+        for name, pairs in self._hooks.items():
+            self._hooks[name] = [pair for pair in pairs if pair[0] != plugin]
+
+
+def _pruned(hook: pluggy.HookImpl) -> Callable[[Any], Any]:
+    """An implementation names the argument only if it wants it."""
+    if hook.argnames:
+        return hook.function
+    function = hook.function
+    return lambda _: function()

@@ -1,0 +1,54 @@
+"""Watches the kernel from another thread: a handler that blocks is named, with its stack, while it blocks."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from fairlead._kernel.kernel import Kernel
+
+LOOK_SECONDS = 0.5
+"""A turn seen going on at this many looks in a row is a stall: named between 1 and 1.5 seconds after it began."""
+
+_LOOKS = 3
+
+
+class StallSampler:
+    """A context manager around a run; `stalled` is called from the sampler's thread, once per stall."""
+
+    def __init__(self, kernel: Kernel, thread: int, stalled: Callable[[str], None]) -> None:
+        self._kernel = kernel
+        self._watched = thread
+        self._stalled = stalled
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fairlead-stall", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        seen, looks = -1, 0
+        while not self._stop.wait(LOOK_SECONDS):
+            turn = self._kernel.turn_in_hand
+            looks = looks + 1 if turn and turn == seen else 1
+            seen = turn
+            if turn and looks == _LOOKS:
+                self._stalled(self._describe())
+
+    def _describe(self) -> str:
+        frame = sys._current_frames().get(self._watched)
+        names = [runner.name for runner in self._kernel.runners.values() if runner.running]
+        stack = "".join(traceback.format_stack(frame)[-6:]) if frame is not None else ""
+        who = f"strategy {', '.join(names)} blocks" if names else "the engine's thread is blocked"
+        return f"{who}: nothing else can be done meanwhile; use self.ask(...) for what takes time\n{stack}"
