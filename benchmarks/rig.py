@@ -159,7 +159,8 @@ def answer(process: subprocess.Popen[str], timeout: float = 900) -> Any:
         out, errors = process.communicate()
         errors += f"\ngiven up after {timeout:.0f} s"
     if process.returncode:
-        raise ChildFailed("\n".join((errors or out).strip().splitlines()[-12:]))
+        last = "\n".join((errors or out).strip().splitlines()[-12:])
+        raise ChildFailed(last or f"it ended with status {process.returncode} and said nothing")
     said = json.loads(out.strip().splitlines()[-1])
     if isinstance(said, dict) and "unavailable" in said:
         raise Unavailable(said["unavailable"])

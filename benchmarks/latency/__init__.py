@@ -53,20 +53,20 @@ def target(found: Measured, what: str, row: str, base: str, q: str, bound: float
     return Target(what, found.ratio(row, base, q), AT_MOST, bound, "×", why)
 
 
-def table(found: Measured, title: str) -> Table:
+def table(found: Measured, title: str, base: str = RAW) -> Table:
     body = []
     for row in found.rounds:
         values = [number(found.figure(row, q)) for q in QUANTILES]
-        ratios = [number(found.ratio(row, RAW, q)) for q in ("p50", "p99")]
-        each = found.ratios(row, RAW, "p50")
+        ratios = [number(found.ratio(row, base, q)) for q in ("p50", "p99")]
+        each = found.ratios(row, base, "p50")
         body.append((
             row, *values, *ratios, f"{min(each):.2f}–{max(each):.2f}",
             f"{found.kept[row]:,} − {found.dropped[row]:,}", found.priorities[row],
         ))  # fmt: skip
     return Table(
         title,
-        ("client", *QUANTILES, "p50 ÷ picows", "p99 ÷", "p50 ÷ by round", "samples − dropped", "priority"),
-        body, [*dict.fromkeys(found.missing.values())],
+        ("client", *QUANTILES, "p50 ÷", "p99 ÷", "p50 ÷ by round", "samples − dropped", "priority"),
+        body, [f"÷ is by {base}, round by round", *dict.fromkeys(found.missing.values())],
     )  # fmt: skip
 
 

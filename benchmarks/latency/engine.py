@@ -1,15 +1,67 @@
-"""fairlead between a plain WebSocket stream and a thin broker adapter."""
+"""fairlead between a plain WebSocket stream and a thin broker adapter: the whole engine, tape and journal on."""
 
 from __future__ import annotations
 
-from benchmarks.rig import reply
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import fairlead
+from benchmarks.rig import arguments, reply
+from benchmarks.system import pin, run_first
+
+
+class MemoryJournal:
+    """The journal's double: keeps what is appended, encodes and writes nothing."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        self.append = self.kept.append
+        self.cut, self.previous_boot, self.last_seq, self.hash = 0, "", 0, ""
+
+    @classmethod
+    def open(cls, *_: Any, **__: Any) -> MemoryJournal:
+        return cls()
+
+    def barrier(self) -> None: ...
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def main() -> None:
-    import fairlead
-
     if not hasattr(fairlead, "LiveTradingEngine"):
         reply({"unavailable": "fairlead has no engine yet: row left out"})
+        return
+    task = arguments()
+    pin(task["core"])
+    priority = run_first(spinning=task["spinning"])
+    if task.get("journal") == "memory":
+        from fairlead._engine import live
+
+        live.Journal = MemoryJournal  # type: ignore[assignment,misc]
+    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as folder:
+        os.environ["FAIRLEAD_HOME"] = str(Path(folder, "home"))
+        run(task, Path(folder, "run"))
+    reply({"priority": priority})
+
+
+def run(task: dict[str, Any], folder: Path) -> None:
+    import uvloop
+
+    from benchmarks import composition
+    from benchmarks.latency.adapters import WireBroker, WireStream
+
+    url = f"ws://127.0.0.1:{task['port']}"
+    engine = fairlead.LiveTradingEngine(
+        composition.EveryN("trades", task["every"], half=False),
+        plugins=[WireBroker(f"{url}/orders"), WireStream(f"{url}/ticks"), *composition.breakers()],
+        run=folder,
+        busy_poll=task["spinning"],
+    )
+    uvloop.run(engine.run())
 
 
 if __name__ == "__main__":

@@ -132,9 +132,10 @@ def _once(
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
-    if found["wrong"] or not found["latencies"]:
-        samples = len(found["latencies"])
-        raise ChildFailed(f"{row.name}: {found['wrong']} orders came unasked, {samples} samples are left")
+    if found["wrong"]:
+        raise ChildFailed(f"{row.name}: {found['wrong']} orders came that no tick asked for")
+    if not found["latencies"]:
+        raise Unavailable(f"{row.name}: other processes disturbed every sample; row left out")
     return found["latencies"], found["dropped"], priority
 
 

@@ -18,7 +18,7 @@ from time import perf_counter_ns, time_ns
 from typing import Any
 
 from benchmarks.rig import arguments, reply
-from benchmarks.system import pin
+from benchmarks.system import pin, run_first
 
 INTERVAL_NS = 500_000
 BURST_INTERVAL_NS = 20_000_000
@@ -166,6 +166,7 @@ def latencies(found: dict[str, Any], warm_up: int) -> tuple[list[int], int]:
 def main() -> None:
     task = arguments()
     pin(task["core"])
+    run_first(spinning=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         listener.settimeout(30)
