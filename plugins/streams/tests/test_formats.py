@@ -262,7 +262,7 @@ def test_columns_may_be_named_by_hand(write: Write) -> None:
     named = events(
         write("moment,last,n\n1609459200,10,1\n"), columns={"time": "moment", "price": "last", "size": "n"}
     )
-    listed = events(write("1609459200,1,10\n", "bare.csv"), columns=("time", "size", "price"))
+    listed = events(write("1609459200,x,1,10\n", "bare.csv"), columns=("time", "_", "size", "price"))
     assert named == listed == [Trade("BTC/USDT@sim", 10.0, 1.0, T0, T0)]
 
 

@@ -10,7 +10,6 @@ from datetime import tzinfo
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -33,6 +32,7 @@ from fairlead_streams.columns import Layout, detect, plain
 from fairlead_streams.csv_reader import read_csv
 from fairlead_streams.jsonl_reader import read_json
 from fairlead_streams.parquet_reader import read_parquet
+from fairlead_streams.parsing import append, time_role
 from fairlead_streams.series import Series, bar_series, quote_series, trade_series
 from fairlead_streams.tables import Chunk, Table, opened
 from fairlead_streams.text import interval_text, some
@@ -40,26 +40,7 @@ from fairlead_streams.times import TimeReader, zoneless
 
 TICK_ROWS = 1000
 _MILLISECOND = 1_000_000
-_NUMBERS = {
-    "bars": ("open", "high", "low", "close", "volume", "quote_volume"),
-    "quotes": ("bid", "ask", "bid_size", "ask_size"),
-    "trades": ("price", "size", "quote_size"),
-}
 _PRICES = {"bars": ("open", "high", "low", "close"), "quotes": ("bid", "ask"), "trades": ("price",)}
-_SIDES = {
-    "buy": 1,
-    "b": 1,
-    "bid": 1,
-    "1": 1,
-    "sell": 2,
-    "s": 2,
-    "ask": 2,
-    "-1": 2,
-    "": 0,
-    "none": 0,
-    "unknown": 0,
-}
-_MAKERS = {"true": 2, "1": 2, "t": 2, "false": 1, "0": 1, "f": 1}
 
 
 @attrs.frozen
@@ -160,8 +141,9 @@ def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
     layout = _settled(file, layout, first, said)
     rows = Rows(file, table.word)
     clock = TimeReader(file, said.zone)
+    role = time_role(layout)
     for chunk in chain([first], table.chunks):
-        _append(rows, chunk, layout, clock)
+        append(rows, chunk, layout, clock, role)
     order = (
         rows.columns["time"] if layout.kind == "bars" else rows.columns.get("received", rows.columns["time"])
     )
@@ -172,7 +154,7 @@ def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
 def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading) -> Layout:
     """The layout with what the user said, refused where neither said what must be known."""
     missing = []
-    time = chunk.columns[layout.at[_time_role(layout)]]
+    time = chunk.columns[layout.at[time_role(layout)]]
     if said.zone is None and zoneless(time) is not None:
         missing.append(f"tz='UTC' or another zone (its times, such as {zoneless(time)!r}, name none)")
     label, unit = layout.bar_label, layout.volume_unit
@@ -194,80 +176,6 @@ def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading) -> Layout:
             f"pass {', '.join(missing)}"
         )
     return attrs.evolve(layout, bar_label=label, volume_unit=unit)
-
-
-def _time_role(layout: Layout) -> str:
-    if layout.kind == "bars":
-        return next(role for role in ("open_time", "close_time", "time") if role in layout.at)
-    return "time" if "time" in layout.at else "close_time" if "close_time" in layout.at else "open_time"
-
-
-def _append(rows: Rows, chunk: Chunk, layout: Layout, clock: TimeReader) -> None:
-    base = len(rows)
-    rows.lines.extend(chunk.lines)
-    at, columns = layout.at, rows.columns
-
-    def stamps(role: str, cells: Any) -> None:
-        times, wrong = clock.read(cells)
-        columns.setdefault(role, array("q")).extend(times)
-        for index, reason in wrong.items():
-            rows.blame(base + index, reason)
-
-    cells = chunk.columns[at[_time_role(layout)]]
-    if "clock" in at and _time_role(layout) == "time":
-        cells = _joined(cells, chunk.columns[at["clock"]])
-    stamps("time", cells)
-    if layout.kind == "bars" and _time_role(layout) == "open_time" and "close_time" in at:
-        stamps("close_time", chunk.columns[at["close_time"]])
-    if "received" in at and layout.kind != "bars":
-        stamps("received", chunk.columns[at["received"]])
-    for role in _NUMBERS[layout.kind]:
-        if role in at:
-            columns.setdefault(role, array("d")).extend(_floats(rows, role, chunk.columns[at[role]], base))
-    if "symbol" in at:
-        columns.setdefault("symbol", []).extend(chunk.columns[at["symbol"]])
-    if layout.kind == "trades":
-        if "id" in at:
-            columns.setdefault("id", []).extend(chunk.columns[at["id"]])
-        for role, codes in (("buyer_maker", _MAKERS), ("side", _SIDES)):
-            if role in at:
-                found = _codes(rows, role, chunk.columns[at[role]], codes, base)
-                columns.setdefault("aggressor", bytearray()).extend(found)
-                break
-
-
-def _joined(dates: Sequence[Any], hours: Sequence[Any]) -> Sequence[Any]:
-    """Times out of a column of dates and one of hours; the second alone where it holds dates too."""
-    if len(str(hours[0]) if len(hours) else "") > len("23:59:59.123456789"):
-        return hours
-    return [f"{date} {hour}" for date, hour in zip(dates, hours, strict=True)]
-
-
-def _floats(rows: Rows, role: str, cells: Any, base: int) -> array[float]:
-    if isinstance(cells, array):
-        return cells if cells.typecode == "d" else array("d", cells)
-    try:
-        return array("d", map(float, cells))
-    except (ValueError, TypeError):
-        pass
-    numbers = array("d", bytes(8 * len(cells)))
-    for index, cell in enumerate(cells):
-        try:
-            numbers[index] = float(cell)
-        except (ValueError, TypeError):
-            missing = cell is None or cell == ""
-            rows.blame(base + index, f"{role} is missing" if missing else f"{role} {cell!r} is not a number")
-            numbers[index] = float("nan")
-    return numbers
-
-
-def _codes(rows: Rows, role: str, cells: Sequence[Any], known: Mapping[str, int], base: int) -> bytearray:
-    codes = {cell: known.get(str(cell).strip().lower()) for cell in set(cells)}
-    if None in codes.values():
-        for index, cell in enumerate(cells):
-            if codes[cell] is None:
-                rows.blame(base + index, f"{role} {cell!r} is none of {', '.join(filter(None, known))}")
-    return bytearray(codes[cell] or 0 for cell in cells)
 
 
 def _by_symbol(rows: Rows, said: Reading, found: Loaded) -> list[tuple[str, Rows]]:

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import logging
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from os import PathLike
 from pathlib import Path
 
-from fairlead import Bar, ConfigurationError, Instrument, Quote, Trade, decimal, default_instrument, duration
+from fairlead import ConfigurationError, Instrument, decimal, default_instrument, duration
 from fairlead.ports import Clock, MarketEvent, Subscription
-from fairlead_streams.checks import (
-    Fault,
-    Gap,
-    Rows,
-    check_bars,
-    check_order,
-    check_prices,
-    check_quotes,
-    check_sizes,
-)
+from fairlead_streams.checks import Fault, Gap
 from fairlead_streams.columns import KINDS
 from fairlead_streams.loading import Feed, Loaded, Reading, load
+from fairlead_streams.memory import bars_of, events_of, quotes_of, trades_of
 from fairlead_streams.playing import Player, ReplayTime, parse_speed
-from fairlead_streams.series import (
-    Series,
-    bar_interval,
-    bar_series,
-    event_series,
-    merge,
-    quote_series,
-    trade_series,
-)
-from fairlead_streams.text import interval_text, some, when
+from fairlead_streams.series import Series, bar_interval, merge
+from fairlead_streams.text import some, when
 from fairlead_streams.times import moment, zone_of
 
 log = logging.getLogger("fairlead.streams")
@@ -55,7 +38,8 @@ class ReplayStream:
     `symbol` may end in `@venue`, "sim" otherwise. Where no `instrument` is given it gets the default one: the
     tick is `tick`, or the finest decimal among the first 1,000 rows, and the fee is `fee`. `start` and `end`
     bound what is replayed, [start, end); rows before `start` serve as history. `columns` names roles where
-    detection fails: `{"price": "last"}`, or in order for a file without header: `("time", "price", "size")`.
+    detection fails: `{"price": "last"}`, or in order for a file without header: `("time", "price", "size")`,
+    where "_" stands for a column of no use.
     Trades with a `side` take it for the aggressor's.
 
     Nothing is opened before the stream is used. Every method that reads raises ConfigurationError for a file
@@ -144,22 +128,7 @@ class ReplayStream:
         known = {
             item.id: item for item in ([instrument] if isinstance(instrument, Instrument) else instrument)
         }
-        feeds: dict[tuple[str, str], list[MarketEvent]] = {}
-        last = None
-        for number, event in enumerate(events, start=1):
-            if event.instrument not in known:
-                raise ConfigurationError(
-                    f"event {number} is on {event.instrument!r}, and the instruments are {', '.join(known)}: "
-                    f"pass its instrument, and name it in the long form"
-                )
-            if last is not None and event.received_ns < last:
-                raise ConfigurationError(
-                    f"event {number}: its time {when(event.received_ns)} is before that of event {number - 1}, and "
-                    f"events come in the order of received_ns: sort them"
-                )
-            last = event.received_ns
-            feeds.setdefault((event.instrument, _kind_of(event)), []).append(event)
-        series = [event_series(owner, kind, rows) for (owner, kind), rows in feeds.items()]
+        series = events_of(events, known)
         return cls._holding(series, known.values(), name, speed, start, end)
 
     @classmethod
@@ -177,13 +146,7 @@ class ReplayStream:
     ) -> ReplayStream:
         """A stream of quotes from parallel columns; stdlib arrays are used as they are."""
         columns = {"bid": bids, "ask": asks, "bid_size": bid_sizes, "ask_size": ask_sizes}
-        rows = _columns("quotes", times_ns, columns)
-        check_prices(rows, ("bid", "ask"))
-        check_quotes(rows)
-        check_sizes(rows, ("bid_size", "ask_size"), zero=True)
-        times = _clean(rows, distinct=False)
-        held = [rows.columns[role] for role in columns]
-        return cls._holding([quote_series(instrument.id, times, times, *held)], [instrument], name, speed)
+        return cls._holding([quotes_of(instrument.id, times_ns, columns)], [instrument], name, speed)
 
     @classmethod
     def trades(
@@ -197,12 +160,8 @@ class ReplayStream:
         speed: float | str | None = None,
     ) -> ReplayStream:
         """A stream of public trades from parallel columns, without sides and ids."""
-        rows = _columns("trades", times_ns, {"price": prices, "size": sizes})
-        check_prices(rows, ("price",))
-        check_sizes(rows, ("size",), zero=False)
-        times = _clean(rows, distinct=False)
-        series = trade_series(instrument.id, times, times, rows.columns["price"], rows.columns["size"])
-        return cls._holding([series], [instrument], name, speed)
+        columns = {"price": prices, "size": sizes}
+        return cls._holding([trades_of(instrument.id, times_ns, columns)], [instrument], name, speed)
 
     @classmethod
     def bars(
@@ -221,15 +180,7 @@ class ReplayStream:
     ) -> ReplayStream:
         """A stream of bars from parallel columns; times are their closes, volumes in base units."""
         columns = {"open": opens, "high": highs, "low": lows, "close": closes, "volume": volumes}
-        rows = _columns("bars", close_times_ns, columns)
-        check_prices(rows, ("open", "high", "low", "close"))
-        check_bars(rows)
-        check_sizes(rows, ("volume",), zero=True)
-        closed = _clean(rows, distinct=True)
-        length = duration(interval)
-        opened = array("q", [time - length for time in closed])
-        held = [rows.columns[role] for role in columns]
-        series = bar_series(instrument.id, interval_text(length), opened, closed, closed, *held)
+        series = bars_of(instrument.id, close_times_ns, columns, interval)
         return cls._holding([series], [instrument], name, speed)
 
     @classmethod
@@ -447,36 +398,6 @@ def _join(feeds: Sequence[Feed], found: Loaded) -> None:
         if bars and end > start:
             missing = max(1, (end - start) // interval)
             found.gaps.append(Gap(feed.file, feed.first_line, start, end, missing, feed.word))
-
-
-def _columns(what: str, times: Sequence[int], columns: Mapping[str, Sequence[float]]) -> Rows:
-    rows = Rows(what, "row")
-    rows.columns["order"] = times if isinstance(times, array) else array("q", times)
-    for role, column in columns.items():
-        if len(column) != len(times):
-            raise ConfigurationError(
-                f"{what}: {role} has {len(column)} values and the times are {len(times)}, and columns are of one "
-                f"length: pass as many of each"
-            )
-        rows.columns[role] = column if isinstance(column, array) else array("d", column)
-    rows.lines = array("q", range(1, len(times) + 1))
-    return rows
-
-
-def _clean(rows: Rows, *, distinct: bool) -> array[int]:
-    check_order(rows, distinct=distinct)
-    if rows.bad:
-        raise ConfigurationError(
-            f"{rows.file}: {some(map(str, rows.faults()))}: pass finite prices above 0 in the order of time"
-        )
-    times: array[int] = rows.columns["order"]
-    return times
-
-
-def _kind_of(event: MarketEvent) -> str:
-    if isinstance(event, Bar):
-        return f"bar:{event.interval}"
-    return {Quote: "quote", Trade: "trade"}.get(type(event)) or type(event).__name__.lower()
 
 
 def _is(long_form: str, instrument: str) -> bool:
