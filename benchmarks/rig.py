@@ -143,10 +143,11 @@ def child(
 def start(
     module: str, arguments: Mapping[str, Any] | None = None, *, python: str | Path = sys.executable
 ) -> subprocess.Popen[str]:
-    """Begin what `child` does; `answer` ends it."""
+    """Begin what `child` does, in a session of its own; `answer` ends it."""
     return subprocess.Popen(
         [str(python), "-m", module, json.dumps(dict(arguments or {}))],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
     )  # fmt: skip
 
 
@@ -158,6 +159,9 @@ def answer(process: subprocess.Popen[str], timeout: float = 900) -> Any:
         process.kill()
         out, errors = process.communicate()
         errors += f"\ngiven up after {timeout:.0f} s"
+    except BaseException:
+        process.kill()  # Ctrl-C does not reach another session
+        raise
     if process.returncode:
         last = "\n".join((errors or out).strip().splitlines()[-12:])
         raise ChildFailed(last or f"it ended with status {process.returncode} and said nothing")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+AUTOGROUP = Path("/proc/self/autogroup")
+
 
 def cores() -> list[int]:
     """The cores that this process may use."""
@@ -20,13 +22,16 @@ def pin(core: int | None) -> None:
 def run_first(*, spinning: bool = False) -> str:
     """Go before other processes of this core, as far as allowed; says how.
 
-    Who spins takes a better nice value instead: a real-time process that never sleeps is stopped by the
-    kernel for a while in each second.
+    Who spins takes the best nice value instead: a real-time process that never sleeps is stopped by the kernel
+    for a while in each second. Where the kernel shares time between sessions first, the session is made nice
+    too, so a process that calls this has one of its own.
     """
     try:
         if spinning:
-            os.nice(-10 - os.nice(0))
-            return "nice -10"
+            os.nice(-20 - os.nice(0))
+            if AUTOGROUP.exists():
+                AUTOGROUP.write_text("-20", encoding="ascii")
+            return "nice -20"
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except (OSError, AttributeError):
         return "default"

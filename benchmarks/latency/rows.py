@@ -142,7 +142,9 @@ def _once(
 def _program(row: Row, port: int, every: int, core: int) -> subprocess.Popen[str]:
     command = [row.program, str(port), str(every), str(int(row.spinning)), str(core)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
 
 
 def _found(venue: subprocess.Popen[str], client: subprocess.Popen[str]) -> Any:
