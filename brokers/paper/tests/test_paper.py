@@ -112,6 +112,18 @@ def test_a_market_order_on_bars_survives(desk, tmp_path):
     assert [fill.price for fill in again.fills] == [Decimal(101)]
 
 
+def test_margin_survives(desk, tmp_path):
+    """A position from before a restart is liquidated like any other."""
+    on = desk(tmp_path, cash="100 USDT")
+    on.quote(100.0, 100.1)
+    on.order("a", "buy", "9")
+    again = desk(tmp_path, cash="100 USDT")
+    again.quote(95.0, 95.1)
+    assert again.fills == []
+    again.quote(85.0, 85.1)
+    assert [fill.cause for fill in again.fills] == ["liquidation"]
+
+
 def test_it_closes_and_opens_again(desk, settled, tmp_path):
     """Connecting again after closing goes on in the same books."""
     on = desk(tmp_path)

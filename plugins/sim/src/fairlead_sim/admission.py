@@ -119,15 +119,15 @@ def _unmargined(order: WorkingOrder, market: Market, desk: Desk, price: Decimal)
     """Margin: equity must cover the initial margin of the worst that open orders can do, and the fee."""
     margin = desk.margin
     rate = margin.rate(market.rules.settle)
-    before, after, equity = margin.initial(), margin.initial(order), margin.equity()
-    if rate is None or before is None or after is None or equity is None:
+    after, equity = margin.initial(order), margin.equity()
+    if rate is None or after is None or equity is None:
         return "no_rate", f"no rate of exchange is known from {market.rules.settle} to the account's currency"
     cost = (
         abs(value(market.rules, float(order.quantity), float(price))) * float(market.rules.taker_fee) * rate
     )
-    if after > before and after + max(cost, 0.0) > equity * (1 + 1e-12):
-        return (
-            "insufficient_margin",
-            f"initial margin {after:.8g} and fee {cost:.8g} needed, equity {equity:.8g}",
-        )
+    if after + max(cost, 0.0) > equity * (1 + 1e-12):
+        before = margin.initial()
+        if before is not None and after > before:
+            need = f"initial margin {after:.8g} and fee {cost:.8g} needed"
+            return "insufficient_margin", f"{need}, equity {equity:.8g}"
     return None

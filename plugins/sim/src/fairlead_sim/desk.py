@@ -21,6 +21,7 @@ _ZERO = Decimal(0)
 class Desk:
     """The books of one account at the venue, and the only place that changes them.
 
+    `moved` says that money moved since margin was looked at.
     `log` takes each change before anybody is told of it; `on_end` is told the id of an order that works no more.
     The `enter_…` methods change the books and say nothing: they are what a ledger file is replayed through.
     """
@@ -46,6 +47,7 @@ class Desk:
         self.fills: deque[FillReport] = deque(maxlen=keep)
         self.sequence = 0
         self.fill_count = 0
+        self.moved = True
         self.log: Callable[[Entry], None] = _unlogged
         self.on_end: Callable[[str], None] = _unheard
         self.emit = emit
@@ -81,7 +83,11 @@ class Desk:
 
     def changed(self, order: WorkingOrder) -> None:
         """Write down that an order's trigger, remainder or place in the queue changed."""
-        self.log(Changed(order.client_order_id, order.remaining, order.stop, order.triggered, order.ahead))
+        self.log(
+            Changed(
+                order.client_order_id, order.remaining, order.stop, order.triggered, order.peak, order.ahead
+            )
+        )
 
     def queue(self, order: WorkingOrder, market: Market) -> None:
         """Note what is shown ahead of an order that begins to rest."""
@@ -196,6 +202,7 @@ class Desk:
 
     def enter_fill(self, report: FillReport, order: WorkingOrder | None) -> list[WorkingOrder]:
         """Enter a fill in the ledger, its order and the orders linked to it; returns those that shrank."""
+        self.moved = True
         self.fill_count += 1
         self.fills.append(report)
         signed = report.quantity if report.side is Side.BUY else -report.quantity
@@ -217,6 +224,7 @@ class Desk:
     def fund(self, market: Market, amount: Decimal) -> None:
         """Book a funding payment and report it."""
         self.log(Funded(market.id, amount))
+        self.moved = True
         self.ledger.fund(market.rules, amount)
         report = AccountChanged(
             cause="funding",

@@ -37,6 +37,7 @@ class Changed(msgspec.Struct, tag_field="t", omit_defaults=True):
     remaining: Decimal
     stop: float | None = None
     triggered: bool = False
+    peak: float = 0.0
     ahead: float = 0.0
 
 

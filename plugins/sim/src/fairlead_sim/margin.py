@@ -105,28 +105,26 @@ class Margin:
         return total
 
     def _initial(self, market: Market, rules: Instrument, extra: WorkingOrder | None) -> float:
-        orders = [order for order in market.orders.values() if not order.reduce_only]
-        if extra is not None:
-            orders.append(extra)
         quantity = self._ledger.quantity(market.id)
         if rules.spot:
             quantity = min(self._ledger.balance(rules.base) / rules.contract_size, _ZERO)
-        if not orders and not quantity:
+        if extra is None and not market.orders and not quantity:
             return 0.0
         price = market.price or 0.0
         held = value(rules, float(quantity), price) if price else 0.0
-        sides = {True: 0.0, False: 0.0}
+        sides = [0.0, 0.0]
         groups: dict[tuple[str, bool], float] = {}
-        for order in orders:
+        for order in (*market.orders.values(), extra):
+            if order is None or order.reduce_only:
+                continue
             amount = value(rules, float(order.remaining), order.limit or order.stop or price)
             if order.intent.group:
                 key = (order.intent.group, order.buy)
-                amount, groups[key] = (
-                    max(0.0, amount - groups.get(key, 0.0)),
-                    max(amount, groups.get(key, 0.0)),
-                )
+                known = groups.get(key, 0.0)
+                groups[key] = max(amount, known)
+                amount = max(0.0, amount - known)
             sides[order.buy] += amount
-        worst = max(abs(held - sides[False]), 0.0 if rules.spot else abs(held + sides[True]))
+        worst = max(abs(held - sides[0]), 0.0 if rules.spot else abs(held + sides[1]))
         if rules.spot:
             owned = value(
                 rules, float(max(self._ledger.balance(rules.base), _ZERO) / rules.contract_size), price

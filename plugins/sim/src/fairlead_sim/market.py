@@ -88,6 +88,14 @@ class Market:
             return (bid + ask) / 2
         return bid if ask is None else ask
 
+    @property
+    def strained(self) -> bool:
+        """Whether the price is where positions may have to be liquidated."""
+        if self.margin_low == -inf and self.margin_high == inf:
+            return False
+        price = self.price
+        return price is not None and not self.margin_low < price < self.margin_high
+
     def touch(self) -> tuple[float | None, float | None]:
         """Best bid and best ask; the last price is both where no quote was seen; None where there is none."""
         bids, asks = self.levels(buy=False), self.levels(buy=True)
@@ -162,12 +170,14 @@ class Market:
         low, high = (self.margin_low, self.margin_high) if self.mark is None else (-inf, inf)
         for order in self.orders.values():
             if not order.triggered:
-                if order.trail or order.stop is None:
+                if order.stop is None or (order.trail and not order.peak):
                     low = inf
                 elif order.buy:
                     high = min(high, order.stop)
+                    low = max(low, order.peak)
                 else:
                     low = max(low, order.stop)
+                    high = min(high, order.peak or high)
             elif order.fresh or order.limit is None:
                 low = inf
             elif order.buy:

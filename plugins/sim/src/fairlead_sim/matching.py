@@ -9,6 +9,7 @@ that was gapped over at the open triggers there and gets the open.
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
 
 from fairlead import Bar, OrderIntent, OrderType, Side, TimeInForce, Trade
 from fairlead_sim.desk import Desk
@@ -70,7 +71,9 @@ class Matcher:
     def _segment(self, market: Market, target: float) -> None:
         while market.walk is not None and market.walk != target:
             here = market.walk
-            market.walk = _next(market, here, target, self._desk.margin.limits(market))
+            safe = market.margin_low < target < market.margin_high
+            limits = (-inf, inf) if safe else self._desk.margin.limits(market)
+            market.walk = _next(market, here, target, limits)
             self._point(market)
             self._watch(market)
 
@@ -160,9 +163,10 @@ class Matcher:
     def _watch(self, market: Market) -> None:
         """Liquidate if equity no longer covers maintenance, then note where to look again."""
         desk = self._desk
-        if desk.ledger.holdings:
+        if desk.moved or market.strained:
             if desk.margin.short():
                 self._liquidate()
+            desk.moved = False
             for other in desk.margin.arm():
                 other.arm()
         market.arm()

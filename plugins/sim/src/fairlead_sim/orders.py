@@ -17,7 +17,8 @@ class WorkingOrder(msgspec.Struct, eq=False, kw_only=True, omit_defaults=True):
 
     `remaining` may still fill; a linked order's fill or a shrunken position can make it less than `quantity -
     filled`. `limit` and `stop` are floats of the exact prices. `fresh` says that it has not met the market yet:
-    it then takes at the market's price, and afterwards makes at its own. `ahead` is the size queueing before it.
+    it then takes at the market's price, and afterwards makes at its own. `peak` is the price that a trailing stop
+    followed last. `ahead` is the size queueing before it.
     """
 
     client_order_id: str
@@ -35,6 +36,7 @@ class WorkingOrder(msgspec.Struct, eq=False, kw_only=True, omit_defaults=True):
     stop: float | None = None
     trail: float = 0.0
     trail_percent: bool = False
+    peak: float = 0.0
     triggered: bool = True
     fresh: bool = True
     ahead: float = 0.0
@@ -66,10 +68,10 @@ class WorkingOrder(msgspec.Struct, eq=False, kw_only=True, omit_defaults=True):
         """Move a trailing stop after a price; says whether it moved."""
         distance = price * self.trail if self.trail_percent else self.trail
         wanted = price + distance if self.buy else price - distance
-        if self.stop is None or (wanted < self.stop if self.buy else wanted > self.stop):
-            self.stop = wanted
-            return True
-        return False
+        if self.stop is not None and (wanted >= self.stop if self.buy else wanted <= self.stop):
+            return False
+        self.stop, self.peak = wanted, price
+        return True
 
 
 def working(command: Submit, sequence: int, now: int, expires_ns: int) -> WorkingOrder:

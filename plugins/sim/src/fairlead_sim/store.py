@@ -7,6 +7,7 @@ restores the books, cuts a torn last line, and writes the file anew, short.
 from __future__ import annotations
 
 import os
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -112,6 +113,8 @@ def _restore(path: Path, desk: Desk) -> None:
             desk.enter_end(order, "canceled")
     for market in desk.markets.values():
         market.arm()
+        if desk.ledger.quantity(market.id):
+            market.low = inf  # look at margin on the first event
 
 
 def replay(desk: Desk, entry: Entry) -> None:
@@ -126,7 +129,7 @@ def replay(desk: Desk, entry: Entry) -> None:
         case Changed(client_order_id=name):
             order = desk.orders[name]
             order.remaining, order.ahead = entry.remaining, entry.ahead
-            order.stop, order.triggered = entry.stop, entry.triggered
+            order.stop, order.peak, order.triggered = entry.stop, entry.peak, entry.triggered
         case Ended(client_order_id=name, status=status):
             if name in desk.orders:
                 desk.enter_end(desk.orders[name], status)
