@@ -191,6 +191,7 @@ steps = st.lists(
         st.tuples(st.just("trail"), st.sampled_from(["buy", "sell"]), st.integers(1, 20)),
         st.tuples(st.just("cancel"), st.integers(0, 9), st.just(0)),
     ),
+    min_size=8,
     max_size=30,
 )
 

@@ -104,6 +104,8 @@ class SimulatedBroker:
             borrow=borrow,
             keep=keep,
         )
+        self.market: Callable[[MarketEvent], None] = self.venue.market
+        """Match one market event, before strategies see it: the venue's own method, since it runs for every tick."""
         self._way = self.venue if faults is None else Wire(self.venue, faults)
         self._emit: Callable[[Report], None] | None = None
         self._clock: Clock | None = None
@@ -143,10 +145,6 @@ class SimulatedBroker:
             changes["initial_margin"] = self._initial
             changes["maintenance_margin"] = min(instrument.maintenance_margin, self._initial)
         self.venue.learn(attrs.evolve(instrument, **changes) if changes else instrument)
-
-    def market(self, event: MarketEvent) -> None:
-        """Match one market event, before strategies see it."""
-        self.venue.market(event)
 
     # --- the broker port ----------------------------------------------------------------------------------------
 
