@@ -16,7 +16,7 @@ from fairlead._engine.assembly import Parts, build, fresh, introduce, open_accou
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.intake import Intake
 from fairlead._engine.result import Result, summarise
-from fairlead._kernel.clock import LAST, Agenda, ManualTime
+from fairlead._kernel.clock import Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State
@@ -92,7 +92,7 @@ class _Backtest:
         try:
             self._begin(loop)
             self._through(loop, progress)
-            self._agenda.run(self._time.now(), LAST)
+            self._agenda.run(self._time.now())
             self.kernel.turn(self.kernel.stop_strategies)
             self.kernel.turn(
                 lambda: self.kernel.recorder.record(EngineStopped, reason="the data ended") and None
@@ -200,8 +200,9 @@ def _reporter(kernel: Kernel, account: str) -> Callable[[Any], None]:
 
 def _starts(streams: Iterable[Any]) -> Iterator[int]:
     for stream in streams:
-        if hasattr(stream, "time"):
-            yield stream.time().start_ns
+        brought = stream.time() if hasattr(stream, "time") else None
+        if brought is not None:
+            yield brought.start_ns
 
 
 def moment(when: datetime | int | str | None, what: str) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fairlead._kernel.clock import LAST, REPORT, Agenda
+from fairlead._kernel.clock import REPORT, TIMER, Agenda
 from fairlead._kernel.kernel import Kernel
 from fairlead._models.market import Bar, MarketEvent
 from fairlead.ports import BrokerAdapter
@@ -34,5 +34,5 @@ class Intake:
         for market in self.simulators:
             market(event)
         if agenda.due <= now:
-            agenda.run(now, REPORT if type(event) is Bar else LAST)
+            agenda.run(now, REPORT if type(event) is Bar else TIMER)
         self._kernel.event(event)

@@ -23,7 +23,7 @@ from fairlead._engine.pacing import Pacer, time_for
 from fairlead._engine.recovery import catch_up, restore
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.wiring import core_version
-from fairlead._kernel.clock import Agenda
+from fairlead._kernel.clock import END, Agenda
 from fairlead._kernel.kernel import Kernel
 from fairlead._models.market import Bar, History
 from fairlead._storage.home import AccountHome, fairlead_home
@@ -58,6 +58,7 @@ class Session:
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
+        self._pacer: Pacer | None = None
         self.kernel: Kernel | None = None
         self.started = threading.Event()
 
@@ -76,7 +77,7 @@ class Session:
             kernel.observers.append(observers.facts)
             await self._connect_brokers(kernel, stack)
             await self._start(kernel)
-            pacer = Pacer(self._agenda, self._time, self._loop, busy=self._engine.busy_poll)
+            self._pacer = pacer = Pacer(self._agenda, self._time, self._loop, busy=self._engine.busy_poll)
             stack.callback(pacer.stop)
             stack.enter_context(StallSampler(kernel, self._thread, self._stalled))
             await self._connect_streams(kernel, stack)
@@ -243,7 +244,7 @@ class Session:
     def _stream_ended(self) -> None:
         self._open_streams -= 1
         if self._open_streams == 0:
-            self._agenda.call_at(self._time.now(), lambda: self.stop("the data ended"), _AFTER_ALL)
+            self._agenda.call_at(self._time.now(), lambda: self.stop("the data ended"), END)
 
     def stop(self, reason: str) -> None:
         """Ask for the end; may be called from any thread."""
@@ -254,6 +255,8 @@ class Session:
                 self._loop.call_soon_threadsafe(self.stop, reason)
             return
         self._reason = self._reason or reason
+        if self._pacer is not None:
+            self._pacer.stop()  # nothing more comes due, even if the loop is slow to notice
         self._ended.set()
 
     def _write_end(self) -> None:
@@ -313,9 +316,6 @@ class Session:
     def command(self, verb: str, who: str, why: str, arguments: dict[str, str]) -> None:
         """Hand a command to the kernel from any thread."""
         self.query(lambda kernel: kernel.command(verb, who, why, **arguments))
-
-
-_AFTER_ALL = 9  # a rank behind every other of the same moment
 
 
 class _Synced:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-REPORT, BAR, TIMER, LAST = 0, 1, 2, 3
-"""Ranks at equal time: reports, then bars that close, then timers, then market events."""
+REPORT, BAR, TIMER, END = 0, 1, 2, 9
+"""Ranks at equal time: reports, then bars that close, then timers; market events follow, the end is last of all."""
 
 NEVER = 1 << 62
 
@@ -152,7 +152,7 @@ class Agenda:
                 self.wake()
         return entry
 
-    def run(self, until_ns: int, rank: int = LAST) -> None:
+    def run(self, until_ns: int, rank: int = END) -> None:
         """Run what is due before `until_ns`, and of what is due at that very moment all up to `rank`."""
         heap = self._heap
         while heap and (heap[0][0] < until_ns or (heap[0][0] == until_ns and heap[0][1] <= rank)):
