@@ -252,6 +252,24 @@ def test_liquidation_on_a_bar_path(bench):
     assert on.position == 0
 
 
+def test_liquidation_follows_every_fill(bench):
+    """A position that grew is liquidated earlier, one that shrank later."""
+    on = bench("1_000 USDT", rules=LIQUIDATION)
+    on.quote(100.0, 100.0)
+    on.buy("25")
+    on.buy("25")
+    on.quote(84.2, 84.2)
+    assert on.position == 0
+    on = bench("1_000 USDT", rules=LIQUIDATION)
+    on.quote(100.0, 100.0)
+    on.buy("50")
+    on.sell("25")
+    on.quote(84.2, 84.2)
+    assert on.position == 25
+    on.quote(63.0, 63.0)
+    assert on.position == 0
+
+
 @pytest.mark.parametrize(("side", "calm", "crash"), [("buy", 84.3, 84.2), ("sell", 114.2, 114.3)])
 def test_liquidation_on_quotes(bench, side, calm, crash):
     """On quotes a position is liquidated at the first that no longer covers maintenance."""
