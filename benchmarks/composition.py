@@ -11,7 +11,7 @@ from benchmarks import series
 from fairlead import Bar, Instrument, Quote, Strategy, Trade, default_instrument
 from fairlead.ports import CircuitBreaker, MarketEvent, Subscription
 from fairlead_breakers import DailyLoss, Drawdown, Limits, StaleData
-from fairlead_streams import ReplayStream
+from fairlead_streams import ReplayStream, ReplayTime
 
 SYMBOL, VENUE = "BTC/USDT", "sim"
 QUANTITY = "0.01"
@@ -102,6 +102,9 @@ class Laps:
             begin = series.START_NS + lap * length
             times = range(begin, begin + length, series.QUOTE_STEP_NS)
             yield from map(Quote, repeat(instrument().id), *prices, times, times)
+
+    def time(self) -> ReplayTime:
+        return ReplayTime(series.START_NS)
 
     async def connect(self, emit: Any, clock: Any) -> None: ...
 
