@@ -141,7 +141,7 @@ def test_a_torn_last_line_is_cut(desk, tmp_path, torn):
     on = desk(tmp_path)
     on.quote(100.0, 100.1)
     on.order("b", "buy", "1", kind=LIMIT, limit="90")
-    with (tmp_path / "ledger.jsonl").open("ab") as file:
+    with (tmp_path / "paper.jsonl").open("ab") as file:
         file.write(torn)
     assert desk(tmp_path).state() == on.state()
 
@@ -149,7 +149,7 @@ def test_a_torn_last_line_is_cut(desk, tmp_path, torn):
 def test_damage_is_refused(desk, tmp_path):
     """A line in the middle that cannot be read is never skipped."""
     desk(tmp_path)
-    file = tmp_path / "ledger.jsonl"
+    file = tmp_path / "paper.jsonl"
     file.write_bytes(b"{]\n" + file.read_bytes())
     with pytest.raises(JournalDamaged, match="line 1"):
         desk(tmp_path)
@@ -165,7 +165,7 @@ def test_another_currency_is_refused(desk, tmp_path):
 def test_a_folder_that_cannot_be_written(tmp_path):
     """Books that cannot be kept are refused at once."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match=r"ledger\.jsonl"):
+    with pytest.raises(JournalError, match=r"paper\.jsonl"):
         PaperBroker().persist(tmp_path / "file")
 
 
@@ -176,7 +176,7 @@ def test_the_books_are_compacted(desk, tmp_path):
     for number in range(50):
         on.order(f"c{number}", "buy", "1", kind=LIMIT, limit="90")
         on.cancel(f"c{number}")
-    file = tmp_path / "ledger.jsonl"
+    file = tmp_path / "paper.jsonl"
     assert len(file.read_bytes().splitlines()) > 100
     desk(tmp_path)
     assert len(file.read_bytes().splitlines()) <= 2

@@ -57,8 +57,11 @@ class PaperBroker(SimulatedBroker):
         self._store: LedgerFile | None = None
 
     def persist(self, folder: Path) -> None:
-        """Keep the books in this folder from now on, and take up those that are there. Call it before `connect`."""
-        self._store = LedgerFile(Path(folder) / "ledger.jsonl", self.venue.desk)
+        """Keep the books in this folder from now on, in a file of this account's name, and take up those there are.
+
+        Call it before `connect`.
+        """
+        self._store = LedgerFile(Path(folder) / f"{self.name}.jsonl", self.venue.desk)
 
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
         """Begin to report; orders that were left open go on working."""

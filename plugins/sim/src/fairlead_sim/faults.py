@@ -113,7 +113,7 @@ class Wire:
         self._count = 0
         self._marked: dict[str, Fault] = {}
         self._held: dict[str, Report] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, int] = {}
         self._down = False
         self._epoch = 1
 
@@ -150,12 +150,12 @@ class Wire:
 
     def _expect(self, name: str) -> None:
         """Wait for an answer, and give up after a while."""
-        self._waiting.add(name)
-        self._clock.call_at(self._clock.now() + self._plan.patience_ns, partial(self._give_up, name))
+        until = self._waiting[name] = self._clock.now() + self._plan.patience_ns
+        self._clock.call_at(until, partial(self._give_up, name, until))
 
-    def _give_up(self, name: str) -> None:
-        if name in self._waiting:
-            self._waiting.discard(name)
+    def _give_up(self, name: str, until: int) -> None:
+        if self._waiting.get(name) == until:
+            del self._waiting[name]
             self._emit(
                 OutcomeUnknown(client_order_id=name, event_ns=self._clock.now(), reason="no answer came")
             )
@@ -234,5 +234,5 @@ class Wire:
 
     def _deliver(self, report: Report) -> None:
         if isinstance(report, _ANSWERS):
-            self._waiting.discard(report.client_order_id)
+            self._waiting.pop(report.client_order_id, None)
         self._emit(report)

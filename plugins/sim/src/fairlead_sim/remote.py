@@ -87,7 +87,7 @@ class RemoteBroker:
         self._emit: Callable[[Report], None] = _nowhere
         self._clock: Clock | None = None
         self._epoch = 0
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, int] = {}
 
     def learn(self, instrument: Instrument) -> None:
         """List an instrument there, now or when connected."""
@@ -154,10 +154,8 @@ class RemoteBroker:
             opened.write(text)
             if isinstance(command, Submit | Cancel):
                 name = command.client_order_id
-                self._waiting.add(name)
-                self._clock.call_at(
-                    self._clock.now() + self._patience, partial(self._give_up, name, "no answer came")
-                )
+                until = self._waiting[name] = self._clock.now() + self._patience
+                self._clock.call_at(until, partial(self._give_up, name, until))
 
     def _unsent(self, command: Command, reason: str) -> None:
         assert self._clock is not None
@@ -171,11 +169,14 @@ class RemoteBroker:
                     )
                 )
 
-    def _give_up(self, name: str, reason: str) -> None:
-        if name in self._waiting:
-            self._waiting.discard(name)
-            assert self._clock is not None
-            self._emit(OutcomeUnknown(client_order_id=name, event_ns=self._clock.now(), reason=reason))
+    def _give_up(self, name: str, until: int) -> None:
+        if self._waiting.get(name) == until:
+            self._unknown(name, "no answer came")
+
+    def _unknown(self, name: str, reason: str) -> None:
+        assert self._clock is not None
+        del self._waiting[name]
+        self._emit(OutcomeUnknown(client_order_id=name, event_ns=self._clock.now(), reason=reason))
 
     async def instruments(self) -> Sequence[Instrument]:
         """What is listed there."""
@@ -222,14 +223,14 @@ class RemoteBroker:
 
     def _receive(self, report: Report) -> None:
         if isinstance(report, _ANSWERS):
-            self._waiting.discard(report.client_order_id)
+            self._waiting.pop(report.client_order_id, None)
         self._emit(report)
 
     def _lost(self, opened: _Line, reason: str) -> None:
         if self._line is opened:
             self._line = None
             for name in sorted(self._waiting):
-                self._give_up(name, "the connection was lost")
+                self._unknown(name, "the connection was lost")
             self._emit(StreamDown(reason=reason))
 
 
