@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks import series
-from fairlead import Bar, Instrument, Quote, Strategy, Trade, default_instrument
+from fairlead import Bar, Instrument, LiveTradingEngine, Quote, Result, Strategy, Trade, default_instrument
 from fairlead.ports import CircuitBreaker, MarketEvent, Subscription
 from fairlead_breakers import DailyLoss, Drawdown, Limits, StaleData
+from fairlead_sim import SimulatedBroker
 from fairlead_streams import ReplayStream, ReplayTime
 
 SYMBOL, VENUE = "BTC/USDT", "sim"
@@ -40,9 +41,9 @@ class EveryN(Strategy):
     def __init__(self, kind: str, every: int, *, half: bool = True) -> None:
         super().__init__()
         self.kind = kind
-        self.every = every
+        self.gap = every
         self.seen = self.first = every // 2 if half else 0
-        self.price = 0.0
+        self.last_price = 0.0
         self.next = self.buy
 
     def on_start(self) -> None:
@@ -51,21 +52,21 @@ class EveryN(Strategy):
                    trades=self.kind == "trades")  # fmt: skip
 
     def on_quote(self, quote: Quote) -> None:
-        self.price = quote.bid
+        self.last_price = quote.bid
         self.seen += 1
-        if self.seen % self.every == 0:
+        if self.seen % self.gap == 0:
             self.trade()
 
     def on_bar(self, bar: Bar) -> None:
-        self.price = bar.close
+        self.last_price = bar.close
         self.seen += 1
-        if self.seen % self.every == 0:
+        if self.seen % self.gap == 0:
             self.trade()
 
     def on_trade(self, trade: Trade) -> None:
-        self.price = trade.price
+        self.last_price = trade.price
         self.seen += 1
-        if self.seen % self.every == 0:
+        if self.seen % self.gap == 0:
             self.trade()
 
     def trade(self) -> None:
@@ -119,10 +120,7 @@ class Laps:
     async def close(self) -> None: ...
 
 
-def backtest(strategy: Strategy, stream: Any, folder: Path) -> Any:
+def backtest(strategy: Strategy, stream: Any, folder: Path) -> Result:
     """Run to the end of the data; the result."""
-    from fairlead import LiveTradingEngine
-    from fairlead_sim import SimulatedBroker
-
     plugins = [SimulatedBroker(CASH), stream, *breakers()]
     return LiveTradingEngine(strategy, plugins=plugins, run=folder).backtest()

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks.rig import AT_MOST, ROOT, ChildFailed, Report, Say, Size, Table, Target, Unavailable, number
-from benchmarks.system import has_proc, status_kib
+from benchmarks.system import NO_PROC, has_proc, status_kib
 
 EXAMPLE = ROOT / "examples" / "01_paper.py"
 RSS = "; print([x.split()[1] for x in open('/proc/self/status') if x.startswith('VmRSS')][0])"
@@ -40,10 +40,9 @@ def run(size: Size, say: Say) -> Report:
             (f"idle engine ({EXAMPLE.name})", "", number(idle)),
         ],
     ))  # fmt: skip
-    no_proc = "no /proc: memory cannot be read here"
     report.targets = [
         Target("import above a bare interpreter", full - bare, AT_MOST, 100, " ms"),
-        Target("process that imported fairlead, RSS", rss, AT_MOST, 35, " MiB", no_proc),
+        Target("process that imported fairlead, RSS", rss, AT_MOST, 35, " MiB", NO_PROC),
         Target("idle engine, RSS", idle, AT_MOST, 60, " MiB", why),
     ]
     report.figures = {
@@ -82,7 +81,7 @@ def idle_mib(script: Path, seconds: float) -> float:
     if not script.exists():
         raise Unavailable(f"{script.relative_to(ROOT)} does not exist yet")
     if not has_proc():
-        raise Unavailable("no /proc: memory cannot be read here")
+        raise Unavailable(NO_PROC)
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as folder:
         process = subprocess.Popen(
             [sys.executable, script], cwd=folder, env=os.environ | {"FAIRLEAD_HOME": folder},

@@ -47,6 +47,9 @@ def status_kib(field: str, pid: int | str = "self") -> int:
     raise OSError(f"/proc/{pid}/status has no {field}")
 
 
+NO_PROC = "no /proc: memory cannot be read here"
+
+
 def has_proc() -> bool:
     """Whether memory can be read."""
     return Path("/proc/self/status").exists()

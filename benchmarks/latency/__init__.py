@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.latency.rows import BARE, CONTROL, ENGINE, QUANTILES, RAW, Measured, Row, build_c, measure
-from benchmarks.rig import AT_MOST, Report, Say, Size, Table, Target, Unavailable, number
+from benchmarks.rig import AT_MOST, Report, Say, Size, Table, Target, Unavailable, child, number, quantile
 
 RAW_SPINNING = "picows busy-polling"
 OURS, OURS_SPINNING = "fairlead", "fairlead busy_poll"
@@ -37,6 +37,11 @@ def run(size: Size, say: Say) -> Report:
     found.missing |= missing
     amount = f"{size.latency_rounds} rounds × {size.orders:,} orders"
     report.tables.append(table(found, f"tick-to-order, µs, medians of {amount}"))
+    say("the chain inside the process")
+    chain = child(
+        "benchmarks.latency.inside", {"orders": size.warm_up + size.orders, "warm_up": size.warm_up}
+    )
+    report.tables.append(inside_table(chain))
     worst = found.noise("p99")
     report.targets = [
         target(found, "p50 ÷ picows", OURS, RAW, "p50", 1.15),
@@ -44,8 +49,17 @@ def run(size: Size, say: Say) -> Report:
         target(found, "busy_poll p50 ÷ own blocking p50", OURS_SPINNING, OURS, "p50", 0.5),
         target(found, "busy_poll p50 ÷ C busy-polling", OURS_SPINNING, C_SPINNING, "p50", 1.7),
     ]
-    report.figures = figures(found)
+    report.figures = figures(found) | {"inside": chain}
     return report
+
+
+def inside_table(chain: dict[str, list[int]]) -> Table:
+    body = [
+        (name, *(number(quantile(chain[key], q) / 1000) for q in QUANTILES.values()))
+        for name, key in (("decode and sign by hand", "bare_ns"), ("fairlead", "engine_ns"))
+    ]
+    title = "inside the process, no socket: from the frame to the order's bytes, µs"
+    return Table(title, ("", *QUANTILES), body)
 
 
 def target(found: Measured, what: str, row: str, base: str, q: str, bound: float) -> Target:

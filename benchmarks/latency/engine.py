@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import fairlead
 from benchmarks.rig import arguments, reply
 from benchmarks.system import pin, run_first
+from fairlead._engine import live
 
 
 class MemoryJournal:
@@ -32,17 +35,14 @@ class MemoryJournal:
 
 
 def main() -> None:
-    if not hasattr(fairlead, "LiveTradingEngine"):
-        reply({"unavailable": "fairlead has no engine yet: row left out"})
-        return
     task = arguments()
     pin(task["core"])
     priority = run_first(spinning=task["spinning"])
-    if task.get("journal") == "memory":
-        from fairlead._engine import live
-
-        live.Journal = MemoryJournal  # type: ignore[assignment,misc]
-    with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as folder:
+    double = task.get("journal") == "memory"
+    with (
+        tempfile.TemporaryDirectory(prefix="fairlead-bench-") as folder,
+        mock.patch.object(live, "Journal", MemoryJournal) if double else contextlib.nullcontext(),
+    ):
         os.environ["FAIRLEAD_HOME"] = str(Path(folder, "home"))
         run(task, Path(folder, "run"))
     reply({"priority": priority})

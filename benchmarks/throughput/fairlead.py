@@ -12,9 +12,6 @@ from benchmarks.rig import arguments, reply
 
 
 def main() -> None:
-    if not hasattr(fairlead, "LiveTradingEngine"):
-        reply({"unavailable": "fairlead has no engine yet: row left out"})
-        return
     task = arguments()
     stream = composition.replay(task["kind"], series.load(task["kind"], Path(task["folder"])))
     strategy = composition.EveryN(task["kind"], task["every"])
