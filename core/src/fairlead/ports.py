@@ -259,7 +259,8 @@ class CircuitBreaker(Protocol):
     account's name). A breaker may also have `due(view) -> int`, the time at which it wants to look next:
     `watch(None, view)` is called then; `clean(scope, view) -> bool`, which resets what it tripped (asked at each
     look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what
-    cannot be folded from facts again.
+    cannot be folded from facts again. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
+    equity stays between the two, and no fact moves its limit, `watch` has nothing to find and is not called.
     """
 
     name: str

@@ -180,6 +180,13 @@ class _Backtest:
         self, stream: DataStream, subscriptions: Sequence[Subscription], after: int
     ) -> Iterator[MarketEvent]:
         assert isinstance(stream, Replayable)
+        if self._start is None and self._end is None and not self.events:
+            return stream.replay(subscriptions)
+        return self._between(stream, subscriptions, after)
+
+    def _between(
+        self, stream: Replayable, subscriptions: Sequence[Subscription], after: int
+    ) -> Iterator[MarketEvent]:
         first = after if self._start is None else max(after, self._start)
         end = self._end
         for event in stream.replay(subscriptions):

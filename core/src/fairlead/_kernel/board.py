@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from fairlead._kernel.clock import TIMER, Schedule
@@ -13,8 +14,19 @@ from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.market import Bar, Book, Quote, Trade
 from fairlead._models.orders import OrderIntent
-from fairlead.facts import BreakerReset, BreakerSaved, BreakerTripped, Fact
+from fairlead.facts import (
+    BreakerReset,
+    BreakerSaved,
+    BreakerTripped,
+    CashChanged,
+    DayStarted,
+    Fact,
+    HighWaterMark,
+)
 from fairlead.ports import EQUITY, CircuitBreaker, Trip, View
+
+_MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, BreakerReset})
+"""After these, what equity is measured against may be another."""
 
 _EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
 
@@ -78,17 +90,27 @@ class Board:
     def fact(self, fact: Fact) -> None:
         """Show a fact to the breakers that want its kind."""
         kind = type(fact)
+        if kind in _MOVES_LIMITS:
+            for value in self._valuer.accounts.values():
+                value.listen()
         wanting = self._facts.get(kind)
         if wanting is None:
             wanting = self._facts[kind] = tuple(b for b in self.breakers if kind in b.wants)
         for breaker in wanting:
             self._watch(breaker, fact)
 
-    def equity_moved(self, account: str) -> None:
-        """Equity of an account changed."""
+    def equity_moved(self, account: str) -> tuple[float, float]:
+        """Equity of an account changed; returns the band within which nobody needs to hear of it again."""
         self._books.moved(self._valuer.accounts[account])
+        low, high = -inf, self._state.accounts[account].high_water or -inf
         for breaker in self._equity:
+            if (breaker.name, f"account:{account}") in self._state.tripped:
+                continue  # it has said so, and stays tripped until it is reset
             self._watch(breaker, account)
+            quiet = getattr(breaker, "quiet", None)
+            below, above = (inf, -inf) if quiet is None else quiet(account, self._view)
+            low, high = max(low, below), min(high, above)
+        return low, high
 
     def reasons(self, intent: OrderIntent) -> list[str]:
         """Why breakers refuse an order; an exception in a check is a refusal."""

@@ -98,7 +98,8 @@ class ManualTime:
 
     def reach(self, when_ns: int) -> None:
         """Move there, never back."""
-        self.ns = max(self.ns, when_ns)
+        if when_ns > self.ns:  # noqa: PLR1730  (max() costs three times as much, once per event)
+            self.ns = when_ns
 
     def delay(self, when_ns: int) -> float:
         """Nothing waits for real time."""

@@ -143,7 +143,7 @@ class Context:
         return self._place(intent)
 
     def _place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
-        self._runner.emitted = True
+        self._runner.placed()
         return self._kernel.place(intent, after)
 
     def _quantity(
@@ -197,7 +197,7 @@ class Context:
         self, order: Order, quantity: Number | None, limit: Number | None, stop: Number | None
     ) -> Order:
         found = self._state.instruments[order.instrument]
-        self._runner.emitted = True
+        self._runner.placed()
         return self._kernel.desk.replace(
             order,
             order.quantity if quantity is None else found.quantity(quantity),

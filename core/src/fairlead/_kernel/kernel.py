@@ -122,11 +122,16 @@ class Kernel:
         self._turns += 1
         try:
             self._market_turn(event)
-            while self._inbox:
-                turn, arguments = self._inbox.popleft()
-                turn(*arguments)
+            if self._inbox:
+                self._drain()
         finally:
             self._busy = False
+
+    def _drain(self) -> None:
+        while self._inbox:
+            self._turns += 1
+            turn, arguments = self._inbox.popleft()
+            turn(*arguments)
 
     def report(self, account: str, report: Report) -> None:
         """A broker's report."""
@@ -156,10 +161,7 @@ class Kernel:
             return
         self._busy = True
         try:
-            while self._inbox:
-                self._turns += 1
-                turn, arguments = self._inbox.popleft()
-                turn(*arguments)
+            self._drain()
         finally:
             self._busy = False
 

@@ -19,7 +19,7 @@ def book(state: State, fill: Fill, sign: int) -> None:
     net = position(state, fill.account, fill.instrument, "")
     realised = trade(net, signed, fill.price, instrument, fill.event_ns)
     if instrument.spot:
-        _add(balances, instrument.base, signed)
+        _add(balances, instrument.base, signed * instrument.contract_size)
         _add(balances, instrument.quote, -signed * fill.price * instrument.contract_size)
     else:
         _add(balances, instrument.settle, realised)
@@ -45,7 +45,7 @@ def trade(held: Position, signed: Decimal, price: Decimal, instrument: Instrumen
     after = before + signed
     realised = ZERO
     if before == 0 or (before > 0) == (signed > 0):
-        held.average_price = (held.average_price * abs(before) + price * abs(signed)) / abs(after)
+        held.average_price = instrument.average(abs(before), held.average_price, abs(signed), price)
         if before == 0:
             held.opened_ns = now
     else:

@@ -178,10 +178,8 @@ class Market:
             sink(event)
 
     def _on_bar(self, lane: Lane, event: Bar) -> None:
-        if not (
-            0.0 < event.low <= min(event.open, event.close)
-            and max(event.open, event.close) <= event.high < inf
-        ):
+        low, high = event.low, event.high
+        if not (0.0 < low <= event.open <= high < inf and low <= event.close <= high):
             self._refuse(lane, event, "a bar's prices must be finite, above 0 and between its low and high")
             return
         last = lane.bar
@@ -198,7 +196,10 @@ class Market:
 
     def bar_closed(self, lane: Lane, bar: Bar) -> None:
         """A bar is complete, from a stream or from an aggregator: keep it and pass it on."""
-        lane.remember(bar.interval, 0).append(bar)
+        history = lane.history.get(bar.interval)
+        if history is None:
+            history = lane.remember(bar.interval, 0)
+        history.append(bar)
         for sink in lane.closed_sinks.get(bar.interval, ()):
             sink(bar)
 

@@ -67,8 +67,8 @@ class Runner:
         self.strategy = strategy
         self.name = name
         self.closed = True
-        self.running = False
         self.emitted = False
+        self._busy = False  # something must be followed up when the handler ends
         self._recorder = recorder
         self._schedule = schedule
         self._mailbox: deque[tuple[Handler, Any]] = deque()
@@ -84,6 +84,15 @@ class Runner:
         """Whether it gets no more events."""
         return self.name in self._recorder.state.halted
 
+    @property
+    def running(self) -> bool:
+        """Whether a handler is being run at this moment."""
+        return self.closed and self._waiting is None and not self.halted
+
+    def placed(self) -> None:
+        """The handler that runs has placed an order: its `save()` joins the turn's record."""
+        self.emitted = self._busy = True
+
     # --- delivery -------------------------------------------------------------------------------------------
 
     def open(self) -> None:
@@ -98,8 +107,18 @@ class Runner:
         def deliver(event: object) -> None:
             if self.closed:
                 self._keep(handler, event)
+                return
+            self.closed = True
+            try:
+                result = handler(event)
+            except Exception as error:  # as in _run
+                self._fault(error)
+                self._finish()
+                return
+            if result is None and not self._busy:  # nothing to follow up: the common case, kept short
+                self.closed = False
             else:
-                self._run(handler, event)
+                self._ended(result)
 
         return deliver
 
@@ -113,6 +132,7 @@ class Runner:
     def _keep(self, handler: Handler, event: object) -> None:
         if self.halted:
             return
+        self._busy = True
         if type(event) is Quote:  # of quotes only the last counts
             for index, (_, kept) in enumerate(self._mailbox):
                 if type(kept) is Quote and kept.instrument == event.instrument:
@@ -121,19 +141,22 @@ class Runner:
         self._mailbox.append((handler, event))
 
     def _run(self, handler: Handler, item: Any) -> None:
-        self.closed = self.running = True
+        self.closed = True
         try:
             result = handler(item) if item is not None else handler()
         except Exception as error:  # a strategy's fault is its own: its error policy decides
             self._fault(error)
+            self._finish()
         else:
-            if result is not None and inspect.iscoroutine(result):
-                self._coroutine = result
-                self._step(None)
-                self.running = False
-                return
-        self.running = False
-        self._finish()
+            self._ended(result)
+
+    def _ended(self, result: Any) -> None:
+        """A handler returned: a coroutine is stepped, anything else is done."""
+        if result is not None and inspect.iscoroutine(result):
+            self._coroutine = result
+            self._step(None)
+        else:
+            self._finish()
 
     def _finish(self) -> None:
         """A handler has ended."""
@@ -143,6 +166,7 @@ class Runner:
         if self.emitted:
             self.emitted = False
             self.save()
+        self._busy = False
         self.closed = self.halted
         if self._mailbox:
             self._drain()
@@ -231,6 +255,7 @@ class Runner:
         name = getattr(function, "__qualname__", repr(function))
         self._recorder.record(Asked, strategy=self.name, ask=number, function=name)
         ask = Ask(number, awaited=then is not None)
+        self._busy = True
         if then is None:
             self._asked.append(ask)
         else:
@@ -261,7 +286,7 @@ class Runner:
         """It gets no more events; the others go on, its held orders and exits stay."""
         if not self.halted:
             self._recorder.record(StrategyHalted, strategy=self.name, reason=reason)
-        self.closed = True
+        self.closed = self._busy = True
         self._mailbox.clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from math import inf
 
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.state import AccountState, State
@@ -34,22 +35,24 @@ class _Part:
         return ((self.factor / mark if self.inverse else self.factor * mark) + self.offset) * self.rate
 
     def revalue(self, mark: float) -> None:
-        """The mark moved."""
-        value = self.at(mark)
+        """The mark moved. While equity stays inside the quiet band, nobody needs to hear of it."""
+        value = ((self.factor / mark if self.inverse else self.factor * mark) + self.offset) * self.rate
         account = self._account
-        account.equity += value - self.value
+        equity = account.equity = account.equity + value - self.value
         self.value = value
-        account.moved()
+        if not account.quiet_low < equity < account.quiet_high:
+            account.moved()
 
 
 class AccountValue:
     """Equity of one account as a float in its currency.
 
     `missing` names the prices that are wanting: while it is not empty, equity is unknown. `peak` and
-    `max_drawdown` (a ratio) are exact for as long as this engine has run.
+    `max_drawdown` (a ratio) are exact for as long as this engine has run. While equity stays between `quiet_low`
+    and `quiet_high` nothing can happen that anybody waits for: no new peak or trough, no breaker's limit.
     """
 
-    def __init__(self, state: AccountState, watchers: Callable[[str], None]) -> None:
+    def __init__(self, state: AccountState, watchers: Callable[[str], tuple[float, float]]) -> None:
         self.state = state
         self.name = state.name
         self.equity = 0.0
@@ -57,7 +60,10 @@ class AccountValue:
         self.rates: tuple[Lane, ...] = ()
         self.peak = 0.0
         self.max_drawdown = 0.0
+        self.quiet_low = inf
+        self.quiet_high = -inf
         self._floor = 0.0
+        self._band = (inf, -inf)
         self._watchers = watchers
         self.subscriptions: list[tuple[Lane, Callable[[float], None]]] = []
 
@@ -72,7 +78,15 @@ class AccountValue:
         elif equity < self._floor:
             self.max_drawdown = 1 - equity / self.peak
             self._floor = equity
-        self._watchers(self.name)
+        low, high = self._band
+        if not low < equity < high:
+            low, high = self._band = self._watchers(self.name)
+        self.quiet_low, self.quiet_high = max(self._floor, low), min(self.peak, high)
+
+    def listen(self) -> None:
+        """What somebody waits for has changed: the next move is told, whatever it is."""
+        self._band = (inf, -inf)
+        self.quiet_low, self.quiet_high = inf, -inf
 
 
 class Valuer:
@@ -83,7 +97,7 @@ class Valuer:
         self._market = market
         self._equivalents = equivalents
         self.accounts: dict[str, AccountValue] = {}
-        self.watchers: Callable[[str], None] = _nobody
+        self.watchers: Callable[[str], tuple[float, float]] = _nobody
         self._exposure: tuple[OrderIntent | None, int, float | None] = (None, -1, None)
 
     def rebuild(self, name: str) -> None:
@@ -108,10 +122,11 @@ class Valuer:
                     value, instrument, position.quantity, position.average_price, rates, missing
                 )
         value.rates, value.missing = tuple(rates), tuple(missing)
+        value.listen()
         value.moved()
 
-    def _watch(self, name: str) -> None:
-        self.watchers(name)
+    def _watch(self, name: str) -> tuple[float, float]:
+        return self.watchers(name)
 
     def _add_cash(
         self, value: AccountValue, currency: str, amount: float, rates: list[Lane], missing: list[str]
@@ -271,5 +286,5 @@ def _notional(instrument: Instrument, quantity: float, price: float) -> float:
     return size / price if instrument.contract is Contract.INVERSE else size * price
 
 
-def _nobody(account: str) -> None:
-    pass
+def _nobody(_: str) -> tuple[float, float]:
+    return -inf, inf

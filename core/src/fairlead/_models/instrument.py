@@ -84,6 +84,14 @@ class Instrument:
             return quantity * self.contract_size / price
         return quantity * self.contract_size * price
 
+    def average(self, held: Decimal, entry: Decimal, more: Decimal, price: Decimal) -> Decimal:
+        """The entry price of two quantities together: harmonic where profit is, arithmetic elsewhere."""
+        if not held:
+            return price
+        if self.contract is Contract.INVERSE:
+            return (held + more) / (held / entry + more / price)
+        return (held * entry + more * price) / (held + more)
+
     def profit(self, quantity: Decimal, entry: Decimal, exit_price: Decimal) -> Decimal:
         """What a signed quantity earns from `entry` to `exit_price`, in the settlement currency."""
         if self.contract is Contract.INVERSE:

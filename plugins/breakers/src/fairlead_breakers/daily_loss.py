@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 from fairlead import ConfigurationError, Money, OrderIntent, TradingState
@@ -63,6 +64,11 @@ class DailyLoss:
             return None
         self._new_day.discard(item)
         return Trip(self._lost(equity, start), TradingState.REDUCE_ONLY, f"account:{item}")
+
+    def quiet(self, account: str, view: View) -> tuple[float, float]:
+        """Equity above this loses less than the limit."""
+        start = view.day_start(account)
+        return (inf if start is None else start * self._keep - self._amount), inf
 
     def _why(self, account: str, view: View) -> str:
         if self._foreign(account, view):

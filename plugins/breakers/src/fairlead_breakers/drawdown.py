@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
 
 from fairlead import OrderIntent, TradingState
 from fairlead.ports import EQUITY, Trip, View
@@ -46,6 +47,11 @@ class Drawdown:
         if equity is None or mark is None or equity >= mark * self._keep:
             return None
         return Trip(self._fell(equity, mark), TradingState.REDUCE_ONLY, f"account:{item}")
+
+    def quiet(self, account: str, view: View) -> tuple[float, float]:
+        """Equity above this has fallen less than the limit."""
+        mark = view.high_water(account)
+        return (inf if mark is None else mark * self._keep), inf
 
     def _fell(self, equity: float, mark: float) -> str:
         return f"equity {figure(equity)} is more than {self._limit} below its highest of {figure(mark)}"

@@ -7,12 +7,14 @@ from fairlead.ports import Trip, View
 from fairlead.units import HOUR, MILLISECOND, duration_text
 from fairlead_breakers._shared import Wants, reduces, setting
 
+_BARS_A_LOOK = 15
+
 
 class StaleData:
     """Makes an instrument reduce-only when its last event is older than `after` and two intervals of its bars.
 
     It does no work per event: it looks when the first of the watched instruments could have become stale, at most
-    once per `after`. So the trip comes within twice `after`, and yet no order passes: `check` judges the age
+    once per `after`, and once in fifteen bars. So the trip comes a little late, and yet no order passes: `check` judges the age
     itself, trips at once, and lets through only what reduces. An instrument that never had data is refused
     without a trip. Fresh data reset it, at the next look or before the next order.
     """
@@ -55,7 +57,8 @@ class StaleData:
         watched = view.watched()
         if not watched:
             return now + self._after
-        return max(now + self._after, min(now + HOUR, *(self._next(name, view) for name in watched)))
+        soonest = max(self._after, min(_BARS_A_LOOK * view.cadence(name) for name in watched))
+        return max(now + soonest, min(now + HOUR, *(self._next(name, view) for name in watched)))
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether the data of a tripped instrument are fresh again."""
