@@ -1,0 +1,237 @@
+"""A kernel on a bench: strategies, breakers and fake brokers, fed by hand, without a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from fairlead._engine.assembly import Parts, build, fresh, introduce, open_accounts
+from fairlead._engine.intake import Intake
+from fairlead._engine.recovery import catch_up
+from fairlead._kernel.runner import Runner
+from fairlead._kernel.state import State, fingerprint
+from fairlead._models.market import Bar, Book, MarketEvent, Quote, Trade
+from fairlead._models.orders import Fill, Order
+from fairlead._strategy.strategy import Strategy
+from fairlead.facts import Fact
+from fairlead.ports import CircuitBreaker, Subscription
+from fairlead.testing.broker import FakeBroker
+from fairlead.testing.facts import FactList
+from fairlead.testing.market import FakeStream
+from fairlead.testing.time import ManualClock
+from fairlead.units import duration, duration_text
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Fact)
+
+
+class Puppet(Strategy):
+    """A strategy that decides nothing: a test does it, with `bench.do`. `seen` is what it was told, in order."""
+
+    def __init__(
+        self,
+        *symbols: str,
+        bars: str | Sequence[str] = (),
+        warmup: int = 0,
+        name: str | None = None,
+        allocation: str | None = None,
+    ) -> None:
+        super().__init__(name=name, allocation=allocation)
+        self.symbols = symbols or ("BTC/USDT:USDT",)
+        self.bars = bars
+        self.warmup = warmup
+        self.seen: list[Any] = []
+
+    def on_start(self) -> None:
+        """Watch its instruments: quotes and trades where it wants no bars."""
+        for symbol in self.symbols:
+            self.watch(symbol, bars=self.bars, warmup=self.warmup)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Keep it."""
+        self.seen.append(bar)
+
+    def on_order(self, order: Order) -> None:
+        """Keep its status as it was then."""
+        self.seen.append((order.client_order_id, order.status))
+
+    def on_fill(self, fill: Fill) -> None:
+        """Keep it."""
+        self.seen.append(fill)
+
+    def on_timer(self, name: str) -> None:
+        """Keep its name."""
+        self.seen.append(name)
+
+
+class Bench:
+    """One kernel, wired as an engine wires it, that a test feeds synchronously.
+
+    `clock` is its time, `journal` what it wrote, `kernel` itself; `strategy` and `broker` are the first ones,
+    `subscribed` the feeds asked for. Strategies have started when the constructor returns. A question that a
+    strategy asks waits in `questions` until `answer` is called.
+    """
+
+    def __init__(
+        self,
+        *strategies: Strategy,
+        broker: FakeBroker | Sequence[FakeBroker] | None = None,
+        stream: FakeStream | None = None,
+        breakers: Iterable[CircuitBreaker] = (),
+        clock: ManualClock | None = None,
+        journal: FactList | None = None,
+    ) -> None:
+        self.strategies = list(strategies) or [Puppet()]
+        brokers = [broker or FakeBroker()] if broker is None or isinstance(broker, FakeBroker) else broker
+        self.brokers = list(brokers)
+        self.stream = stream or FakeStream(*[i for b in self.brokers for i in b.listed])
+        self.breakers = list(breakers)
+        self.clock = clock or ManualClock()
+        self.journal = journal or FactList()
+        self.questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
+        self.subscribed: list[Subscription] = []
+        self._start()
+
+    def _start(self) -> None:
+        state = self.journal.fold() if self.journal.records else State()
+        restored = state.seq > 0
+        parts = Parts(
+            self.strategies, {b.name: b for b in self.brokers}, {"fake": self.stream}, self.breakers
+        )
+        self.kernel = kernel = build(
+            parts, state=state, agenda=self.clock.agenda, journal=self.journal, tape=None
+        )
+        kernel.feeds.subscribe = lambda subscription, _: self.subscribed.append(subscription)
+        self._intake = Intake(kernel, self.clock.agenda, self.brokers)
+        kernel.recorder.now = max(kernel.recorder.now, self.clock.now())
+        for broker in self.brokers:
+            kernel.outbox.senders[broker.name] = broker.send
+            finish(broker.connect(_reporter(kernel, broker.name), self.clock))
+        finish(introduce(kernel, parts))
+        snapshots = {broker.name: finish(broker.snapshot()) for broker in self.brokers}
+
+        def begin() -> None:
+            open_accounts(kernel, parts, snapshots, namespace=1, epoch=state.epoch + 1)
+            kernel.start_accounts()
+
+        kernel.turn(begin)
+        finish(catch_up(kernel, parts.brokers))
+        for runner in kernel.runners.values():
+            runner.ask_outside = lambda *question: self.questions.append(question)
+        kernel.turn(lambda: kernel.start_strategies(restored=restored))
+
+    def restart(self, *, down: str = "1s") -> None:
+        """Kill it and start again, `down` later, from the journal alone; the venue goes on meanwhile."""
+        self.clock = ManualClock(self.clock.now() + duration(down))
+        self.strategies = [fresh(strategy) for strategy in self.strategies]
+        self.questions, self.subscribed = [], []
+        self._start()
+
+    # --- looking --------------------------------------------------------------------------------------------
+
+    @property
+    def strategy(self) -> Any:
+        """The first strategy."""
+        return self.strategies[0]
+
+    @property
+    def broker(self) -> FakeBroker:
+        """The first broker."""
+        return self.brokers[0]
+
+    @property
+    def state(self) -> State:
+        """The kernel's state."""
+        return self.kernel.state
+
+    @property
+    def instrument(self) -> str:
+        """The long form of the first instrument."""
+        return self.broker.listed[0].id
+
+    def of(self, kind: type[F]) -> list[F]:
+        """The facts of one kind, as they are in the journal."""
+        return self.journal.of(kind)
+
+    def check(self) -> None:
+        """Assert that folding the journal gives the live state, byte for byte."""
+        assert fingerprint(self.journal.fold()) == fingerprint(self.state), "fold and live state differ"
+
+    # --- feeding --------------------------------------------------------------------------------------------
+
+    def do(self, action: Callable[[Any], T], strategy: int = 0) -> T:
+        """Let a strategy do something, as if one of its handlers did it; gives what `action` returns."""
+        chosen = self.strategies[strategy]
+        results: list[T] = []
+        runner = self.kernel.runners[chosen.name]
+        self.kernel.turn(lambda: runner.deliver(lambda: results.append(action(chosen)), None))
+        if not results:
+            raise AssertionError(f"strategy {chosen.name} was busy or raised: {self.state.halted}")
+        return results[0]
+
+    def take(self, event: MarketEvent) -> None:
+        """Hand over any market event; the clock moves to its received time."""
+        self._intake.take(event)
+
+    def quote(self, bid: float, ask: float, *, instrument: str = "", size: float = 10.0) -> None:
+        """A quote, now."""
+        now = self.clock.now()
+        self.take(Quote(instrument or self.instrument, bid, ask, size, size, now, now))
+
+    def price(self, price: float, *, instrument: str = "") -> None:
+        """A quote without a spread, now."""
+        self.quote(price, price, instrument=instrument)
+
+    def trade(self, price: float, size: float = 1.0, *, instrument: str = "", event_ns: int = 0) -> None:
+        """A public trade, now."""
+        now = self.clock.now()
+        self.take(Trade(instrument or self.instrument, price, size, event_ns or now, now))
+
+    def book(self, bid: float, ask: float, *, instrument: str = "") -> None:
+        """A book of one level, now."""
+        now = self.clock.now()
+        self.take(Book(instrument or self.instrument, ((bid, 1.0),), ((ask, 1.0),), now, now))
+
+    def bar(
+        self,
+        open: float,
+        high: float,
+        low: float,
+        close: float,
+        volume: float = 1.0,
+        *,
+        interval: str = "1m",
+        instrument: str = "",
+    ) -> None:
+        """A stream's bar that opens now; the clock moves to its close."""
+        start = self.clock.now()
+        end = start + duration(interval)
+        text = duration_text(duration(interval))
+        name = instrument or self.instrument
+        self.take(Bar(name, text, open, high, low, close, volume, start, end, end))
+
+    def advance(self, by: str | int) -> None:
+        """Let time pass, and what comes due happen."""
+        self.clock.advance(by)
+
+    def answer(self, value: object = None, error: str = "") -> None:
+        """Answer the oldest question: with `value`, or with an error."""
+        runner, number, _, _ = self.questions.pop(0)
+        self.kernel.answer(runner.name, number, b"" if error else msgspec.msgpack.encode(value), error)
+
+
+def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError("it waits for something, and on a bench nothing does")
+
+
+def _reporter(kernel: Any, account: str) -> Callable[[Any], None]:
+    return lambda report: kernel.report(account, report)
