@@ -64,6 +64,23 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
+class Time(Protocol):
+    """A source of time, which an engine's plugins may replace: integer nanoseconds UTC, never backwards."""
+
+    def now(self) -> int:
+        """The time now."""
+        ...
+
+    def reach(self, when_ns: int) -> None:
+        """Something due at `when_ns` is about to run: a time that is moved by hand moves there."""
+        ...
+
+    def delay(self, when_ns: int) -> float:
+        """Real seconds until `when_ns`; 0 or less when it is due."""
+        ...
+
+
 @attrs.frozen
 class Subscription:
     """One feed of one instrument: `kind` is quote, trade, book, mark, funding or `bar:INTERVAL`."""
@@ -76,11 +93,21 @@ class Subscription:
 class BrokerAdapter(Protocol):
     """An account at a venue. Its answers to `send` are reports, given to `emit` whenever they come.
 
-    A broker that simulates also has `market(event)`: the engine calls it before the kernel gets the event.
+    What a broker may have besides, all plain: `fingerprint`, a text that tells accounts of one venue apart (its
+    name otherwise). One that simulates also has `market(event)`, called before the kernel gets the event;
+    `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
+    `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
     """
 
-    name: str
-    profile: VenueProfile
+    @property
+    def name(self) -> str:
+        """The account's name, unique in an engine; it stands in the facts, so it should not change."""
+        ...
+
+    @property
+    def profile(self) -> VenueProfile:
+        """What the venue promises and can do; the engine obeys it."""
+        ...
 
     async def instruments(self) -> Sequence[Instrument]:
         """What can be traded, with exact rules. Raises ConnectivityError or VenueError."""
@@ -115,12 +142,22 @@ class BrokerAdapter(Protocol):
 class DataStream(Protocol):
     """A source of market events.
 
-    A stream that can be read at once, in order and without a loop also has
-    `replay(subscriptions) -> Iterator[MarketEvent]`; backtests use that. One that brings its own time
-    (a recording) has `clock() -> Clock`.
+    What a stream may have besides:
+
+    - `replay(subscriptions) -> Iterator[MarketEvent]`, see `Replayable`: it can be read at once and without a
+      loop, so it can serve a backtest.
+    - `time()`, plain: the time that a recording brings, an object with `start_ns` (ns UTC) and `speed` (a factor
+      on real time; None is as fast as possible). None where it runs on the clock on the wall.
+    - `on_end`, an attribute that the engine sets to a function without arguments; the stream calls it once after
+      its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
+      whether it has.
+    - `label`, a text for people: what these data are. It stands in the wiring table and in results.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Its name, unique in an engine."""
+        ...
 
     async def instruments(self) -> Sequence[Instrument]:
         """What it can serve."""
@@ -263,8 +300,15 @@ class CircuitBreaker(Protocol):
     equity stays between the two, and no fact moves its limit, `watch` has nothing to find and is not called.
     """
 
-    name: str
-    wants: tuple[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str, ...]
+    @property
+    def name(self) -> str:
+        """Its name, unique in an engine; trips are kept under it, so it should not change."""
+        ...
+
+    @property
+    def wants(self) -> Sequence[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str]:
+        """What `watch` is called with; a class attribute `wants = (EQUITY,)` will do."""
+        ...
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Judge one order before it is sent; a Trip refuses it, an exception does too."""
@@ -324,6 +368,7 @@ __all__ = [
     "StreamUp",
     "Submit",
     "Subscription",
+    "Time",
     "Trade",
     "Triggered",
     "Trip",

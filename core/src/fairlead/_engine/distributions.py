@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import difflib
+import inspect
 from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -24,86 +26,103 @@ class Origin:
         return f"{self.name} {self.version}" if self.name else "your script"
 
 
-@functools.cache
-def _owners() -> dict[str, str]:
-    """Top-level package to distribution, for distributions that offer plugins, and fairlead itself."""
-    owners = {"fairlead": "fairlead"}
-    for point in metadata.entry_points(group=GROUP):
-        if point.dist is not None:
-            owners[point.module.partition(".")[0]] = point.dist.name
-    return owners
+class Origins:
+    """Where plugins come from, as installed at the moment this is made."""
 
+    def __init__(self) -> None:
+        self._owners = {"fairlead": Origin("fairlead", core_version())}
+        for point in metadata.entry_points(group=GROUP):
+            if point.dist is not None:
+                package = point.module.partition(".")[0]
+                self._owners[package] = Origin(point.dist.name, point.dist.version)
 
-def origin_of(item: Any) -> Origin:
-    """Where an object's class comes from."""
-    name = _owners().get(type(item).__module__.partition(".")[0])
-    if name is None:
-        return Origin()
-    try:
-        return Origin(name, metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return Origin(name)
+    def of(self, item: Any) -> Origin:
+        """The distribution of an object's class, or of a module."""
+        module = item.__name__ if isinstance(item, ModuleType) else type(item).__module__
+        return self._owners.get(module.partition(".")[0], Origin())
 
 
 def plugin_by_name(name: str) -> Any:
     """The plugin object of an entry point's name, made without arguments.
 
     Its distribution's requirement on fairlead is checked before anything of it is imported. Raises
-    ConfigurationError for an unknown name, PluginError for one that wants another fairlead, fails to import or
-    cannot be made without arguments.
+    ConfigurationError for a name that none or several offer, or that needs arguments; PluginError for one that
+    wants another fairlead, fails to import or cannot be made.
     """
     points = metadata.entry_points(group=GROUP, name=name)
     if not points:
-        known = ", ".join(sorted({point.name for point in metadata.entry_points(group=GROUP)})) or "none"
+        names = sorted({point.name for point in metadata.entry_points(group=GROUP)})
+        close = difflib.get_close_matches(name, names, 1)
+        remedy = f"did you mean {close[0]!r}?" if close else "install it, or check the spelling"
         raise ConfigurationError(
-            f"no plugin is named {name!r} (installed: {known}): install it or check the spelling"
+            f"no plugin is named {name!r} (installed: {', '.join(names) or 'none'}): {remedy}"
         )
+    point = _only(points)
+    made = load(point)
+    if not isinstance(made, type):
+        return made
+    try:
+        inspect.signature(made).bind()
+    except TypeError as error:
+        raise ConfigurationError(
+            f"plugin {name!r} needs arguments ({error}): put an object in plugins=[...], {made.__name__}(...)"
+        ) from None
+    try:
+        return made()
+    except Exception as error:  # as in load: whatever went wrong, the plugin is named
+        raise _failed(point, "cannot be made", error) from error
+
+
+def plugin_class(name: str, distribution: str = "") -> Any:
+    """The class that an entry point names, from `distribution` unless another is installed for it.
+
+    Raises ConfigurationError with the remedy where none or several offer it, PluginError where it does not load.
+    """
+    points = metadata.entry_points(group=GROUP, name=name)
+    if not points:
+        wanted = distribution or f"fairlead-{name}"
+        raise ConfigurationError(
+            f"a plugin named {name!r} is needed, and none is installed: pip install {wanted}"
+        )
+    return load(_only(points))
+
+
+def _only(points: metadata.EntryPoints) -> metadata.EntryPoint:
     found = list(points)
     if len(found) > 1:
         owners = ", ".join(sorted(point.dist.name if point.dist else "?" for point in found))
         raise ConfigurationError(
-            f"several distributions offer a plugin {name!r} ({owners}): uninstall all but one"
+            f"several distributions offer a plugin {found[0].name!r} ({owners}): uninstall all but one"
         )
-    made = load(found[0])
-    if not isinstance(made, type):
-        return made
-    try:
-        return made()
-    except TypeError as error:
-        raise ConfigurationError(
-            f"plugin {name!r} needs arguments ({error}): put an object in plugins=[...]"
-        ) from None
-
-
-def plugin_class(name: str) -> Any:
-    """The class that an entry point names. Raises ConfigurationError with the remedy where it is not installed."""
-    points = list(metadata.entry_points(group=GROUP, name=name))
-    if not points:
-        raise ConfigurationError(f"a plugin named {name!r} is needed: pip install fairlead-{name}")
-    return load(points[0])
+    return found[0]
 
 
 def load(point: metadata.EntryPoint) -> Any:
     """What an entry point names, its version range read first. Raises PluginError."""
-    distribution = point.dist.name if point.dist is not None else ""
     if point.dist is not None:
         check_version(point.name, point.dist)
     try:
         return point.load()
     except Exception as error:  # a plugin can fail at import in any way; it is named, and hides no other
-        raise PluginError(
-            f"plugin {point.name!r} of {distribution or 'an unknown distribution'} cannot be loaded: "
-            f"{type(error).__name__}: {error}",
-            plugin=point.name,
-            distribution=distribution,
-        ) from error
+        raise _failed(point, "cannot be loaded", error) from error
+
+
+def _failed(point: metadata.EntryPoint, what: str, error: Exception) -> PluginError:
+    distribution = point.dist.name if point.dist is not None else ""
+    owner = f"{distribution} {point.dist.version}" if point.dist is not None else "an unknown distribution"
+    return PluginError(
+        f"plugin {point.name!r} of {owner} {what} ({type(error).__name__}: {error}): "
+        f"repair or uninstall it, or take it out of plugins=[...]",
+        plugin=point.name,
+        distribution=distribution,
+    )
 
 
 def check_version(plugin: str, distribution: metadata.Distribution) -> None:
     """Refuse a plugin whose distribution wants another fairlead than this. Raises PluginError."""
     from packaging.requirements import Requirement
 
-    running = metadata.version("fairlead")
+    running = core_version()
     for text in distribution.requires or []:
         wanted = Requirement(text)
         if (
@@ -117,3 +136,13 @@ def check_version(plugin: str, distribution: metadata.Distribution) -> None:
                 plugin=plugin,
                 distribution=distribution.name,
             )
+
+
+def core_version() -> str:
+    """The version of fairlead that runs, from its metadata where it is installed."""
+    try:
+        return metadata.version("fairlead")
+    except metadata.PackageNotFoundError:
+        from fairlead import __version__
+
+        return __version__

@@ -86,7 +86,8 @@ class LiveTradingEngine:
 
     def describe(self) -> str:
         """The wiring table: what serves each port and hook, from which distribution and version."""
-        rows = [("strategy", s.name, type(s).__qualname__, "your script") for s in self.strategies]
+        origins = self.wiring.origins
+        rows = [("strategy", s.name, type(s).__qualname__, str(origins.of(s))) for s in self.strategies]
         rows += [(wire.port, wire.name, wire.plugin, str(wire.origin)) for wire in self.wiring.table]
         return table_text(rows, ("port or hook", "name", "plugin", "from"))
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fairlead._engine.answers import Answers
 from fairlead._engine.assembly import Parts, build, introduce, open_accounts, stream_for
 from fairlead._engine.backtest import moment
+from fairlead._engine.distributions import core_version
 from fairlead._engine.intake import Intake
 from fairlead._engine.observers import Observers
 from fairlead._engine.pacing import Pacer, time_for
 from fairlead._engine.recovery import catch_up, restore
 from fairlead._engine.stall import StallSampler
-from fairlead._engine.wiring import core_version
 from fairlead._kernel.clock import END, Agenda
 from fairlead._kernel.kernel import Kernel
 from fairlead._models.market import Bar, History

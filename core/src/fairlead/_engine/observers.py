@@ -13,14 +13,26 @@ from fairlead.facts import Fact
 log = logging.getLogger("fairlead.plugins")
 
 
+def implementations(manager: pluggy.PluginManager, hook: str) -> list[tuple[str, Callable[[Any], Any]]]:
+    """Who implements a hook: each plugin's name and its function of one argument, in the order of registration."""
+    return [(found.plugin_name, _pruned(found)) for found in getattr(manager.hook, hook).get_hookimpls()]
+
+
+def _pruned(hook: pluggy.HookImpl) -> Callable[[Any], Any]:
+    """An implementation names the argument only if it wants it."""
+    function = hook.function
+    return function if hook.argnames else lambda _: function()
+
+
 class Observers:
     """The observation hooks of an engine, compiled to tuples once."""
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._hooks = {
-            name: [(h.plugin_name, _pruned(h)) for h in reversed(getattr(manager.hook, name).get_hookimpls())]
+            name: tuple(implementations(manager, name))
             for name in ("fairlead_started", "fairlead_fact", "fairlead_stopped")
         }
+        self._began = False
 
     def facts(self, batch: Sequence[Fact]) -> None:
         """A turn's facts are in the journal."""
@@ -30,15 +42,16 @@ class Observers:
 
     def started(self, engine: Any) -> None:
         """Strategies are about to get market events."""
+        self._began = True
         self._call("fairlead_started", engine)
 
     def stopped(self, reason: str) -> None:
-        """The run has ended."""
-        self._call("fairlead_stopped", reason)
+        """The run has ended; those who were never told of its start are not told of its end."""
+        if self._began:
+            self._call("fairlead_stopped", reason)
 
     def _call(self, name: str, argument: Any) -> None:
-        for pair in list(self._hooks[name]):
-            plugin, function = pair
+        for plugin, function in self._hooks[name]:
             try:
                 function(argument)
             except Exception:  # an observer's fault must not reach trading
@@ -47,12 +60,4 @@ class Observers:
 
     def _disable(self, plugin: str) -> None:
         for name, pairs in self._hooks.items():
-            self._hooks[name] = [pair for pair in pairs if pair[0] != plugin]
-
-
-def _pruned(hook: pluggy.HookImpl) -> Callable[[Any], Any]:
-    """An implementation names the argument only if it wants it."""
-    if hook.argnames:
-        return hook.function
-    function = hook.function
-    return lambda _: function()
+            self._hooks[name] = tuple(pair for pair in pairs if pair[0] != plugin)

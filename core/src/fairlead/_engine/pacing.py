@@ -10,20 +10,20 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from fairlead._kernel.clock import NEVER, Agenda, ManualTime, ScaledTime, SystemTime, Time
+from fairlead._kernel.clock import NEVER, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead.errors import ConfigurationError
-from fairlead.ports import Clock
+from fairlead.ports import Time
 
 _RUSH = 500
 """Agenda entries run in one go at full speed before the loop may do something else."""
 
 
-def time_for(clock: Clock | None, streams: Iterable[Any]) -> Time:
+def time_for(clock: Time | None, streams: Iterable[Any]) -> Time:
     """The engine's time: the user's clock, the recording's own, or the system's. Raises ConfigurationError."""
     brought = [(stream.name, stream.time()) for stream in streams if hasattr(stream, "time")]
     times = [(name, time) for name, time in brought if time is not None]
     if clock is not None:
-        return clock  # type: ignore[return-value]
+        return clock
     if not times:
         return SystemTime()
     if (

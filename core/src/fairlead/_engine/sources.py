@@ -15,7 +15,7 @@ def stream_of(data: Any, **options: Any) -> DataStream:
     if isinstance(data, DataStream):
         return data
     if isinstance(data, str | Path):
-        made: DataStream = plugin_class("replay")(data, **options)
+        made: DataStream = plugin_class("replay", "fairlead-streams")(data, **options)
         return made
     raise ConfigurationError(
         f"data={type(data).__name__} is neither a path nor a stream: for events in memory use ReplayStream.of(...)"

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from importlib import metadata
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import Any
 
 import attrs
 import pluggy
 
 from fairlead import hookspecs
-from fairlead._engine.distributions import Origin, check_version, origin_of, plugin_by_name
+from fairlead._engine.distributions import Origin, Origins, check_version, plugin_by_name
+from fairlead._engine.observers import implementations
 from fairlead.errors import ConfigurationError, PluginError
-from fairlead.ports import BrokerAdapter, CircuitBreaker, Clock, DataStream
+from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream, Time
 
-T = TypeVar("T")
+_PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
+_PLAIN = {
+    "broker": ("market", "learn", "persist"),
+    "stream": ("time", "replay"),
+    "breaker": ("due", "clean", "save", "load"),
+}
+"""Members that an object may have beyond its port, and that must be plain functions too."""
 
-_PORTS: tuple[tuple[str, type], ...] = (
-    ("broker", BrokerAdapter),
-    ("stream", DataStream),
-    ("breaker", CircuitBreaker),
-)
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
 
 
@@ -35,168 +39,256 @@ class Wire:
     origin: Origin
 
 
-class _Offer:
-    """An object that fills a port, as a plugin: every capability comes in by the same hook."""
-
-    def __init__(self, port: str, item: Any) -> None:
-        def register_it(register: Callable[[Any], None]) -> None:
-            register(item)
-
-        hook = f"fairlead_register_{port}"
-        register_it.__name__ = hook
-        setattr(self, hook, hookspecs.hookimpl(register_it))
-
-
 @attrs.define
 class Wiring:
-    """What an engine is made of."""
+    """What an engine is made of; each mapping and the table in the order of the user's list."""
 
     brokers: dict[str, BrokerAdapter] = attrs.Factory(dict)
     streams: dict[str, DataStream] = attrs.Factory(dict)
     breakers: dict[str, CircuitBreaker] = attrs.Factory(dict)
-    clock: Clock | None = None
+    clock: Time | None = None
     table: list[Wire] = attrs.Factory(list)
     manager: pluggy.PluginManager = attrs.Factory(lambda: pluggy.PluginManager("fairlead"))
+    origins: Origins = attrs.Factory(Origins)
+
+    def of(self, port: str) -> dict[str, Any]:
+        """What serves a port, by name."""
+        found: dict[str, dict[str, Any]] = {
+            "broker": self.brokers,
+            "stream": self.streams,
+            "breaker": self.breakers,
+        }
+        return found[port]
 
 
 def wire(items: Iterable[Any]) -> Wiring:
     """Wire a user's plugins, in their order.
 
-    An item is an object that fills a port, an object with hook implementations, or an entry point's name.
-    Raises ConfigurationError or PluginError naming the culprit; nothing is left half-registered, because the
-    wiring is thrown away with the error.
+    An item is an object that fills a port, an object or module with hook implementations, or an entry point's
+    name. Raises ConfigurationError or PluginError naming the culprit; nothing is left half-registered, because
+    the wiring is thrown away with the error.
     """
     wiring = Wiring()
     wiring.manager.add_hookspecs(hookspecs)
-    ordered = [_load(item) for item in items]
-    for item in ordered:
-        if isinstance(item, type):
-            raise ConfigurationError(
-                f"plugins=[{item.__name__}] is a class: put an object there, {item.__name__}(...)"
-            )
+    for item in [plugin_by_name(item) if isinstance(item, str) else item for item in items]:
         _add(wiring, item)
-    wiring.manager.check_pending()
     return wiring
 
 
-def _load(item: Any) -> Any:
-    return plugin_by_name(item) if isinstance(item, str) else item
-
-
 def _add(wiring: Wiring, item: Any) -> None:
-    origin = origin_of(item)
+    if isinstance(item, type):
+        raise ConfigurationError(
+            f"plugins=[{item.__name__}] is a class: put an object there, {item.__name__}(...)"
+        )
+    name, origin = _name_of(item), wiring.origins.of(item)
     if origin.name and origin.name != "fairlead":
-        check_version(getattr(item, "name", type(item).__name__), metadata.distribution(origin.name))
-    if isinstance(item, Clock) and not _port_of(item):
-        if wiring.clock is not None:
-            raise ConfigurationError(f"two clocks, {wiring.clock!r} and {item!r}: an engine has one")
-        wiring.clock = item
-        wiring.table.append(Wire("clock", type(item).__name__, type(item).__name__, origin))
-        return
+        check_version(name, metadata.distribution(origin.name))
     port = _port_of(item)
-    plugin = _Offer(port, item) if port else item
-    name = getattr(item, "name", "") or type(item).__name__
-    if not port and not any(hasattr(item, hook) for hook in _HOOKS):
+    if not port and isinstance(item, Time):
+        _add_clock(wiring, item, origin)
+        return
+    marked = _marked(item, name, origin)
+    if not port and not marked:
         raise ConfigurationError(_not_a_plugin(item))
-    _check_colour(plugin, name, origin)
+    key = f"{port} {name}".strip()
+    if wiring.manager.has_plugin(key):
+        raise _doubled(port or "plugin", name, wiring.manager.get_plugin(key), item)
+    plugin = _Offer(port, item, marked) if port else item
     try:
-        wiring.manager.register(plugin)
-    except (pluggy.PluginValidationError, ValueError) as error:
+        wiring.manager.register(plugin, key)
+    except pluggy.PluginValidationError as error:
         raise PluginError(
-            f"plugin {name} ({origin}) has a hook that does not fit: {error}",
+            f"plugin {name} ({origin}) has a hook that does not fit ({error}): take the arguments that "
+            f"fairlead.hookspecs names, or fewer",
             plugin=name,
             distribution=origin.name,
         ) from error
-    _collect(wiring, plugin, name, origin)
+    _collect(wiring, key, name, origin)
+
+
+def _add_clock(wiring: Wiring, clock: Time, origin: Origin) -> None:
+    kind = type(clock).__name__
+    if wiring.clock is not None:
+        raise ConfigurationError(
+            f"two clocks, {type(wiring.clock).__name__} and {kind}: an engine has one, take the other out"
+        )
+    wiring.clock = clock
+    wiring.table.append(Wire("clock", kind, kind, origin))
+
+
+class _Offer:
+    """An object that fills a port, as a plugin: every capability comes in by the same hook."""
+
+    def __init__(self, port: str, item: Any, hooks: Iterable[str]) -> None:
+        def offer(register: Callable[[Any], None]) -> None:
+            register(item)
+
+        self.item = item
+        setattr(self, f"fairlead_register_{port}", hookspecs.hookimpl(offer))
+        for hook in hooks:
+            setattr(self, hook, getattr(item, hook))
+
+
+def _name_of(item: Any) -> str:
+    name = getattr(item, "name", None)
+    if name is None:
+        return item.__name__ if isinstance(item, ModuleType) else type(item).__name__
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(
+            f"plugins=[{type(item).__name__}(...)] is named {name!r}: a name is a text that is not empty"
+        )
+    return name
 
 
 def _port_of(item: Any) -> str:
-    for port, protocol in _PORTS:
-        if isinstance(item, protocol):
-            return port
-    return ""
+    filled = [port for port, protocol in _PORTS.items() if isinstance(item, protocol)]
+    if len(filled) > 1:
+        raise ConfigurationError(
+            f"plugins=[{type(item).__name__}(...)] is a {' and a '.join(filled)} at once, and both would be "
+            f"connected by one method: make two objects of it"
+        )
+    return filled[0] if filled else ""
 
 
 def _not_a_plugin(item: Any) -> str:
-    kind = type(item).__name__
-    best, missing = "", list[str]()
-    for port, protocol in _PORTS:
-        wanted = [name for name in _members(protocol) if not hasattr(item, name)]
-        if not best or len(wanted) < len(missing):
-            best, missing = port, wanted
+    lacking = {port: _lacking(item, port) for port in _PORTS}
+    nearest = min(lacking, key=lambda port: len(lacking[port]))
     return (
-        f"plugins=[{kind}(...)] fills no port and implements no hook: as a {best} it lacks {', '.join(missing)}; "
-        f"a hook is marked with @fairlead.hookspecs.hookimpl and named fairlead_..."
+        f"plugins=[{type(item).__name__}(...)] fills no port and implements no hook: as a {nearest} it lacks "
+        f"{', '.join(lacking[nearest])}; a hook is marked with @fairlead.hookspecs.hookimpl"
     )
 
 
-def _members(protocol: type) -> list[str]:
+def _lacking(item: Any, port: str) -> list[str]:
+    return [name for name in _members(port) if not hasattr(item, name)]
+
+
+def _members(port: str) -> list[str]:
+    protocol = _PORTS[port]
     methods = [name for name in vars(protocol) if not name.startswith("_")]
     return sorted({*methods, *protocol.__annotations__})
 
 
-def _check_colour(plugin: Any, name: str, origin: Origin) -> None:
-    """A coroutine where a plain function is wanted would be made and never run."""
-    for hook in _HOOKS:
-        implementation = getattr(plugin, hook, None)
-        if implementation is not None and inspect.iscoroutinefunction(implementation):
-            raise ConfigurationError(
-                f"plugin {name} ({origin}) implements {hook} as `async def`, and hooks are plain functions: "
-                f"write `def {hook}(...)`"
-            )
-    for method in ("send", "market", "check", "watch"):
-        implementation = getattr(plugin, method, None)
-        if implementation is not None and inspect.iscoroutinefunction(implementation):
-            raise ConfigurationError(f"{name}.{method} is `async def`, and must be a plain function")
+def _doubled(port: str, name: str, standing: Any, item: Any) -> ConfigurationError:
+    standing = standing.item if isinstance(standing, _Offer) else standing
+    return ConfigurationError(
+        f"two {port}s are named {name!r} ({type(standing).__name__} and {type(item).__name__}): "
+        f"give one another name, name='...'"
+    )
 
 
-def _collect(wiring: Wiring, plugin: Any, name: str, origin: Origin) -> None:
-    """Call the registration hooks of the plugin just added, and of no other."""
-    for port, found in (("broker", wiring.brokers), ("stream", wiring.streams), ("breaker", wiring.breakers)):
-        hook = f"fairlead_register_{port}"
-        implementation = getattr(plugin, hook, None)
-        if implementation is None:
+# --- hooks --------------------------------------------------------------------------------------------------
+
+
+def _marked(item: Any, name: str, origin: Origin) -> list[str]:
+    """The hooks that an object implements. What looks like one and would never be called is refused."""
+    found = []
+    for attribute in dir(item):
+        static = inspect.getattr_static(item, attribute, None)
+        options = getattr(static, "fairlead_impl", None)
+        if options is None and not (attribute.startswith("fairlead_") and callable(static)):
             continue
-        others = [p for p in wiring.manager.get_plugins() if p is not plugin]
-        caller = wiring.manager.subset_hook_caller(hook, others)
-        try:
-            caller(register=_registrar(wiring, port, found, name, origin))
-        except (ConfigurationError, PluginError):
-            raise
-        except Exception as error:
-            raise PluginError(
-                f"plugin {name} ({origin}) failed in {hook}: {type(error).__name__}: {error}",
-                plugin=name,
-                distribution=origin.name,
-            ) from error
+        hook = (options or {}).get("specname") or attribute
+        where = f"plugin {name} ({origin}) implements {hook}"
+        if hook not in _HOOKS:
+            close = difflib.get_close_matches(hook, _HOOKS, 1)
+            remedy = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(_HOOKS)}"
+            raise ConfigurationError(f"{where}, and there is no such hook: {remedy}")
+        if options is None:
+            raise ConfigurationError(
+                f"{where} without a mark, so it would never be called: put @fairlead.hookspecs.hookimpl above it"
+            )
+        if options["wrapper"] or options["hookwrapper"]:
+            raise ConfigurationError(
+                f"{where} as a wrapper, and nothing is wrapped here: use a plain hookimpl"
+            )
+        if inspect.iscoroutinefunction(static):
+            raise ConfigurationError(
+                f"{where} as `async def`, and hooks are plain functions: write `def {attribute}(...)`"
+            )
+        found.append(attribute)
+    return found
+
+
+def _collect(wiring: Wiring, key: str, name: str, origin: Origin) -> None:
+    """Call the registration hooks of the plugin just added, and of no other."""
     for hook in _HOOKS:
-        if not hook.startswith("fairlead_register_") and hasattr(plugin, hook):
-            wiring.table.append(Wire(hook, name, name, origin))
+        for plugin, call in implementations(wiring.manager, hook):
+            if plugin != key:
+                continue
+            port = hook.removeprefix("fairlead_register_")
+            if port == hook:
+                wiring.table.append(Wire(hook, name, name, origin))
+                continue
+            try:
+                call(_registrar(wiring, port, name))
+            except (ConfigurationError, PluginError):
+                raise
+            except Exception as error:  # a plugin can fail in any way; it is named, and nothing has started
+                raise PluginError(
+                    f"plugin {name} ({origin}) failed in {hook} ({type(error).__name__}: {error}): repair it, or "
+                    f"take it out of plugins=[...]",
+                    plugin=name,
+                    distribution=origin.name,
+                ) from error
 
 
-def _registrar(
-    wiring: Wiring, port: str, found: dict[str, Any], plugin: str, origin: Origin
-) -> Callable[[Any], None]:
-    protocol = dict(_PORTS)[port]
+def _registrar(wiring: Wiring, port: str, plugin: str) -> Callable[[Any], None]:
+    found = wiring.of(port)
 
     def register(item: Any) -> None:
-        fits: bool = isinstance(item, protocol)
-        if not fits:
-            lacking = [name for name in _members(protocol) if not hasattr(item, name)]
+        kind = item.__name__ if isinstance(item, type) else type(item).__name__
+        if isinstance(item, type):
             raise ConfigurationError(
-                f"plugin {plugin} offers {type(item).__name__} as a {port}, which lacks {', '.join(lacking)}"
+                f"plugin {plugin} offers the class {kind} as a {port}: offer an object, {kind}(...)"
             )
-        _check_colour(item, item.name, origin)
-        standing = found.get(item.name)
-        if standing is not None:
+        if lacking := _lacking(item, port):
             raise ConfigurationError(
-                f"two {port}s are named {item.name!r} ({type(standing).__name__} and {type(item).__name__}): "
-                f"give one another name, name='...'"
+                f"plugin {plugin} offers {kind} as a {port}, which lacks {', '.join(lacking)}: add what is "
+                f"missing, as fairlead.ports describes it"
             )
-        found[item.name] = item
-        wiring.table.append(Wire(port, item.name, plugin, origin_of(item)))
+        name = _name_of(item)
+        _check_members(item, port, name)
+        if name in found:
+            raise _doubled(port, name, found[name], item)
+        found[name] = item
+        shown = kind if plugin == name else f"{kind} by {plugin}"
+        if label := getattr(item, "label", ""):
+            shown += f" ({label})"
+        wiring.table.append(Wire(port, name, shown, wiring.origins.of(item)))
 
     return register
+
+
+def _check_members(item: Any, port: str, name: str) -> None:
+    """Refuse methods of the wrong colour, and those that cannot take what they will be given."""
+    for member in (*_members(port), *_PLAIN[port]):
+        method = getattr(item, member, None)
+        if not callable(method):
+            continue
+        wanted = getattr(_PORTS[port], member, None)
+        where = f"{port} {name}: {type(item).__name__}.{member}"
+        if inspect.iscoroutinefunction(method) and not inspect.iscoroutinefunction(wanted):
+            raise ConfigurationError(
+                f"{where} is `async def`, and must be a plain function: write `def {member}`"
+            )
+        if inspect.iscoroutinefunction(wanted) and not inspect.iscoroutinefunction(method):
+            raise ConfigurationError(
+                f"{where} is a plain function, and must be a coroutine: write `async def {member}`"
+            )
+        if wanted is None:
+            continue
+        arguments = list(inspect.signature(wanted).parameters)[1:]
+        remedy = f"write `{member}({', '.join(['self', *arguments])})`"
+        try:
+            inspect.signature(method).bind(*arguments)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{where} cannot take what it is called with ({error}): {remedy}"
+            ) from None
+
+
+# --- showing it ---------------------------------------------------------------------------------------------
 
 
 def table_text(rows: Iterable[tuple[str, ...]], head: tuple[str, ...]) -> str:
@@ -207,13 +299,3 @@ def table_text(rows: Iterable[tuple[str, ...]], head: tuple[str, ...]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-def core_version() -> str:
-    """The version of fairlead that runs, from its metadata where it is installed."""
-    try:
-        return metadata.version("fairlead")
-    except metadata.PackageNotFoundError:
-        from fairlead import __version__
-
-        return __version__

@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from typing import Protocol
+
+from fairlead.ports import Time
 
 REPORT, BAR, TIMER, END = 0, 1, 2, 9
 """Ranks at equal time: reports, then bars that close, then timers; market events follow, the end is last of all."""
@@ -19,22 +20,6 @@ NEVER = 1 << 62
 
 Schedule = Callable[[int, Callable[[], None], int, int], object]
 """How the kernel's parts ask for a turn of their own: due time in ns, callback, rank, interval in ns."""
-
-
-class Time(Protocol):
-    """A source of time: integer nanoseconds UTC, never backwards."""
-
-    def now(self) -> int:
-        """The time now."""
-        ...
-
-    def reach(self, when_ns: int) -> None:
-        """Something due at `when_ns` is about to run: a time that is moved by hand moves there."""
-        ...
-
-    def delay(self, when_ns: int) -> float:
-        """Real seconds until `when_ns`; 0 or less when it is due."""
-        ...
 
 
 class SystemTime:
