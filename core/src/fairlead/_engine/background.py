@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ def new_loop() -> asyncio.AbstractEventLoop:
 class Background:
     """A handle on a running engine; `stop()` waits for its end. Also a context manager."""
 
-    def __init__(self, engine: LiveTradingEngine) -> None:
+    def __init__(self, engine: LiveTradingEngine, until: str | datetime | None = None) -> None:
         self._session = engine.session()
         self._engine = engine
+        self._until = until
         self._result: list[Any] = []
         self._thread = threading.Thread(target=self._run, name=f"fairlead-{engine.folder.name}")
         self._thread.start()
@@ -38,7 +40,7 @@ class Background:
         loop = new_loop()
         try:
             asyncio.set_event_loop(loop)
-            self._result.append(loop.run_until_complete(self._session.run(None)))
+            self._result.append(loop.run_until_complete(self._session.run(self._until)))
         except BaseException as error:  # carried to whoever waits
             self._result.append(error)
         finally:

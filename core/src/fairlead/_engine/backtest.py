@@ -15,6 +15,7 @@ import msgspec
 from fairlead._engine.assembly import Parts, build, fresh, introduce, open_accounts, stream_for
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.intake import Intake
+from fairlead._engine.priceline import PriceLine
 from fairlead._engine.result import Result, summarise
 from fairlead._kernel.clock import Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
@@ -63,7 +64,7 @@ def backtest(
         run.run(progress)
     finally:
         journal.close()
-    return summarise(folder, run.kernel, journal.hash, simulated, run.events)
+    return summarise(folder, run.kernel, journal.hash, simulated, run.events, run.prices.points)
 
 
 def _simulate(broker: BrokerAdapter) -> BrokerAdapter:
@@ -83,8 +84,11 @@ class _Backtest:
         self._agenda = Agenda(self._time)
         self._questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._new: list[Subscription] = []
+        self._interrupted = False
         self.kernel = build(parts, state=State(), agenda=self._agenda, journal=journal, tape=None)
-        self.kernel.feeds.subscribe = lambda subscription, _: self._new.append(subscription)
+        self.kernel.feeds.subscribe = self._subscribe
+        self.prices = PriceLine(self.kernel.market, self.kernel.recorder)
+        self.kernel.observers.append(self.prices.facts)
 
     def run(self, progress: Callable[[int], None] | None) -> None:
         """From the first event to the last."""
@@ -126,6 +130,11 @@ class _Backtest:
 
     def _ask(self, runner: Runner, number: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._questions.append((runner, number, function, args))
+        self._interrupted = True
+
+    def _subscribe(self, subscription: Subscription, warmup: int) -> None:
+        self._new.append(subscription)
+        self._interrupted = True
 
     def _answer(self, loop: asyncio.AbstractEventLoop) -> None:
         """Time stands still while questions are answered."""
@@ -142,17 +151,18 @@ class _Backtest:
             self.kernel.answer(runner.name, number, value, error)
 
     def _through(self, loop: asyncio.AbstractEventLoop, progress: Callable[[int], None] | None) -> None:
-        intake = Intake(self.kernel, self._agenda, self._parts.brokers.values())
-        take, count = intake.take, 0
+        take = Intake(self.kernel, self._agenda, self._parts.brokers.values()).take
         events = self._events(iter(()))
+        count = 0
         while True:
             for event in events:
                 take(event)
                 count += 1
-                if self._questions:
+                if self._interrupted:
+                    self._interrupted = False
                     self._answer(loop)
-                if self._new:
-                    break
+                    if self._new:
+                        break
                 if progress is not None and not count % 10_000:
                     progress(event.received_ns)
             else:

@@ -117,9 +117,9 @@ class LiveTradingEngine:
         self._session = Session(self, parts)
         return self._session
 
-    def background(self) -> Background:
-        """Run in a thread and loop of its own; the handle's `stop()` waits for the end."""
-        return Background(self)
+    def background(self, until: str | datetime | None = None) -> Background:
+        """Run in a thread and loop of its own; the handle's `stop()` waits for the end. `until` is as in `run`."""
+        return Background(self, until)
 
     def stop(self, reason: str = "stopped") -> None:
         """Ask a running engine to end; harmless when it does not run. May be called from any thread."""

@@ -18,8 +18,9 @@ class Intake:
     """Hands each event to whoever must see it, after what was due before it."""
 
     def __init__(self, kernel: Kernel, agenda: Agenda, brokers: Iterable[BrokerAdapter]) -> None:
-        self._kernel = kernel
         self._agenda = agenda
+        self._reach = agenda.time.reach
+        self._see = kernel.event
         self.simulators: tuple[Callable[[MarketEvent], None], ...] = tuple(
             broker.market for broker in brokers if hasattr(broker, "market")
         )
@@ -30,9 +31,9 @@ class Intake:
         agenda = self._agenda
         if agenda.due < now:
             agenda.run(now - 1)
-        agenda.time.reach(now)
+        self._reach(now)
         for market in self.simulators:
             market(event)
         if agenda.due <= now:
             agenda.run(now, REPORT if type(event) is Bar else TIMER)
-        self._kernel.event(event)
+        self._see(event)

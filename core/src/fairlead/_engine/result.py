@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -36,7 +37,10 @@ class AccountResult:
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """A finished run. `facts()`, `fills()` and `round_trips()` read its journal again."""
+    """A finished run. `facts()`, `fills()` and `round_trips()` read its journal again.
+
+    `prices` are marks by instrument, as (ns, price), thinned to at most 2,000 each: enough to draw.
+    """
 
     folder: RunFolder
     journal_hash: str
@@ -52,6 +56,7 @@ class Result:
     accounts: tuple[AccountResult, ...]
     tripped: tuple[str, ...]
     halted: dict[str, str]
+    prices: dict[str, list[tuple[int, float]]] = attrs.field(factory=dict, repr=False)
 
     def facts(self) -> Iterator[AnyFact]:
         """Everything that happened, in order."""
@@ -71,9 +76,18 @@ class Result:
         found = [f.instrument for f in self.facts() if isinstance(f, InstrumentDefined)]
         return {i.id: i for i in found}[instrument]
 
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, one HTML file that needs nothing else, and return where it is.
+
+        Without a path it is `reports/report.html` in the run's folder.
+        """
+        from fairlead._report import write_report
+
+        return write_report(self.folder, path, prices=self.prices, kind="BACKTEST", label=self.label)
+
     def to_json(self) -> dict[str, Any]:
         """The result as plain values: exact money as strings, times as ns, no path."""
-        plain = attrs.asdict(self, filter=lambda field, _: field.name != "folder")
+        plain = attrs.asdict(self, filter=lambda field, _: field.name not in ("folder", "prices"))
         for account in plain["accounts"]:
             for name in ("realised", "fees", "funding"):
                 account[name] = str(account[name])
@@ -84,7 +98,14 @@ class Result:
         return plain
 
 
-def summarise(folder: RunFolder, kernel: Kernel, journal_hash: str, parts: Parts, events: int) -> Result:
+def summarise(
+    folder: RunFolder,
+    kernel: Kernel,
+    journal_hash: str,
+    parts: Parts,
+    events: int,
+    prices: dict[str, list[tuple[int, float]]] | None = None,
+) -> Result:
     """The result of a kernel that has ended."""
     from fairlead.facts import EngineStarted, InstrumentDefined, OrderDenied
 
@@ -132,6 +153,7 @@ def summarise(folder: RunFolder, kernel: Kernel, journal_hash: str, parts: Parts
         accounts=accounts,
         tripped=tuple(f"{trip.breaker}: {trip.reason}" for trip in kernel.state.tripped.values()),
         halted=dict(kernel.state.halted),
+        prices=prices or {},
     )
 
 

@@ -18,7 +18,7 @@ from fairlead.units import DAY, MINUTE
 MARK_STEP = 0.0001
 """A high-water mark is recorded this much above the equity that made it, so that not every tick is a fact."""
 
-_SAMPLES_A_STEP = 1_000
+_SAMPLES_A_STEP = 500
 
 
 class EquityBooks:
@@ -78,7 +78,7 @@ class EquityBooks:
         return int(midnight.timestamp()) * 1_000_000_000
 
     def _sample_later(self, account: str) -> None:
-        """Every minute at first; the step doubles after each thousand samples, so that a long run stays small."""
+        """Every minute at first; the step doubles after each five hundred, so that a long run stays small."""
         step = MINUTE << (self._state.accounts[account].samples // _SAMPLES_A_STEP)
         due = self._recorder.now - self._recorder.now % step + step
         self._schedule(due, lambda: self._sample(account), TIMER, step)

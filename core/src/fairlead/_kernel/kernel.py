@@ -30,7 +30,7 @@ from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.market import History, MarketEvent
+from fairlead._models.market import MarketEvent
 from fairlead._models.orders import Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
@@ -102,36 +102,50 @@ class Kernel:
         self._journal = journal
         self._tape = tape
         self._busy = False
-        self._turns = 0
-        self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._see = self.market.event
+        self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
+        self.market.warm = self.feeds.warm
 
     @property
     def turn_in_hand(self) -> int:
-        """A number that changes with every turn, 0 between turns: how another thread sees that one goes on."""
-        return self._turns if self._busy else 0
+        """A number that the next event changes, 0 between turns: how another thread sees that a turn goes on."""
+        return self.recorder.seq + 1 if self._busy else 0
 
     # --- inputs ---------------------------------------------------------------------------------------------
 
     def event(self, event: MarketEvent) -> None:
         """A market event, stamped with the time at which it was received."""
         if self._busy:
-            self._inbox.append((self._market_turn, (event,)))
+            self._inbox.append((None, (event,)))
             return
         self._busy = True
-        self._turns += 1
+        recorder, tape = self.recorder, self._tape
+        upcoming: MarketEvent | None = event
         try:
-            self._market_turn(event)
-            if self._inbox:
-                self._drain()
+            while upcoming is not None:
+                event = upcoming
+                recorder.seq = recorder.cause = seq = recorder.seq + 1
+                if event.received_ns > recorder.now:
+                    recorder.now = event.received_ns
+                if tape is not None:
+                    tape.append(seq, event)
+                self._see(event)
+                if recorder.batch:
+                    self._commit()
+                upcoming = self._drain() if self._inbox else None
         finally:
             self._busy = False
 
-    def _drain(self) -> None:
+    def _drain(self) -> MarketEvent | None:
+        """Take the turns that wait, up to the next market event, which is the caller's."""
         while self._inbox:
-            self._turns += 1
             turn, arguments = self._inbox.popleft()
+            if turn is None:
+                event: MarketEvent = arguments[0]
+                return event
             turn(*arguments)
+        return None
 
     def report(self, account: str, report: Report) -> None:
         """A broker's report."""
@@ -161,24 +175,13 @@ class Kernel:
             return
         self._busy = True
         try:
-            self._drain()
+            event = self._drain()
         finally:
             self._busy = False
+        if event is not None:
+            self.event(event)
 
     # --- turns ----------------------------------------------------------------------------------------------
-
-    def _market_turn(self, event: MarketEvent) -> None:
-        recorder = self.recorder
-        recorder.seq = recorder.cause = seq = recorder.seq + 1
-        recorder.now = max(recorder.now, event.received_ns)
-        if self._tape is not None:
-            self._tape.append(seq, event)
-        if type(event) is History:
-            self.feeds.warm(event)
-        else:
-            self.market.event(event)
-        if recorder.batch:
-            self._commit()
 
     def _report_turn(self, account: str, report: Report, received_ns: int) -> None:
         self.recorder.now = max(self.recorder.now, received_ns)

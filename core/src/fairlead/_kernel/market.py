@@ -12,7 +12,7 @@ from math import inf
 
 from fairlead._kernel.bars import Aggregator
 from fairlead._models.instrument import Instrument
-from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
+from fairlead._models.market import Bar, Book, Funding, History, Mark, MarketEvent, Quote, Trade
 
 Sink = Callable[[object], None]
 
@@ -42,7 +42,6 @@ class Lane:
         "book_sinks",
         "cadence",
         "closed_sinks",
-        "event_ns",
         "history",
         "id",
         "instrument",
@@ -69,7 +68,6 @@ class Lane:
         self.mark = 0.0
         self.source = _FROM_BAR
         self.received_ns = 0
-        self.event_ns = 0
         self.cadence = 0
         self.late = 0
         self.refused = 0
@@ -122,12 +120,14 @@ class Market:
     def __init__(self) -> None:
         self.lanes: dict[str, Lane] = {}
         self.refused: Callable[[Lane, MarketEvent, str], None] = _ignore
+        self.warm: Callable[[History], None] = lambda _: None
         self._handlers: dict[type, Callable[[Lane, object], None]] = {
             Trade: self._on_trade,  # type: ignore[dict-item]
             Bar: self._on_bar,  # type: ignore[dict-item]
             Mark: self._on_mark,  # type: ignore[dict-item]
             Book: self._on_book,  # type: ignore[dict-item]
             Funding: self._on_funding,  # type: ignore[dict-item]
+            History: self._on_history,  # type: ignore[dict-item]
         }
 
     def lane(self, instrument: Instrument) -> Lane:
@@ -149,11 +149,11 @@ class Market:
         if not 0.0 < event.bid <= event.ask < inf:
             self._refuse(lane, event, "bid and ask must be finite, above 0 and not crossed")
             return
-        if event.event_ns < lane.event_ns:
-            self._refuse(lane, event, "older than what was seen before")
+        last = lane.quote
+        if last is not None and event.event_ns < last.event_ns:
+            self._refuse(lane, event, "older than the quote before")
             return
         lane.quote = event
-        lane.event_ns = event.event_ns
         lane.received_ns = event.received_ns
         if lane.source <= _FROM_QUOTE:
             lane.source = _FROM_QUOTE
@@ -170,9 +170,11 @@ class Market:
             self._refuse(lane, event, "price must be finite and above 0, size finite and not negative")
             return
         lane.received_ns = event.received_ns
-        if event.event_ns >= lane.event_ns:  # a late print still counts in its bar, but moves nothing
+        last = lane.trade
+        if (
+            last is None or event.event_ns >= last.event_ns
+        ):  # a late print counts in its bar, but moves no mark
             lane.trade = event
-            lane.event_ns = event.event_ns
             self._mark(lane, event.price, _FROM_TRADE)
         for sink in lane.trade_sinks:
             sink(event)
@@ -187,9 +189,9 @@ class Market:
             self._refuse(lane, event, "a bar of this time was seen before")
             return
         lane.received_ns = event.received_ns
-        lane.event_ns = max(lane.event_ns, event.event_ns)
         lane.bar = event
-        self._mark(lane, event.close, _FROM_BAR)
+        if lane.source == _FROM_BAR:
+            self._mark(lane, event.close, _FROM_BAR)
         for sink in lane.bar_sinks:
             sink(event)
         self.bar_closed(lane, event)
@@ -220,6 +222,9 @@ class Market:
 
     def _on_funding(self, lane: Lane, event: Funding) -> None:
         lane.received_ns = event.received_ns  # the venue settles it and reports what it cost
+
+    def _on_history(self, lane: Lane, event: History) -> None:
+        self.warm(event)
 
     def _mark(self, lane: Lane, price: float, source: int) -> None:
         if lane.source > source:

@@ -13,8 +13,8 @@ _BARS_A_LOOK = 15
 class StaleData:
     """Makes an instrument reduce-only when its last event is older than `after` and two intervals of its bars.
 
-    It does no work per event: it looks when the first of the watched instruments could have become stale, at most
-    once per `after`, and once in fifteen bars. So the trip comes a little late, and yet no order passes: `check` judges the age
+    It does no work per event: it looks once per `after`, and where there are only bars, once in fifteen of them. So
+    the trip comes a little late, and yet no order passes: `check` judges the age
     itself, trips at once, and lets through only what reduces. An instrument that never had data is refused
     without a trip. Fresh data reset it, at the next look or before the next order.
     """
@@ -47,18 +47,11 @@ class StaleData:
         return None
 
     def due(self, view: View) -> int:
-        """When to look next: at once if a look is half done, else when the first of them could be stale.
-
-        An hour at the latest, for instruments that strategies begin to watch meanwhile.
-        """
-        now = view.now
+        """When to look next: at once if a look is half done, else after `after`, or fifteen bars (an hour at most)."""
         if self._rest:
-            return now
-        watched = view.watched()
-        if not watched:
-            return now + self._after
-        soonest = max(self._after, min(_BARS_A_LOOK * view.cadence(name) for name in watched))
-        return max(now + soonest, min(now + HOUR, *(self._next(name, view) for name in watched)))
+            return view.now
+        cadence = min([view.cadence(name) for name in view.watched()], default=0)
+        return view.now + max(self._after, min(HOUR, _BARS_A_LOOK * cadence))
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether the data of a tripped instrument are fresh again."""
@@ -68,12 +61,6 @@ class StaleData:
 
     def _limit(self, instrument: str, view: View) -> int:
         return self._after + 2 * view.cadence(instrument)
-
-    def _next(self, instrument: str, view: View) -> int:
-        age, limit = view.age(instrument), self._limit(instrument, view)
-        if age is None or age > limit:  # it cannot get worse; whether it got better, an order asks by itself
-            return view.now + limit
-        return view.now - age + limit + 1
 
     def _stale(self, instrument: str, view: View) -> Trip | None:
         age, limit = view.age(instrument), self._limit(instrument, view)
