@@ -98,8 +98,8 @@ def _add(wiring: Wiring, item: Any) -> None:
         wiring.manager.register(plugin, key)
     except pluggy.PluginValidationError as error:
         raise PluginError(
-            f"plugin {name} ({origin}) has a hook that does not fit ({error}): take the arguments that "
-            f"fairlead.hookspecs names, or fewer",
+            f"plugin {name} ({origin}) has a hook that does not fit ({'; '.join(str(error).splitlines())}): "
+            f"take the arguments that fairlead.hookspecs names, or fewer",
             plugin=name,
             distribution=origin.name,
         ) from error
