@@ -95,6 +95,16 @@ class EngineStopped(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class StrategiesStarted(Fact, frozen=True, kw_only=True):
+    """An input: strategies begin, on the state of an earlier run if `restored`."""
+
+    restored: bool = False
+
+
+class StrategiesStopped(Fact, frozen=True, kw_only=True):
+    """An input: strategies are told of the end."""
+
+
 class InstrumentDefined(Fact, frozen=True, kw_only=True):
     """The rules of an instrument, from now on."""
 
@@ -392,6 +402,8 @@ AnyFact = (
     | Answered
     | EngineStarted
     | EngineStopped
+    | StrategiesStarted
+    | StrategiesStopped
     | InstrumentDefined
     | AccountOpened
     | StreamChanged

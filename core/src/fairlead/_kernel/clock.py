@@ -109,21 +109,39 @@ class Agenda:
     """What is due when, in one order: by time, then rank, then interval (small before large), then order asked.
 
     `due` is the time of the earliest entry, NEVER when there is none. `wake`, if set, is called when it moves
-    to an earlier time. It is the `fairlead.ports.Clock` that brokers and streams are given.
+    to an earlier time. `moment` is the time of the entry or input in hand, 0 between them: whatever follows from
+    it happens at that time. While it is held nothing runs. It is the `fairlead.ports.Clock` that brokers and
+    streams are given.
     """
 
-    __slots__ = ("_heap", "_serial", "due", "time", "wake")
+    __slots__ = ("_heap", "_serial", "due", "held", "moment", "time", "wake")
 
     def __init__(self, time_source: Time) -> None:
         self.time = time_source
         self.due = NEVER
         self.wake: Callable[[], None] | None = None
+        self.held = 0
+        self.moment = 0
         self._heap: list[tuple[int, int, int, int, Entry]] = []
         self._serial = 0
 
     def now(self) -> int:
         """The time now."""
         return self.time.now()
+
+    def stamp(self) -> int:
+        """The time that an input gets: that of what is in hand and led to it, else the time now."""
+        return self.moment or self.time.now()
+
+    def hold(self) -> None:
+        """Run nothing until as many releases have come."""
+        self.held += 1
+
+    def release(self) -> None:
+        """Go on."""
+        self.held -= 1
+        if not self.held and self.wake is not None:
+            self.wake()
 
     def call_at(
         self, when_ns: int, callback: Callable[[], None], rank: int = REPORT, interval: int = 0
@@ -140,11 +158,17 @@ class Agenda:
 
     def run(self, until_ns: int, rank: int = END) -> None:
         """Run what is due before `until_ns`, and of what is due at that very moment all up to `rank`."""
-        heap = self._heap
-        while heap and (heap[0][0] < until_ns or (heap[0][0] == until_ns and heap[0][1] <= rank)):
-            entry = heapq.heappop(heap)[4]
-            self.due = heap[0][0] if heap else NEVER
-            callback = entry.callback
-            if callback is not None:
-                self.time.reach(entry.due_ns)
-                callback()
+        heap, before = self._heap, self.moment
+        try:
+            while heap and (heap[0][0] < until_ns or (heap[0][0] == until_ns and heap[0][1] <= rank)):
+                if self.held:
+                    break
+                entry = heapq.heappop(heap)[4]
+                self.due = heap[0][0] if heap else NEVER
+                callback = entry.callback
+                if callback is not None:
+                    self.time.reach(entry.due_ns)
+                    self.moment = entry.due_ns
+                    callback()
+        finally:
+            self.moment = before

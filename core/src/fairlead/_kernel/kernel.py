@@ -149,22 +149,23 @@ class Kernel:
 
     def report(self, account: str, report: Report) -> None:
         """A broker's report."""
-        self._enter(self._report_turn, account, report, self.agenda.now())
+        self._enter(self._report_turn, account, report, self.agenda.stamp())
 
     def answer(self, strategy: str, number: int, value: bytes, error: str = "") -> None:
         """An answer to a strategy's `ask`, in msgpack."""
-        self._enter(self._answer_turn, strategy, number, value, error, self.agenda.now())
+        self._enter(self._answer_turn, strategy, number, value, error, self.agenda.stamp())
 
     def command(self, verb: str, who: str, why: str, **arguments: str) -> None:
         """What a person asks for: halt, resume, pause, unpause or reset."""
-        self._enter(self._command_turn, verb, who, why, arguments, self.agenda.now())
+        self._enter(self._command_turn, verb, who, why, arguments, self.agenda.stamp())
 
     def turn(self, action: Callable[[], object]) -> None:
         """Do something in a turn of its own: what starts and ends a run."""
-        self._enter(self._timer_turn, self.agenda.now(), action)
+        self._enter(self._timer_turn, self.agenda.stamp(), action)
 
     def schedule(self, due_ns: int, callback: Callable[[], None], rank: int, interval: int) -> Entry:
-        """Have a callback run in a turn of its own when its time has come."""
+        """Have a callback run in a turn of its own when its time has come; what is overdue is due now."""
+        due_ns = max(due_ns, self.recorder.now)
         return self.agenda.call_at(
             due_ns, lambda: self._enter(self._timer_turn, due_ns, callback), rank, interval
         )
@@ -314,8 +315,8 @@ class Kernel:
 
     def start_accounts(self) -> None:
         """Value the accounts and begin to keep their days; re-arm what the engine holds."""
-        for instrument in self.state.instruments.values():
-            self.market.lane(self.catalogue.get(instrument.id, instrument))
+        for instrument in list(self.state.instruments.values()):
+            self.define(self.catalogue.get(instrument.id, instrument))
         for account in self.state.accounts:
             self.valuer.rebuild(account)
             self.books.start(account)
@@ -331,6 +332,7 @@ class Kernel:
 
     def start_strategies(self, *, restored: bool) -> None:
         """Give strategies back what they saved and call `on_start`."""
+        self.recorder.input(f.StrategiesStarted, restored=restored)
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
@@ -343,6 +345,7 @@ class Kernel:
 
     def stop_strategies(self) -> None:
         """Call `on_stop`, and record what they want to remember."""
+        self.recorder.input(f.StrategiesStopped)
         for runner in self.runners.values():
             runner.deliver(runner.strategy.on_stop, None)
             runner.save()
