@@ -24,7 +24,7 @@ from fairlead._kernel.state import State
 from fairlead._models.market import MarketEvent
 from fairlead._storage.journal import Journal
 from fairlead._storage.run import RunFolder
-from fairlead.errors import ConfigurationError
+from fairlead.errors import ConfigurationError, JournalError
 from fairlead.facts import EngineStopped
 from fairlead.ports import BrokerAdapter, DataStream, Replayable, Subscription
 
@@ -86,6 +86,7 @@ class _Backtest:
         self._new: list[Subscription] = []
         self._interrupted = False
         self.kernel = build(parts, state=State(), agenda=self._agenda, journal=journal, tape=None)
+        self.kernel.failed = _give_up
         self.kernel.feeds.subscribe = self._subscribe
         self.prices = PriceLine(self.kernel.market, self.kernel.recorder)
         self.kernel.observers.append(self.prices.facts)
@@ -205,6 +206,10 @@ class _Backtest:
             if end is not None and event.received_ns >= end:
                 return
             yield event
+
+
+def _give_up(reason: str) -> None:
+    raise JournalError(reason)
 
 
 async def _await(awaitable: Any) -> Any:

@@ -30,6 +30,7 @@ from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
+from fairlead.errors import JournalError
 from fairlead.facts import EngineStopped, Fact
 from fairlead.ports import Snapshot, Subscription
 from fairlead.units import duration
@@ -54,6 +55,7 @@ class Session:
         self._agenda = Agenda(self._time)
         self._ended: asyncio.Event | None = None
         self._reason = ""
+        self._error: Exception | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,13 +75,18 @@ class Session:
             self._folder.lock()
             stack.callback(self._folder.unlock)
             journal, kernel = self._open(stack)
+            kernel.failed = self._journal_failed
+            kernel.alarm = log.error
             observers = Observers(self._engine.wiring.manager)
+            stack.callback(lambda: observers.stopped(self._reason))
             kernel.observers.append(observers.facts)
             await self._connect_brokers(kernel, stack)
-            await self._start(kernel)
-            self._pacer = pacer = Pacer(self._agenda, self._time, self._loop, busy=self._engine.busy_poll)
+            self._pacer = pacer = Pacer(
+                self._agenda, self._time, self._loop, self._failed, busy=self._engine.busy_poll
+            )
             stack.callback(pacer.stop)
             stack.enter_context(StallSampler(kernel, self._thread, self._stalled))
+            await self._start(kernel)
             await self._connect_streams(kernel, stack)
             observers.started(self._engine)
             self._stop_at(until)
@@ -88,10 +95,9 @@ class Session:
                 self.started.set()
                 await self._ended.wait()
             pacer.stop()
-            kernel.turn(kernel.stop_strategies)
-            kernel.turn(self._write_end)
-            journal.sync()
-        observers.stopped(self._reason)
+            self._end(kernel, journal)
+        if self._error is not None:
+            raise self._error
         return self._reason
 
     def _open(self, stack: contextlib.AsyncExitStack) -> tuple[Journal, Kernel]:
@@ -227,8 +233,8 @@ class Session:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("a part of the engine failed", exc_info=task.exception())
-            self.stop(f"a part of the engine failed: {task.exception()}")
+            error = task.exception()
+            self._failed(error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
     # --- ending ---------------------------------------------------------------------------------------------
 
@@ -259,9 +265,31 @@ class Session:
             self._pacer.stop()  # nothing more comes due, even if the loop is slow to notice
         self._ended.set()
 
-    def _write_end(self) -> None:
-        assert self.kernel is not None
-        self.kernel.recorder.record(EngineStopped, reason=self._reason)
+    def _end(self, kernel: Kernel, journal: Journal) -> None:
+        """Let strategies stop and write the last fact; on a full disk the journal has room for that one."""
+        if self._error is None:
+            kernel.turn(kernel.stop_strategies)
+        if self._error is None:
+            kernel.turn(lambda: kernel.recorder.record(EngineStopped, reason=self._reason))
+            journal.sync()
+            return
+        recorder = kernel.recorder
+        end = EngineStopped(
+            seq=recorder.seq + 1, now=recorder.now, cause=recorder.seq + 1, reason=self._reason
+        )
+        with contextlib.suppress(JournalError):
+            journal.append([end], last_words=True)
+            journal.sync()
+
+    def _journal_failed(self, reason: str) -> None:
+        """Nothing can be written any more, so nothing may be sent: end, and say why."""
+        self._failed(JournalError(reason))
+
+    def _failed(self, error: Exception) -> None:
+        """Something failed that trading cannot go on without: end, and raise it from `run`."""
+        self._error = self._error or error
+        log.critical("the engine stops: %s", error, exc_info=error)
+        self.stop(f"it failed: {error}")
 
     @contextlib.contextmanager
     def _signals(self) -> Any:

@@ -7,7 +7,7 @@ belongs to a recording played as fast as possible, the agenda drives the time. A
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fairlead._kernel.clock import NEVER, Agenda, ManualTime, ScaledTime, SystemTime
@@ -38,12 +38,21 @@ def time_for(clock: Time | None, streams: Iterable[Any]) -> Time:
 
 
 class Pacer:
-    """Runs the agenda on an event loop."""
+    """Runs the agenda on an event loop. An exception that comes out of it ends the pacing and goes to `failed`."""
 
-    def __init__(self, agenda: Agenda, time: Time, loop: asyncio.AbstractEventLoop, *, busy: bool) -> None:
+    def __init__(
+        self,
+        agenda: Agenda,
+        time: Time,
+        loop: asyncio.AbstractEventLoop,
+        failed: Callable[[Exception], None],
+        *,
+        busy: bool,
+    ) -> None:
         self._agenda = agenda
         self._time = time
         self._loop = loop
+        self._failed = failed
         self._busy = busy
         self._handle: asyncio.Handle | None = None
         self._running = False
@@ -79,6 +88,15 @@ class Pacer:
     def _fire(self) -> None:
         self._handle = None
         self._agenda.wake = None  # whatever is added now is looked at below
+        try:
+            self._run()
+        except Exception as error:  # the engine's own fault, or an adapter's: it must not look like silence
+            self._failed(error)
+        if self._running:
+            self._agenda.wake = self._arm
+            self._arm()
+
+    def _run(self) -> None:
         if isinstance(self._time, ManualTime):
             for _ in range(_RUSH):
                 if self._agenda.due == NEVER or not self._running:
@@ -86,14 +104,14 @@ class Pacer:
                 self._agenda.run(self._agenda.due)
         else:
             self._agenda.run(self._time.now())
-        if self._running:
-            self._agenda.wake = self._arm
-            self._arm()
 
     def _poll(self) -> None:
         """Never sleep: a callback that is always ready keeps the loop from waiting in its selector."""
         now = self._time.now()
         if self._agenda.due <= now:
-            self._agenda.run(now)
+            try:
+                self._agenda.run(now)
+            except Exception as error:  # as in _fire
+                self._failed(error)
         if self._running:
             self._handle = self._loop.call_soon(self._poll)

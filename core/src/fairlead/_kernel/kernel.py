@@ -58,9 +58,12 @@ class EventLog(Protocol):
 class Kernel:
     """Synchronous and deterministic: the same inputs give the same facts, byte for byte.
 
-    The shell calls `market`, `report`, `answer` and `command`; what arrives while a turn is going on waits in
+    The shell calls `event`, `report`, `answer` and `command`; what arrives while a turn is going on waits in
     order of arrival. Everything that happens at a time of its own is on the `agenda`, which the shell runs up to
     each input's time before handing it over.
+
+    When the journal refuses a record, `fatal` says why, nothing is sent or written any more, and `failed` is
+    called; `alarm` is called with what a person should know at once.
     """
 
     def __init__(
@@ -99,6 +102,8 @@ class Kernel:
         self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
+        self.failed: Callable[[str], None] = _nobody
+        self.alarm: Callable[[str], None] = _nobody
         self._journal = journal
         self._tape = tape
         self._busy = False
@@ -129,7 +134,11 @@ class Kernel:
                 if event.received_ns > recorder.now:
                     recorder.now = event.received_ns
                 if tape is not None:
-                    tape.append(seq, event)
+                    try:
+                        tape.append(seq, event)
+                    except JournalError as error:
+                        tape = None
+                        self._drop_tape(error)
                 self._see(event)
                 if recorder.batch:
                     self._commit()
@@ -229,6 +238,9 @@ class Kernel:
 
     def _commit(self) -> None:
         """End a turn: breakers see its facts, the journal gets its record, then commands leave."""
+        if self.fatal:  # what depends on a record that was refused must not be written either
+            self._drop()
+            return
         batch = self.recorder.batch
         seen = 0
         while seen < len(batch):
@@ -255,8 +267,19 @@ class Kernel:
                 self.recorder.record(
                     f.OrderRejected, client_order_id=order.client_order_id, reason=f"not sent: {self.fatal}"
                 )
+        self._drop()
+        self.failed(self.fatal)
+
+    def _drop(self) -> None:
         self.outbox.waiting.clear()
         self.recorder.batch = []
+
+    def _drop_tape(self, error: JournalError) -> None:
+        """Market data that cannot be kept are no reason to stop trading: say it, and go on without a tape."""
+        self._tape = None
+        text = f"the tape is switched off, and trading goes on: {error}"
+        self.recorder.record(f.Noted, source="tape", text=text)
+        self.alarm(text)
 
     # --- orders ---------------------------------------------------------------------------------------------
 
@@ -354,3 +377,7 @@ class Kernel:
         if lane.refused == 1:
             text = f"{type(event).__name__} of {lane.id} refused: {rule}"
             self.recorder.record(f.Noted, source="market", text=text)
+
+
+def _nobody(_: str) -> None:
+    pass
