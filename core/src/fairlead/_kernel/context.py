@@ -376,7 +376,7 @@ class Context:
     def equity(self) -> float | None:
         base = self._kernel.allocations.get(self.name)
         if base is None:
-            return self._kernel.valuer.equity(self._account, self.now)
+            return self._kernel.valuer.equity(self._account)
         amount = base(self._state.accounts[self._account])
         if amount is None:
             return None

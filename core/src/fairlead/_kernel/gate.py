@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import final
 
@@ -67,42 +67,47 @@ class Gate:
     def review(self, intent: OrderIntent) -> Approved | Refused:
         """Judge an intent; whatever goes wrong in judging refuses it."""
         try:
-            reasons = (*self._reasons(intent), *self._breakers(intent))
+            reasons = self._reasons(intent)
+            reasons += self._breakers(intent)
         except Exception as error:  # fails closed: an order nobody could judge is not sent
-            reasons = (f"the gate failed: {type(error).__name__}: {error}",)
+            reasons = [f"the gate failed: {type(error).__name__}: {error}"]
         if reasons:
-            return Refused(reasons)
+            return Refused(tuple(reasons))
         return Approved(intent, intent.reduce_only and self._shrinks(intent, ""))
 
-    def _reasons(self, intent: OrderIntent) -> Iterator[str]:
-        if self.blocked:
-            yield self.blocked
+    def _reasons(self, intent: OrderIntent) -> list[str]:
+        """Every reason against an intent but the breakers'. Each check appends what it finds."""
+        reasons = [self.blocked] if self.blocked else []
         lane = self._market.lanes.get(intent.instrument)
         profile = self._profiles.get(intent.account)
         if lane is None or profile is None or intent.account not in self._state.accounts:
-            yield f"{intent.instrument} on account {intent.account!r} is not traded here"
-            return
-        yield from self._permission(intent)
-        yield from _grid(intent, lane.instrument)
-        yield from _ability(intent, profile)
-        if not self._valuer.price(intent, lane):
-            yield f"no price of {intent.instrument} yet"
-            return
-        if lane.instrument.min_notional or intent.reduce_only:
-            yield from self._size(intent, lane)
-        yield from self._crossing(intent)
+            reasons.append(f"{intent.instrument} on account {intent.account!r} is not traded here")
+            return reasons
+        instrument = lane.instrument
+        self._permission(intent, reasons)
+        _grid(intent, instrument, reasons)
+        _ability(intent, profile, reasons)
+        if not lane.mark:
+            reasons.append(f"no price of {intent.instrument} yet")
+            return reasons
+        if instrument.min_notional or intent.reduce_only:
+            self._size(intent, lane, reasons)
+        if self._state.open:
+            self._crossing(intent, reasons)
         if not intent.reduce_only:
-            yield from self._funds(intent, lane)
+            self._funds(intent, lane, reasons)
+        return reasons
 
-    def _permission(self, intent: OrderIntent) -> Iterator[str]:
-        trading, why = self._state.trading(intent)
-        if trading is not TradingState.ACTIVE and not self._may(intent, trading):
-            yield f"trading is {trading} ({why})"
-        name = intent.strategy
-        if name in self._state.paused and not self._shrinks(intent, name):
-            yield f"strategy {name} is paused"
-        if name in self._state.halted and not intent.parent:
-            yield f"strategy {name} is halted: {self._state.halted[name]}"
+    def _permission(self, intent: OrderIntent, reasons: list[str]) -> None:
+        state, name = self._state, intent.strategy
+        if state.lowered or state.tripped:
+            trading, why = state.trading(intent)
+            if trading is not TradingState.ACTIVE and not self._may(intent, trading):
+                reasons.append(f"trading is {trading} ({why})")
+        if name in state.paused and not self._shrinks(intent, name):
+            reasons.append(f"strategy {name} is paused")
+        if name in state.halted and not intent.parent:
+            reasons.append(f"strategy {name} is halted: {state.halted[name]}")
 
     def _may(self, intent: OrderIntent, trading: TradingState) -> bool:
         shrinks = self._shrinks(intent, intent.strategy)
@@ -135,16 +140,16 @@ class Gate:
                 groups[other.group] = max(groups.get(other.group, ZERO), order.remaining_quantity)
         return total + sum(groups.values(), ZERO)
 
-    def _size(self, intent: OrderIntent, lane: Lane) -> Iterator[str]:
+    def _size(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
         if intent.reduce_only and not self._shrinks(intent, intent.strategy):
             held = self._state.quantity(intent.account, intent.instrument, intent.strategy)
-            yield f"reduce-only {intent.side} of {intent.quantity} would do more than reduce {held}"
+            reasons.append(f"reduce-only {intent.side} of {intent.quantity} would do more than reduce {held}")
         least = lane.instrument.min_notional
         price = lane.instrument.price(self._valuer.price(intent, lane))
         if least and not intent.reduce_only and lane.instrument.notional(intent.quantity, price) < least:
-            yield f"value below the minimum of {least} {lane.instrument.quote}"
+            reasons.append(f"value below the minimum of {least} {lane.instrument.quote}")
 
-    def _crossing(self, intent: OrderIntent) -> Iterator[str]:
+    def _crossing(self, intent: OrderIntent, reasons: list[str]) -> None:
         """Crossing one's own resting order would be a trade with oneself."""
         for order in self._state.open.values():
             other = order.intent
@@ -162,25 +167,27 @@ class Gate:
             if mine is None or (
                 mine >= order.limit_price if intent.side is Side.BUY else mine <= order.limit_price
             ):
-                yield f"would cross your own {other.side} of {order.remaining_quantity} at {order.limit_price}"
+                reasons.append(
+                    f"would cross your own {other.side} of {order.remaining_quantity} at {order.limit_price}"
+                )
                 return
 
-    def _funds(self, intent: OrderIntent, lane: Lane) -> Iterator[str]:
+    def _funds(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
         instrument = lane.instrument
         if instrument.spot:
-            yield from self._spot_funds(intent, lane)
+            self._spot_funds(intent, lane, reasons)
             return
-        equity = self._valuer.equity(intent.account, self._state_now())
+        equity = self._valuer.equity(intent.account)
         exposure = self._valuer.exposure(intent.account, intent)
         if self._shrinks(intent, ""):
             return
         if equity is None or exposure is None:
-            yield f"equity of {intent.account} is unknown: {self._valuer.unknown(intent.account)}"
+            reasons.append(f"equity of {intent.account} is unknown: {self._valuer.unknown(intent.account)}")
         elif exposure * float(instrument.initial_margin) > equity:
             need = exposure * float(instrument.initial_margin)
-            yield f"margin of {need:,.2f} is more than the equity of {equity:,.2f}"
+            reasons.append(f"margin of {need:,.2f} is more than the equity of {equity:,.2f}")
 
-    def _spot_funds(self, intent: OrderIntent, lane: Lane) -> Iterator[str]:
+    def _spot_funds(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
         instrument = lane.instrument
         account = self._state.accounts[intent.account]
         if intent.side is Side.SELL:
@@ -194,7 +201,7 @@ class Gate:
             need = cost + self._committed(intent, instrument)
             currency = instrument.quote
         if need > have:
-            yield f"needs {need:,f} {currency}, and {have:,f} is there"
+            reasons.append(f"needs {need:,f} {currency}, and {have:,f} is there")
 
     def _committed(self, intent: OrderIntent, instrument: Instrument) -> Decimal:
         """Money that working buys against the same currency may still take."""
@@ -212,36 +219,33 @@ class Gate:
             total += other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
         return total
 
-    def _state_now(self) -> int:
-        return self._state.now
 
-
-def _grid(intent: OrderIntent, instrument: Instrument) -> Iterator[str]:
+def _grid(intent: OrderIntent, instrument: Instrument, reasons: list[str]) -> None:
     quantity = intent.quantity
     if quantity <= 0:
-        yield f"quantity {quantity} is not above 0 (lot {instrument.lot})"
+        reasons.append(f"quantity {quantity} is not above 0 (lot {instrument.lot})")
     elif quantity % instrument.lot:
-        yield f"quantity {quantity} is not a multiple of the lot {instrument.lot}"
+        reasons.append(f"quantity {quantity} is not a multiple of the lot {instrument.lot}")
     elif quantity < instrument.min_quantity and not intent.reduce_only:
-        yield f"quantity {quantity} is below the minimum of {instrument.min_quantity}"
+        reasons.append(f"quantity {quantity} is below the minimum of {instrument.min_quantity}")
     if instrument.max_quantity is not None and quantity > instrument.max_quantity:
-        yield f"quantity {quantity} is above the maximum of {instrument.max_quantity}"
+        reasons.append(f"quantity {quantity} is above the maximum of {instrument.max_quantity}")
     for name, price in (("limit price", intent.limit_price), ("stop price", intent.stop_price)):
         if price is not None and price <= 0:
-            yield f"{name} {price} is not above 0"
+            reasons.append(f"{name} {price} is not above 0")
         elif price is not None and price % instrument.tick:
-            yield f"{name} {price} is not a multiple of the tick {instrument.tick}"
+            reasons.append(f"{name} {price} is not a multiple of the tick {instrument.tick}")
     if intent.trail is not None and intent.trail.distance <= 0:
-        yield f"trail {intent.trail.distance} is not above 0"
+        reasons.append(f"trail {intent.trail.distance} is not above 0")
 
 
-def _ability(intent: OrderIntent, profile: VenueProfile) -> Iterator[str]:
+def _ability(intent: OrderIntent, profile: VenueProfile, reasons: list[str]) -> None:
     if intent.post_only and not profile.post_only:
-        yield f"{profile.venue} has no post-only orders"
+        reasons.append(f"{profile.venue} has no post-only orders")
     if intent.post_only and intent.type is not OrderType.LIMIT:
-        yield "only a limit order can be post-only"
+        reasons.append("only a limit order can be post-only")
     wanted = intent.time_in_force
     if wanted not in profile.time_in_force and wanted not in _ENGINE_ENDS:
-        yield f"{profile.venue} has no {wanted} orders"
+        reasons.append(f"{profile.venue} has no {wanted} orders")
     if wanted is TimeInForce.GTD and not intent.expires_ns:
-        yield "a GTD order needs expires="
+        reasons.append("a GTD order needs expires=")

@@ -82,7 +82,7 @@ class Kernel:
         self.agenda = agenda
         self.recorder = Recorder(state)
         self.market = Market()
-        self.valuer = Valuer(state, self.market, equivalents)
+        self.valuer = Valuer(self.recorder, self.market, equivalents)
         self.view = KernelView(self.recorder, self.market, self.valuer)
         self.books = EquityBooks(self.recorder, self.valuer, self.schedule, zones or {})
         self.board = Board(self.recorder, self.view, self.valuer, self.books, self.schedule, breakers)
@@ -131,8 +131,7 @@ class Kernel:
             while upcoming is not None:
                 event = upcoming
                 recorder.seq = recorder.cause = seq = recorder.seq + 1
-                if event.received_ns > recorder.now:
-                    recorder.now = event.received_ns
+                recorder.now = max(recorder.now, event.received_ns)
                 if tape is not None:
                     try:
                         tape.append(seq, event)

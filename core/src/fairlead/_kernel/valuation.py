@@ -6,13 +6,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from math import inf
 
+from fairlead._kernel.exposure import Exposures
 from fairlead._kernel.market import Lane, Market
-from fairlead._kernel.state import AccountState, State
+from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.state import AccountState
 from fairlead._models.instrument import Contract, Instrument
 from fairlead._models.orders import OrderIntent, Side
 
 RATE_AGE_NS = 300_000_000_000
 """A conversion rate older than this (or than two of its own bars) is no rate."""
+
+_BUY = Side.BUY
 
 
 class _Part:
@@ -92,13 +96,16 @@ class AccountValue:
 class Valuer:
     """Values every account, converting through the marks of instruments only."""
 
-    def __init__(self, state: State, market: Market, equivalents: frozenset[frozenset[str]]) -> None:
+    def __init__(self, recorder: Recorder, market: Market, equivalents: frozenset[frozenset[str]]) -> None:
+        state = recorder.state
+        self._recorder = recorder
         self._state = state
         self._market = market
         self._equivalents = equivalents
         self.accounts: dict[str, AccountValue] = {}
         self.watchers: Callable[[str], tuple[float, float]] = _nobody
-        self._exposure: tuple[OrderIntent | None, int, float | None] = (None, -1, None)
+        self._exposures = Exposures(state, market)
+        self._asked: tuple[OrderIntent | None, int, float | None] = (None, -1, None)
 
     def rebuild(self, name: str) -> None:
         """Work an account out afresh: its cash, holdings or the instruments changed."""
@@ -203,13 +210,13 @@ class Valuer:
             return None
         return 1 / lane.mark if inverse else lane.mark
 
-    def equity(self, account: str, now: int) -> float | None:
+    def equity(self, account: str) -> float | None:
         """Equity, or None while a price or a fresh enough rate is wanting."""
         value = self.accounts[account]
         if value.missing:
             return None
         for lane in value.rates:
-            if now - lane.received_ns > max(RATE_AGE_NS, 2 * lane.cadence):
+            if self._recorder.now - lane.received_ns > max(RATE_AGE_NS, 2 * lane.cadence):
                 return None
         return value.equity
 
@@ -220,9 +227,9 @@ class Valuer:
 
     def price(self, intent: OrderIntent, lane: Lane) -> float:
         """The worse of an order's own price and the market's, for its size against limits; 0.0 when unknown."""
-        market = lane.price(buying=intent.side is Side.BUY)
+        market = lane.price(buying=intent.side is _BUY)
         own = intent.limit_price or intent.stop_price
-        return max(float(own), market) if own is not None else market
+        return market if own is None else max(float(own), market)
 
     def value(self, intent: OrderIntent) -> float | None:
         """What an order is worth in its account's currency."""
@@ -230,60 +237,36 @@ class Valuer:
         if lane is None:
             return None
         price = self.price(intent, lane)
-        rate = self.rate(lane.instrument.settle, self._state.accounts[intent.account].currency)
+        settle, home = lane.instrument.settle, self._state.accounts[intent.account].currency
+        rate = 1.0 if settle == home else self.rate(settle, home)
         if not price or rate is None:
             return None
         return _notional(lane.instrument, float(intent.quantity), price) * rate
 
     def exposure(self, account: str, extra: OrderIntent | None = None) -> float | None:
         """Worst-case gross value of positions and everything that may still fill, one more order included."""
-        if extra is not None and self._exposure[0] is extra and self._exposure[1] == self._state.seq:
-            return self._exposure[2]
+        asked, seq, total = self._asked
+        if extra is not None and asked is extra and seq == self._state.seq:
+            return total
         state = self._state.accounts[account]
-        names = dict.fromkeys(state.working)
-        names.update(
-            dict.fromkeys(
-                k.instrument
-                for k, p in self._state.positions.items()
-                if p.quantity and not k.strategy and k.account == account
-            )
-        )
-        if extra is not None:
-            names[extra.instrument] = None
-        total: float | None = 0.0
-        for name in names:
-            part = self._instrument_exposure(account, state, name, extra)
+        rows = self._exposures.rows(state, "" if extra is None else extra.instrument, same=state.currency)
+        total = 0.0
+        for name, row in rows.items():
+            rate = self.rate(row.rate_of, state.currency) if row.rate_of else 1.0
+            more = extra if extra is not None and extra.instrument == name else None
+            part = None if rate is None else row.value(more, rate)
             if part is None:
                 total = None
                 break
-            total = (total or 0.0) + part
+            total += part
         if extra is not None:
-            self._exposure = (extra, self._state.seq, total)
+            self._asked = (extra, self._state.seq, total)
         return total
-
-    def _instrument_exposure(
-        self, account: str, state: AccountState, name: str, extra: OrderIntent | None
-    ) -> float | None:
-        more = extra if extra is not None and extra.instrument == name else None
-        buys = float(self._state.working(account, name, Side.BUY, more))
-        sells = float(self._state.working(account, name, Side.SELL, more))
-        held = float(self._state.quantity(account, name))
-        worst = max(abs(held + buys), abs(held - sells))
-        if not worst:
-            return 0.0
-        lane = self._market.lanes.get(name)
-        if lane is None:
-            return None
-        rate = self.rate(lane.instrument.settle, state.currency)
-        price = self.price(more, lane) if more is not None else lane.mark
-        if rate is None or not price:
-            return None
-        return _notional(lane.instrument, worst, price) * rate
 
 
 def _notional(instrument: Instrument, quantity: float, price: float) -> float:
-    size = quantity * float(instrument.contract_size)
-    return size / price if instrument.contract is Contract.INVERSE else size * price
+    size = quantity * instrument.size
+    return size / price if instrument.inverse else size * price
 
 
 def _nobody(_: str) -> tuple[float, float]:

@@ -36,7 +36,7 @@ class KernelView:
 
     def equity(self, account: str) -> float | None:
         """Cash and open profit at the marks of this moment."""
-        return self._valuer.equity(account, self._recorder.now)
+        return self._valuer.equity(account)
 
     def day_start(self, account: str) -> float | None:
         """Equity when the trading day began, cash flows since then added."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from functools import cached_property
 
 import attrs
 
@@ -55,15 +56,25 @@ class Instrument:
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{self.id}: {name} is {getattr(self, name)}, and must be above 0")
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The long form, `SYMBOL@venue`, as files and facts hold it."""
         return f"{self.symbol}@{self.venue}"
 
-    @property
+    @cached_property
     def spot(self) -> bool:
         """Whether holding it means holding the base currency."""
         return self.contract is Contract.SPOT
+
+    @cached_property
+    def inverse(self) -> bool:
+        """Whether it is settled in its base, so that value goes with one over the price."""
+        return self.contract is Contract.INVERSE
+
+    @cached_property
+    def size(self) -> float:
+        """`contract_size` as a float."""
+        return float(self.contract_size)
 
     def price(self, value: Number) -> Decimal:
         """The nearest price on the tick grid."""
