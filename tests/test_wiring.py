@@ -72,7 +72,7 @@ def test_a_part_that_is_missing_is_named_with_an_example_of_one(plugins, rule, r
 def test_no_breaker_at_all_must_be_said_aloud():
     """`breakers="none"` is the only word that lets an engine trade without any breaker."""
     assert LiveTradingEngine(Idle(), [FakeBroker(), FakeStream()], breakers="none").wiring.breakers == {}
-    with pytest.raises(ConfigurationError, match="breakers='off'.*'none'"):
+    with pytest.raises(ConfigurationError, match=r"breakers='off'.*'none'"):
         LiveTradingEngine(Idle(), [FakeBroker(), FakeStream()], breakers="off")
 
 
