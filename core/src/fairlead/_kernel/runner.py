@@ -168,13 +168,17 @@ class Runner:
             self.save()
         self._busy = False
         self.closed = self.halted
-        if self._mailbox:
+        if self._mailbox and not self._draining:
             self._drain()
 
     def _drain(self) -> None:
-        while self._mailbox and not self.closed:
-            handler, item = self._mailbox.popleft()
-            self._run(handler, item)
+        self._draining = True
+        try:
+            while self._mailbox and not self.closed:
+                handler, item = self._mailbox.popleft()
+                self._run(handler, item)
+        finally:
+            self._draining = False
 
     def save(self) -> None:
         """Record what the strategy wants to remember."""
@@ -267,7 +271,8 @@ class Runner:
         """An answer came back."""
         then = self._then.pop(number, None)
         if then is not None:
-            self.deliver(then, RuntimeError(error) if error else value)
+            outcome = RuntimeError(error) if error else value
+            self.deliver(lambda: then(outcome), None)  # an answer may well be None
         elif isinstance(self._waiting, Ask) and self._waiting.number == number:
             self._resume(self._waiting, value, RuntimeError(error) if error else None)
 
