@@ -361,7 +361,10 @@ class Kernel:
             if strategy._context is not None:
                 strategy._context.restored = restored
             if saved is not None:
-                strategy.load(msgspec.msgpack.decode(saved))
+                try:
+                    strategy.load(msgspec.msgpack.decode(saved))
+                except Exception as error:  # half restored it must not trade, whatever its error policy
+                    runner.halt(f"load() failed, {type(error).__name__}: {error}")
             runner.open()
             runner.deliver(strategy.on_start, None)
 

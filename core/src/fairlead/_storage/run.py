@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,10 +42,12 @@ class RunFolder:
     def lock(self) -> None:
         """Create the folder and keep other engines out of it, until `unlock` or the end of the process.
 
-        Raises ConfigurationError where one is in it.
+        Raises ConfigurationError where one is in it, or where it cannot be written.
         """
-        make_folder(self.path)
-        if not self._lock.take():
+        with self._writable():
+            make_folder(self.path)
+            taken = self._lock.take()
+        if not taken:
             raise ConfigurationError(
                 f"the run {self.path} is in use by {self._lock.holder()}: stop it, or give this engine another run="
             )
@@ -85,9 +88,20 @@ class RunFolder:
             ) from error
 
     def new_backtest(self) -> RunFolder:
-        """A fresh numbered folder under `backtests/`, created."""
-        self.backtests.mkdir(parents=True, exist_ok=True)
-        return RunFolder(_new_numbered(self.backtests))
+        """A fresh numbered folder under `backtests/`, created. Raises ConfigurationError where it cannot be."""
+        with self._writable():
+            self.backtests.mkdir(parents=True, exist_ok=True)
+            return RunFolder(_new_numbered(self.backtests))
+
+    @contextlib.contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigurationError(
+                f"the run {self.path} cannot be written ({error.strerror}): make it writable, or give this engine "
+                f"another run="
+            ) from error
 
     def quarantine_journal(self, damage: JournalDamaged) -> NoReturn:
         """Move a damaged journal to `quarantine/<n>` and raise JournalDamaged, which says where it is.
