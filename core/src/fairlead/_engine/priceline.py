@@ -45,8 +45,9 @@ class PriceLine:
 
     @property
     def points(self) -> dict[str, Points]:
-        """What was noted, by instrument."""
-        return {name: line.points for name, line in self.lines.items()}
+        """What was noted, by instrument, the marks of this moment last."""
+        now, lanes = self._recorder.now, self._market.lanes
+        return {name: [*line.points, (now, lanes[name].mark)] for name, line in self.lines.items()}
 
     def facts(self, batch: Sequence[Fact]) -> None:
         """A turn has ended."""
