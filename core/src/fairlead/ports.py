@@ -297,7 +297,8 @@ class CircuitBreaker(Protocol):
     `watch(None, view)` is called then; `clean(scope, view) -> bool`, which resets what it tripped (asked at each
     look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what
     cannot be folded from facts again. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
-    equity stays between the two, and no fact moves its limit, `watch` has nothing to find and is not called.
+    equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not
+    called.
     """
 
     @property

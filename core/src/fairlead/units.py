@@ -65,7 +65,11 @@ def decimal(value: Number, what: str = "number") -> Decimal:
     if isinstance(value, bool):
         raise ConfigurationError(f"{what} {value!r} is a truth value: pass a number")
     try:
-        result = value if isinstance(value, Decimal) else Decimal(_digits(value))
+        result = (
+            value
+            if isinstance(value, Decimal)
+            else Decimal(repr(value) if isinstance(value, float) else value)
+        )
     except (InvalidOperation, ValueError, TypeError):
         raise ConfigurationError(
             f"{what} {value!r} is not a number: pass an int, float, str or Decimal"
@@ -73,10 +77,6 @@ def decimal(value: Number, what: str = "number") -> Decimal:
     if not result.is_finite():
         raise ConfigurationError(f"{what} {value!r} is not finite: pass a real number")
     return result
-
-
-def _digits(value: object) -> str:
-    return str(value).strip().replace("_", "")
 
 
 def percent(value: Number) -> Decimal:

@@ -51,7 +51,7 @@ class Board:
         self._schedule = schedule
         self.breakers = tuple(breakers)
         self._by_name = {b.name: b for b in breakers}
-        self._checks = tuple((b.name, b.check) for b in breakers)
+        self._checks = tuple((b.name, b.check, hasattr(b, "quiet")) for b in breakers)
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
         self.tripped: Callable[[BreakerTripped], None] = lambda _: None
@@ -114,8 +114,11 @@ class Board:
 
     def reasons(self, intent: OrderIntent) -> list[str]:
         """Why breakers refuse an order; an exception in a check is a refusal."""
-        found = []
-        for name, check in self._checks:
+        found: list[str] = []
+        quiet = self._valuer.accounts[intent.account].quiet
+        for name, check, skips in self._checks:
+            if quiet and skips:
+                continue
             try:
                 trip = check(intent, self._view)
             except Exception as error:  # a broken check refuses, and says that it is broken

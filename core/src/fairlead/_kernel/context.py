@@ -22,6 +22,8 @@ from fairlead.units import Money, Number, decimal, duration, percent
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
+_LIVES = {lives.value: lives for lives in TimeInForce}
+
 
 class Context:
     """One strategy's view of the kernel."""
@@ -118,7 +120,6 @@ class Context:
         lane = self._kernel.market.lane(found)
         limit = None if limit_price is None else found.price_for(side, limit_price)
         stop = None if stop_price is None else found.price(stop_price)
-        lives = TimeInForce(time_in_force)
         intent = OrderIntent(
             strategy=self.name,
             account=account or self._account,
@@ -128,8 +129,8 @@ class Context:
             type=_kind(limit, stop, trail),
             limit_price=limit,
             stop_price=stop,
-            trail=_trail(trail),
-            time_in_force=lives,
+            trail=None if trail is None else _trail(trail),
+            time_in_force=_LIVES.get(time_in_force) or TimeInForce(time_in_force),
             expires_ns=self._when(expires) if expires is not None else 0,
             post_only=post_only,
             reduce_only=reduce_only,
@@ -156,7 +157,7 @@ class Context:
         share: str | Number | None,
         own_price: Decimal | None,
     ) -> Decimal:
-        if sum(given is not None for given in (quantity, value, share)) != 1:
+        if (quantity is None) + (value is None) + (share is None) != 2:
             raise ConfigurationError(
                 f"an order for {instrument.id} needs exactly one of quantity=, value=, percent="
             )
@@ -436,9 +437,7 @@ def _kind(limit: Decimal | None, stop: Decimal | None, trail: str | Number | Non
     return OrderType.MARKET if limit is None else OrderType.LIMIT
 
 
-def _trail(trail: str | Number | None) -> Trail | None:
-    if trail is None:
-        return None
+def _trail(trail: str | Number) -> Trail:
     if isinstance(trail, str) and trail.strip().endswith("%"):
         return Trail(percent(trail), percent=True)
     return Trail(decimal(trail, "trail"))

@@ -20,6 +20,9 @@ _STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STO
 _ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
 """Times in force that the engine keeps itself where the venue does not know them."""
 
+_AMPLE = 1.05
+"""A spot buy worth less than this part of the cash there is needs no exact sum: no fee comes near 5 %."""
+
 
 @final
 @attrs.frozen
@@ -195,9 +198,13 @@ class Gate:
             need = self._state.working(intent.account, intent.instrument, Side.SELL, intent)
             currency = instrument.base
         else:
+            have = account.balances.get(instrument.quote, ZERO)
+            if not self._state.open and self._valuer.price(intent, lane) * float(
+                intent.quantity
+            ) * _AMPLE < float(have):
+                return  # plainly enough, so that cents need not be counted
             price = instrument.price(self._valuer.price(intent, lane))
             cost = instrument.notional(intent.quantity, price) * (1 + max(instrument.taker_fee, ZERO))
-            have = account.balances.get(instrument.quote, ZERO)
             need = cost + self._committed(intent, instrument)
             currency = instrument.quote
         if need > have:
@@ -230,13 +237,19 @@ def _grid(intent: OrderIntent, instrument: Instrument, reasons: list[str]) -> No
         reasons.append(f"quantity {quantity} is below the minimum of {instrument.min_quantity}")
     if instrument.max_quantity is not None and quantity > instrument.max_quantity:
         reasons.append(f"quantity {quantity} is above the maximum of {instrument.max_quantity}")
-    for name, price in (("limit price", intent.limit_price), ("stop price", intent.stop_price)):
-        if price is not None and price <= 0:
-            reasons.append(f"{name} {price} is not above 0")
-        elif price is not None and price % instrument.tick:
-            reasons.append(f"{name} {price} is not a multiple of the tick {instrument.tick}")
+    if intent.limit_price is not None:
+        _price("limit price", intent.limit_price, instrument, reasons)
+    if intent.stop_price is not None:
+        _price("stop price", intent.stop_price, instrument, reasons)
     if intent.trail is not None and intent.trail.distance <= 0:
         reasons.append(f"trail {intent.trail.distance} is not above 0")
+
+
+def _price(name: str, price: Decimal, instrument: Instrument, reasons: list[str]) -> None:
+    if price <= 0:
+        reasons.append(f"{name} {price} is not above 0")
+    elif price % instrument.tick:
+        reasons.append(f"{name} {price} is not a multiple of the tick {instrument.tick}")
 
 
 def _ability(intent: OrderIntent, profile: VenueProfile, reasons: list[str]) -> None:

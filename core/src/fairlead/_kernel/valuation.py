@@ -87,6 +87,12 @@ class AccountValue:
             low, high = self._band = self._watchers(self.name)
         self.quiet_low, self.quiet_high = max(self._floor, low), min(self.peak, high)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether equity is known, and well inside every limit that is measured on it."""
+        low, high = self._band
+        return low < self.equity < high and not self.missing and not self.rates
+
     def listen(self) -> None:
         """What somebody waits for has changed: the next move is told, whatever it is."""
         self._band = (inf, -inf)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 from decimal import Decimal
 from typing import NamedTuple
 
 import attrs
 
+from fairlead._models.words import Word
 
-class TradingState(enum.StrEnum):
+
+class TradingState(Word):
     """What the gate lets through. Breakers only lower it; it rises by a person or a breaker's reset rule."""
 
     ACTIVE = "active"
@@ -30,7 +31,7 @@ EXTERNAL = "EXTERNAL"
 """The strategy name under which everything stands that nobody here ordered."""
 
 
-class Leg(enum.StrEnum):
+class Leg(Word):
     """Which side of a hedged account a position is on; NET where the account is not hedged."""
 
     NET = "net"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import enum
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import cached_property
 
 import attrs
 
 from fairlead._models.orders import Side
+from fairlead._models.words import Word
 from fairlead.errors import ConfigurationError
 from fairlead.units import Number, decimal
 
 _ZERO = Decimal(0)
 
 
-class Contract(enum.StrEnum):
+class Contract(Word):
     """How a position of the instrument earns money."""
 
     SPOT = "spot"
@@ -87,6 +87,8 @@ class Instrument:
     def quantity(self, value: Number) -> Decimal:
         """The quantity on the lot grid, rounded towards zero so that it never risks more."""
         exact = decimal(value, "quantity")
+        if not exact % self.lot:
+            return exact
         return _snap(exact, self.lot, ROUND_FLOOR if exact >= 0 else ROUND_CEILING)
 
     def notional(self, quantity: Decimal, price: Decimal) -> Decimal:

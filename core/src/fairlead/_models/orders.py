@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from decimal import Decimal
 
 import attrs
 import msgspec
 
+from fairlead._models.words import Word
 
-class Side(enum.StrEnum):
+
+class Side(Word):
     """Direction of an order; quantities are always positive."""
 
     BUY = "buy"
@@ -22,7 +23,7 @@ class Side(enum.StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
-class OrderType(enum.StrEnum):
+class OrderType(Word):
     """How an order's price is found."""
 
     MARKET = "market"
@@ -32,7 +33,7 @@ class OrderType(enum.StrEnum):
     TRAILING_STOP = "trailing_stop"
 
 
-class TimeInForce(enum.StrEnum):
+class TimeInForce(Word):
     """How long an order works."""
 
     GTC = "GTC"
@@ -44,7 +45,7 @@ class TimeInForce(enum.StrEnum):
     CLS = "CLS"
 
 
-class Liquidity(enum.StrEnum):
+class Liquidity(Word):
     """Whether a fill made or took liquidity."""
 
     MAKER = "maker"
@@ -52,7 +53,7 @@ class Liquidity(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-class OrderStatus(enum.StrEnum):
+class OrderStatus(Word):
     """Where an order stands. DENIED is our refusal, REJECTED the venue's, UNKNOWN a lost answer."""
 
     DENIED = "denied"
@@ -87,6 +88,13 @@ AT_VENUE = frozenset(
 """The statuses in which the venue may fill the order: their exposure is reserved."""
 
 
+EXIT = "exit:"
+"""What the group of a bracket's legs begins with."""
+
+STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+"""The types that wait for a price."""
+
+
 class Trail(msgspec.Struct, frozen=True):
     """How far a trailing stop follows: a price distance, or a ratio of the price (`percent=True`)."""
 
@@ -97,7 +105,8 @@ class Trail(msgspec.Struct, frozen=True):
 class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What somebody wants: every field of an order before anybody approved it.
 
-    Quantities and prices are on the instrument's grid already; `quantity` is positive. `parent` is the order
+    Quantities and prices are on the instrument's grid already; `quantity` is positive. With `closes` it is the
+    whole position on the other side, whatever that is when the order is sent. `parent` is the order
     whose fills this one protects or carries out, `group` joins orders of which only one may fill (OCO), `style`
     is the execution style (JSON) of an order that is carried out by child orders, `replaces` the order whose
     remainder this one is.
@@ -116,6 +125,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     expires_ns: int = 0
     post_only: bool = False
     reduce_only: bool = False
+    closes: bool = False
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     parent: str = ""
@@ -125,6 +135,11 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     style: str = ""
     venue_options: Mapping[str, str] = {}
 
+    @property
+    def exits(self) -> bool:
+        """Whether it protects what an entry has bought or sold: the leg of a bracket."""
+        return self.group.startswith(EXIT)
+
 
 @attrs.define(eq=False, kw_only=True)
 class Order:
@@ -132,7 +147,8 @@ class Order:
 
     `client_order_id` is ours and exists before anything is sent; `broker_order_id` is the venue's and may be
     empty for a while. `reasons` says why it was denied, rejected, expired or canceled. While it is held,
-    `after` are the orders whose end releases it and `extreme` the best price a trailing stop has followed.
+    `after` are the orders whose end releases it, `triggered` says that its condition was met, and `extreme` is
+    the best price a trailing stop has followed.
     """
 
     client_order_id: str
@@ -150,6 +166,7 @@ class Order:
     updated_ns: int = 0
     fill_ids: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    triggered: bool = False
     extreme: float | None = None
 
     def __repr__(self) -> str:

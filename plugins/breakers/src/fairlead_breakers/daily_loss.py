@@ -68,7 +68,19 @@ class DailyLoss:
     def quiet(self, account: str, view: View) -> tuple[float, float]:
         """Equity above this loses less than the limit."""
         start = view.day_start(account)
-        return (inf if start is None else start * self._keep - self._amount), inf
+        known = start is not None and not self._foreign(account, view)
+        return (start * self._keep - self._amount if known else inf), inf  # type: ignore[operator]
+
+    def gauge(self, view: View) -> tuple[float | None, str]:
+        """How much of today's limit is used, on the account that uses most of it; and the limit in words."""
+        used: list[float] = []
+        for account in view.accounts():
+            equity, start = view.equity(account), view.day_start(account)
+            if equity is None or start is None:
+                return None, self._limit
+            most = start * (1 - self._keep) + self._amount
+            used.append(max(0.0, start - equity) / most if most > 0 else 1.0)
+        return max(used, default=None), self._limit
 
     def _why(self, account: str, view: View) -> str:
         if self._foreign(account, view):

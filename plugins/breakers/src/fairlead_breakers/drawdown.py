@@ -53,5 +53,15 @@ class Drawdown:
         mark = view.high_water(account)
         return (inf if mark is None else mark * self._keep), inf
 
+    def gauge(self, view: View) -> tuple[float | None, str]:
+        """How much of the limit is used, on the account that uses most of it; and the limit in words."""
+        used: list[float] = []
+        for account in view.accounts():
+            equity, mark = view.equity(account), view.high_water(account)
+            if equity is None or not mark:
+                return None, self._limit
+            used.append(max(0.0, 1 - equity / mark) / (1 - self._keep))
+        return max(used, default=None), self._limit
+
     def _fell(self, equity: float, mark: float) -> str:
         return f"equity {figure(equity)} is more than {self._limit} below its highest of {figure(mark)}"

@@ -53,6 +53,17 @@ class Limits:
         """Nothing happens between orders."""
         return None
 
+    def gauge(self, view: View) -> tuple[float | None, str]:
+        """How much of the leverage is used, on the account that uses most of it; and the limits in words."""
+        words = [f"{self._money}"] * bool(self._money) + [f"{self._leverage:g}x leverage"] * bool(self._leverage)
+        used: list[float] = []
+        for account in view.accounts() if self._leverage else ():
+            equity, exposure = view.equity(account), view.exposure(account)
+            if equity is None or exposure is None:
+                return None, ", ".join(words)
+            used.append(exposure / (equity * self._leverage) if equity > 0 else 1.0)
+        return max(used, default=None), ", ".join(words)
+
     def _too_large(self, intent: OrderIntent, view: View, most: Money) -> str:
         if intent.parent and intent.reduce_only:
             return ""

@@ -31,8 +31,11 @@ class StaleData:
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Refuse what does not reduce on data that are stale or were never there."""
+        age = view.age(intent.instrument)
+        if age is not None and age <= self._after:
+            return None
         trip = self._stale(intent.instrument, view)
-        if trip is None and view.age(intent.instrument) is None:
+        if trip is None and age is None:
             trip = Trip(f"no data of {intent.instrument} yet")
         return None if trip is None or reduces(intent, view) else trip
 
@@ -58,6 +61,16 @@ class StaleData:
         instrument = scope.removeprefix("instrument:")
         age = view.age(instrument)
         return age is not None and age <= self._limit(instrument, view)
+
+    def gauge(self, view: View) -> tuple[float | None, str]:
+        """How old the oldest data are, as a part of what is allowed; and the limit in words."""
+        used: list[float] = []
+        for instrument in view.watched():
+            age = view.age(instrument)
+            if age is None:
+                return None, duration_text(self._after)
+            used.append(age / self._limit(instrument, view))
+        return max(used, default=None), duration_text(self._after)
 
     def _limit(self, instrument: str, view: View) -> int:
         return self._after + 2 * view.cadence(instrument)
