@@ -6,10 +6,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.runner import Runner
 
 LOOK_SECONDS = 0.5
 """A turn seen going on at this many looks in a row is a stall: named between 1 and 1.5 seconds after it began."""
@@ -48,7 +49,17 @@ class StallSampler:
 
     def _describe(self) -> str:
         frame = sys._current_frames().get(self._watched)
-        names = [runner.name for runner in self._kernel.runners.values() if runner.running]
         stack = "".join(traceback.format_stack(frame)[-6:]) if frame is not None else ""
-        who = f"strategy {', '.join(names)} blocks" if names else "the engine's thread is blocked"
+        name = _strategy_in(frame)
+        who = f"strategy {name} blocks" if name else "the engine's thread is blocked"
         return f"{who}: nothing else can be done meanwhile; use self.ask(...) for what takes time\n{stack}"
+
+
+def _strategy_in(frame: FrameType | None) -> str:
+    """The strategy whose handler is being run in this stack; "" where none is."""
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, Runner):
+            return owner.name
+        frame = frame.f_back
+    return ""
