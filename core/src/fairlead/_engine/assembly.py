@@ -143,3 +143,9 @@ def check_composition(strategies: Sequence[Strategy]) -> None:
                 f"strategies {', '.join(names)} share an account, and {', '.join(lacking)} has no allocation: "
                 f"give each its share, allocation='50%' or allocation='10_000 USDT'"
             )
+
+
+def kind_of(brokers: Iterable[BrokerAdapter]) -> str:
+    """LIVE where any account trades real money, else TESTNET, else PAPER."""
+    kinds = {broker.profile.environment.upper() for broker in brokers}
+    return next((kind for kind in ("LIVE", "TESTNET") if kind in kinds), "PAPER")

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
-from fairlead._engine.assembly import Parts, build, introduce, open_accounts, stream_for
+from fairlead._engine.assembly import Parts, build, introduce, kind_of, open_accounts, stream_for
 from fairlead._engine.backtest import moment
 from fairlead._engine.distributions import core_version
 from fairlead._engine.intake import Intake
@@ -123,6 +123,8 @@ class Session:
             created_ns=self._time.now(),
             pid=os.getpid(),
             argv=sys.argv,
+            kind=kind_of(self._parts.brokers.values()),
+            data=[str(getattr(s, "label", name)) for name, s in self._parts.streams.items()],
         )
         self._restored = state.seq > 0
         self._epoch = epoch

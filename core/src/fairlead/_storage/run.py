@@ -64,14 +64,21 @@ class RunFolder:
         created_ns: int,
         pid: int | None = None,
         argv: Sequence[str] | None = None,
+        kind: str = "",
+        data: Sequence[str] = (),
     ) -> None:
-        """Write `run.json` in one step; `pid` and `argv` are this process's unless given."""
+        """Write `run.json` in one step; `pid` and `argv` are this process's unless given.
+
+        `kind` is PAPER, TESTNET or LIVE, `data` the labels of the streams.
+        """
         info = {
             "script": script,
             "versions": dict(versions),
             "pid": os.getpid() if pid is None else pid,
             "argv": list(sys.argv if argv is None else argv),
             "created_ns": created_ns,
+            "kind": kind,
+            "data": list(data),
         }
         make_folder(self.path)
         write_whole(self.info, msgspec.json.format(msgspec.json.encode(info)) + b"\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from fairlead._models.market import MarketEvent
-from fairlead._storage.reading import last_segment, read
+from fairlead._storage.reading import Record, last_segment, read
 from fairlead._storage.segments import SEGMENT_BYTES, Kind, SegmentWriter
 from fairlead.errors import JournalError
 
@@ -48,12 +48,16 @@ class Tape:
 
 def read_tape(folder: Path, since: int = 0) -> Iterator[tuple[int, MarketEvent]]:
     """The events after `since` that the tape still has, each with its sequence number. Raises JournalDamaged."""
-    decode = _decoder().decode
     for record in read(folder, since, kind=Kind.TAPE):
-        try:
-            yield record.seq, decode(record.payload)
-        except msgspec.MsgspecError as error:
-            raise JournalError(f"{folder}: record {record.seq} is no market event: {error}") from error
+        yield record.seq, decode_event(record)
+
+
+def decode_event(record: Record) -> MarketEvent:
+    """The event of a tape's record. Raises JournalError where it is none that this version knows."""
+    try:
+        return _decoder().decode(record.payload)
+    except msgspec.MsgspecError as error:
+        raise JournalError(f"record {record.seq} is no market event: {error}") from error
 
 
 @functools.cache

@@ -55,7 +55,9 @@ class Limits:
 
     def gauge(self, view: View) -> tuple[float | None, str]:
         """How much of the leverage is used, on the account that uses most of it; and the limits in words."""
-        words = [f"{self._money}"] * bool(self._money) + [f"{self._leverage:g}x leverage"] * bool(self._leverage)
+        words = [f"{self._money}"] * bool(self._money) + [f"{self._leverage:g}x leverage"] * bool(
+            self._leverage
+        )
         used: list[float] = []
         for account in view.accounts() if self._leverage else ():
             equity, exposure = view.equity(account), view.exposure(account)
