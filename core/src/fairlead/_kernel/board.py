@@ -115,7 +115,7 @@ class Board:
     def reasons(self, intent: OrderIntent) -> list[str]:
         """Why breakers refuse an order; an exception in a check is a refusal."""
         found: list[str] = []
-        quiet = self._valuer.accounts[intent.account].quiet
+        quiet = self._valuer.quiet(intent.account)
         for name, check, skips in self._checks:
             if quiet and skips:
                 continue

@@ -10,9 +10,18 @@ import msgspec
 from fairlead._kernel.gate import Approved, Gate, Refused
 from fairlead._kernel.outbox import Outbox
 from fairlead._kernel.recorder import Recorder
-from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus, OrderType
+from fairlead._kernel.state import ZERO
+from fairlead._models.orders import AT_VENUE, CLOSED, Order, OrderIntent, OrderStatus, OrderType, Side
 from fairlead._models.venue import VenueProfile
-from fairlead.facts import HeldResized, OrderCanceled, OrderDenied, OrderExpired, OrderHeld
+from fairlead.facts import (
+    HeldResized,
+    Noted,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderHeld,
+    OrderReleased,
+)
 
 Changed = Callable[[Order], None]
 
@@ -22,7 +31,7 @@ def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -
 
     Whose order it is, of which start of the engine and which try can be read off any venue's order list.
     """
-    return f"{namespace:04x}{epoch:04x}{intent:022x}{attempt:02x}"
+    return "%04x%04x%022x%02x" % (namespace, epoch, intent, attempt)  # noqa: UP031  (twice as fast)
 
 
 class Desk:
@@ -47,6 +56,7 @@ class Desk:
         self._profiles = profiles
         self._held = held
         self._changed = changed
+        self._refused: dict[str, tuple[str, ...]] = {}
 
     def place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
         """Make an order of an intent: denied, held, or on its way. `after` are orders that must end first."""
@@ -57,9 +67,7 @@ class Desk:
             return state.orders[name]
         verdict = self._gate.review(intent)
         if isinstance(verdict, Refused):
-            self._recorder.record(OrderDenied, client_order_id=name, intent=intent, reasons=verdict.reasons)
-            order = state.orders[name]
-            self._changed(order)
+            order = self._deny(name, intent, verdict.reasons)
         elif self._keeps(intent):
             self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
             order = state.orders[name]
@@ -69,25 +77,63 @@ class Desk:
             order = state.orders[name]
         return order
 
+    def _deny(self, name: str, intent: OrderIntent, reasons: tuple[str, ...]) -> Order:
+        self._recorder.record(OrderDenied, client_order_id=name, intent=intent, reasons=reasons)
+        order = self._state.orders[name]
+        self._changed(order)
+        return order
+
     def _keeps(self, intent: OrderIntent) -> bool:
         """Whether the engine holds the order because its venue has no such type (or it is carried out in parts)."""
         profile = self._profiles[intent.account]
         if intent.style or intent.type not in profile.order_types:
             return True
-        # Of two linked exits at a venue that cannot link them, the take-profit stays here.
-        return bool(intent.group) and not profile.oco and intent.type is OrderType.LIMIT
+        # Of linked orders at a venue that cannot link them, one is there at a time: the stop rather than the limit.
+        return (
+            bool(intent.group) and not profile.oco and (intent.type is OrderType.LIMIT or self._there(intent))
+        )
+
+    def _there(self, intent: OrderIntent) -> bool:
+        return any(o.intent.group == intent.group and o.status in AT_VENUE for o in self._state.open.values())
 
     def send_held(self, order: Order) -> None:
-        """A held order's moment has come: judge what goes on the wire, and send it or say why not."""
+        """A held order's moment has come: judge what goes on the wire, and send it or say why not.
+
+        One that protects a position is kept when it is refused, and tried again: nothing else guards what it does.
+        """
+        if not self._fit(order):
+            return
         intent = on_the_wire(order, self._profiles[order.account])
         verdict = self._gate.review(intent)
         if isinstance(verdict, Approved):
             self._outbox.submit(order.client_order_id, verdict)
+            self._changed(order)
+        elif order.triggered and order.intent.reduce_only:
+            self._alarm(order, verdict.reasons)
+            self._held(order)
         else:
-            self._recorder.record(
-                OrderDenied, client_order_id=order.client_order_id, intent=intent, reasons=verdict.reasons
-            )
-        self._changed(order)
+            self._deny(order.client_order_id, intent, verdict.reasons)
+
+    def _alarm(self, order: Order, reasons: tuple[str, ...]) -> None:
+        if self._refused.get(order.client_order_id) != reasons:
+            self._refused[order.client_order_id] = reasons
+            text = f"{order.client_order_id} was triggered and is refused, to be tried again: {'; '.join(reasons)}"
+            self._recorder.record(Noted, source="protection", text=text)
+
+    def _fit(self, order: Order) -> bool:
+        """Bring a reduce-only order to what is there to reduce; False, and canceled, where nothing is."""
+        if not order.intent.reduce_only or order.intent.style:
+            return True
+        held = self._state.quantity(order.account, order.instrument, order.strategy)
+        there = abs(held) if (held > 0) == (order.side is Side.SELL) else ZERO
+        there = self._state.instruments[order.instrument].quantity(there)
+        wanted = there if order.intent.closes else min(order.quantity, there)
+        if not wanted:
+            self.cancel(order, "there is no position left to reduce")
+            return False
+        if wanted != order.quantity:
+            self._recorder.record(HeldResized, client_order_id=order.client_order_id, quantity=wanted)
+        return True
 
     def cancel(self, order: Order, reason: str = "", *, expired: bool = False) -> None:
         """Take an order back: at once where the engine holds it, else by a command. A closed order stays so."""
@@ -106,7 +152,8 @@ class Desk:
         """The open orders that carry a styled order out."""
         if not parent.intent.style:
             return []
-        return [o for o in self._state.open.values() if o.intent.parent == parent.client_order_id]
+        children = self._state.children.get(parent.client_order_id, ())
+        return [order for order in children if not order.closed and not order.intent.exits]
 
     def replace(self, order: Order, quantity: Decimal, limit: Decimal | None, stop: Decimal | None) -> Order:
         """Cancel, confirm, submit the remainder: the new order waits for the end of the old.
@@ -115,35 +162,36 @@ class Desk:
         """
         intent = msgspec.structs.replace(
             order.intent,
-            quantity=quantity,
+            quantity=quantity - order.filled_quantity,
             limit_price=limit,
             stop_price=stop,
             replaces=order.client_order_id,
         )
+        if order.closed or intent.quantity <= 0:
+            state = self._state
+            name = client_order_id(state.namespace, state.epoch, state.intents + 1)
+            reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"
+            return self._deny(name, intent, (reason,))
         new = self.place(intent, after=(order.client_order_id,))
         self.cancel(order, "replaced")
         return new
+
+    def again(self, order: Order, quantity: Decimal) -> None:
+        """Place an order of the same terms once more."""
+        self.place(msgspec.structs.replace(order.intent, quantity=min(order.quantity, quantity)))
 
     def ended(self, order: Order) -> None:
         """An order is closed: let go what waited for it."""
         for waiting in [o for o in self._state.open.values() if order.client_order_id in o.after]:
             if all(self._is_closed(name) for name in waiting.after):
-                self._let_go(waiting, order)
+                self._let_go(waiting)
 
     def _is_closed(self, name: str) -> bool:
         return name not in self._state.open
 
-    def _let_go(self, waiting: Order, ended: Order) -> None:
-        if waiting.intent.replaces == ended.client_order_id:
-            remaining = waiting.quantity - ended.filled_quantity
-            if remaining <= 0:
-                self.cancel(waiting, f"nothing left to replace: {ended.filled_quantity} filled first")
-                return
-            if ended.filled_quantity:
-                self._recorder.record(
-                    HeldResized, client_order_id=waiting.client_order_id, quantity=remaining
-                )
-        if self._keeps(waiting.intent) and not waiting.intent.group:
+    def _let_go(self, waiting: Order) -> None:
+        self._recorder.record(OrderReleased, client_order_id=waiting.client_order_id)
+        if not waiting.triggered and self._keeps(waiting.intent):
             self._held(waiting)
         else:
             self.send_held(waiting)

@@ -84,8 +84,8 @@ class Exposures:
         self._market = market
         self._rows: dict[str, tuple[int, dict[str, Row]]] = {}
 
-    def rows(self, account: AccountState, instrument: str, *, same: str) -> dict[str, Row]:
-        """An account's rows, one for `instrument` among them; `same` is the currency it is measured in."""
+    def rows(self, account: AccountState, instrument: str) -> dict[str, Row]:
+        """An account's rows, one for `instrument` among them where it is not empty."""
         count = len(account.working) + len(self._state.positions)
         known = self._rows.get(account.name)
         if known is not None and known[0] == count and (not instrument or instrument in known[1]):
@@ -96,12 +96,12 @@ class Exposures:
                 names[key.instrument] = None
         if instrument:
             names[instrument] = None
-        made = {name: self._row(account, name, same) for name in names if name in self._market.lanes}
+        made = {name: self._row(account, name) for name in names if name in self._market.lanes}
         self._rows[account.name] = (count, made)
         return made
 
-    def _row(self, account: AccountState, name: str, same: str) -> Row:
+    def _row(self, account: AccountState, name: str) -> Row:
         lane = self._market.lanes[name]
         settle = lane.instrument.settle
         position = self._state.positions.get(PositionKey(account.name, name, ""))
-        return Row(lane, account.working.get(name), position, "" if settle == same else settle)
+        return Row(lane, account.working.get(name), position, "" if settle == account.currency else settle)

@@ -89,9 +89,9 @@ class AccountValue:
 
     @property
     def quiet(self) -> bool:
-        """Whether equity is known, and well inside every limit that is measured on it."""
+        """Whether equity is inside every limit that is measured on it."""
         low, high = self._band
-        return low < self.equity < high and not self.missing and not self.rates
+        return low < self.equity < high
 
     def listen(self) -> None:
         """What somebody waits for has changed: the next move is told, whatever it is."""
@@ -221,10 +221,16 @@ class Valuer:
         value = self.accounts[account]
         if value.missing:
             return None
+        now = self._recorder.now
         for lane in value.rates:
-            if self._recorder.now - lane.received_ns > max(RATE_AGE_NS, 2 * lane.cadence):
+            age = now - lane.received_ns
+            if age > RATE_AGE_NS and age > 2 * lane.cadence:
                 return None
         return value.equity
+
+    def quiet(self, account: str) -> bool:
+        """Whether equity is known, and inside every limit that is measured on it."""
+        return self.accounts[account].quiet and self.equity(account) is not None
 
     def unknown(self, account: str) -> str:
         """Why equity is unknown, in words."""
@@ -255,12 +261,11 @@ class Valuer:
         if extra is not None and asked is extra and seq == self._state.seq:
             return total
         state = self._state.accounts[account]
-        rows = self._exposures.rows(state, "" if extra is None else extra.instrument, same=state.currency)
+        new = "" if extra is None else extra.instrument
         total = 0.0
-        for name, row in rows.items():
+        for name, row in self._exposures.rows(state, new).items():
             rate = self.rate(row.rate_of, state.currency) if row.rate_of else 1.0
-            more = extra if extra is not None and extra.instrument == name else None
-            part = None if rate is None else row.value(more, rate)
+            part = None if rate is None else row.value(extra if name == new else None, rate)
             if part is None:
                 total = None
                 break
