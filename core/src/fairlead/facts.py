@@ -186,6 +186,12 @@ class OrderTriggered(Fact, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
 
 
+class OrderReleased(Fact, frozen=True, kw_only=True):
+    """The orders that a held order waited for have ended."""
+
+    client_order_id: str
+
+
 class TrailMoved(Fact, frozen=True, kw_only=True):
     """A held trailing stop followed the price: `extreme` is the price it followed, `stop_price` where it stands."""
 
@@ -195,7 +201,7 @@ class TrailMoved(Fact, frozen=True, kw_only=True):
 
 
 class HeldResized(Fact, frozen=True, kw_only=True):
-    """A held exit now covers this quantity."""
+    """A held order, or one that its venue shrinks with another, now has this quantity."""
 
     client_order_id: str
     quantity: Decimal
@@ -414,6 +420,7 @@ AnyFact = (
     | OrderRejected
     | OrderUnknown
     | OrderTriggered
+    | OrderReleased
     | TrailMoved
     | HeldResized
     | CancelRequested

@@ -14,11 +14,14 @@ from fairlead._kernel import ledger
 from fairlead._kernel.state import REMEMBERED_ORDERS, ZERO, AccountState, State, Timer, Tripped, Working
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
-from fairlead._models.orders import AT_VENUE, CLOSED, Order, OrderIntent, OrderStatus, Side
+from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
 from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
 
 _S = OrderStatus
+
+VOIDED = "voided:"
+"""Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
 
 
 def apply(state: State, fact: f.Fact) -> None:
@@ -66,6 +69,8 @@ def _new_order(state: State, fact: Any, status: OrderStatus) -> Order:
     )
     state.intents += 1
     state.orders[order.client_order_id] = order
+    if intent.parent:
+        state.children.setdefault(intent.parent, []).append(order)
     return order
 
 
@@ -124,7 +129,13 @@ def _order_unknown(state: State, fact: f.OrderUnknown) -> None:
 
 
 def _order_triggered(state: State, fact: f.OrderTriggered) -> None:
-    _order(state, fact).after = fact.after
+    order = _order(state, fact)
+    order.triggered = True
+    order.after = fact.after
+
+
+def _order_released(state: State, fact: f.OrderReleased) -> None:
+    _order(state, fact).after = ()
 
 
 def _trail_moved(state: State, fact: f.TrailMoved) -> None:
@@ -134,7 +145,10 @@ def _trail_moved(state: State, fact: f.TrailMoved) -> None:
 
 
 def _held_resized(state: State, fact: f.HeldResized) -> None:
-    _order(state, fact).quantity = fact.quantity
+    order = _order(state, fact)
+    if order.status in AT_VENUE and not order.intent.group:
+        _reserve(state, order, fact.quantity - order.quantity)
+    order.quantity = fact.quantity
 
 
 def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
@@ -146,7 +160,10 @@ def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
 def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
     order = _order(state, fact)
     if order.status is _S.PENDING_CANCEL:
-        move(order, _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED)
+        known = order.filled_quantity or order.broker_order_id
+        move(
+            order, _S.UNKNOWN if not known else _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED
+        )
 
 
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
@@ -192,6 +209,7 @@ def _remember(state: State, order: Order) -> None:
         oldest = state.orders.get(state.closed.popleft())
         if oldest is not None and oldest.status in CLOSED:
             del state.orders[oldest.client_order_id]
+            state.children.pop(oldest.client_order_id, None)
 
 
 def _reserve(state: State, order: Order, quantity: Any) -> None:
@@ -227,8 +245,8 @@ def _filled(state: State, fact: f.Filled) -> None:
         _fill_order(state, order, fill.quantity, fill.price, fact.now)
         order.fill_ids = (*order.fill_ids, fill.fill_id)
         order.fee += fill.fee
-        parent = state.open.get(order.intent.parent)
-        if parent is not None and parent.intent.style:
+        parent = state.carried_out(order)
+        if parent is not None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
@@ -257,10 +275,23 @@ def _fill_reversed(state: State, fact: f.FillReversed) -> None:
     fill = fact.fill
     order = state.orders.get(fill.client_order_id)
     if order is not None:
-        order.filled_quantity -= fill.quantity
-        order.fee -= fill.fee
-        order.fill_ids = tuple(i for i in order.fill_ids if i != fill.fill_id)
+        _unfill(state, order, fill)
+        order.fill_ids = tuple(VOIDED + i if i == fill.fill_id else i for i in order.fill_ids)
+        parent = state.carried_out(order)
+        if parent is not None:
+            _unfill(state, parent, fill)
     ledger.book(state, fill, -1)
+
+
+def _unfill(state: State, order: Order, fill: Fill) -> None:
+    """Take a fill back. An order that still works has so much more to do; an ended one stays ended."""
+    left = order.filled_quantity - fill.quantity
+    paid = (order.average_price or ZERO) * order.filled_quantity - fill.price * fill.quantity
+    order.average_price = paid / left if left > 0 else None
+    order.filled_quantity = left
+    order.fee -= fill.fee
+    if order.status in AT_VENUE:
+        _reserve(state, order, min(fill.quantity, order.remaining_quantity))
 
 
 def _cash_changed(state: State, fact: f.CashChanged) -> None:
@@ -375,6 +406,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.OrderRejected: _order_rejected,
     f.OrderUnknown: _order_unknown,
     f.OrderTriggered: _order_triggered,
+    f.OrderReleased: _order_released,
     f.TrailMoved: _trail_moved,
     f.HeldResized: _held_resized,
     f.CancelRequested: _cancel_requested,

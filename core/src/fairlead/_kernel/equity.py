@@ -30,52 +30,48 @@ class EquityBooks:
         self._valuer = valuer
         self._schedule = schedule
         self._zones = zones
+        self._overdue: set[str] = set()
 
     def moved(self, value: AccountValue) -> None:
         """Equity of an account changed to a known figure."""
-        state = value.state
-        mark = state.high_water
+        if self._overdue and value.name in self._overdue:
+            self._start_day(value.name)
+        mark = value.state.high_water
         if mark is None or value.equity > mark:
-            if state.day_start is None:
-                self._start_day(value.name)
             self._recorder.record(HighWaterMark, account=value.name, equity=value.equity * (1 + MARK_STEP))
 
     def start(self, account: str) -> None:
         """From now on, keep the days and the curve of an account."""
-        now = self._recorder.now
-        if self._state.accounts[account].day != self._day(account, now):
-            self._start_day(account)
-        self._schedule(self._next_day(account, now), lambda: self._on_midnight(account), TIMER, DAY)
+        self._day_later(account)
         self._sample_later(account)
 
-    def _on_midnight(self, account: str) -> None:
-        self._start_day(account)
-        now = self._recorder.now
-        self._schedule(self._next_day(account, now), lambda: self._on_midnight(account), TIMER, DAY)
+    def _day_later(self, account: str) -> None:
+        """Begin today unless it has begun, and look again at the next midnight."""
+        if self._day(account) > self._state.accounts[account].day:
+            self._start_day(account)
+        due = next_day(self._zone(account), self._recorder.now)
+        self._schedule(due, lambda: self._day_later(account), TIMER, DAY)
 
     def _start_day(self, account: str) -> None:
+        """Begin the day, or as soon as equity is known; until then the day before is measured on."""
         value = self._valuer.accounts.get(account)
         if value is None or value.missing:
+            self._overdue.add(account)
             return
+        self._overdue.discard(account)
         profits = tuple(
             (key.strategy, key.instrument, self.profit_of(position))
             for key, position in self._state.positions.items()
             if key.account == account and key.strategy
         )
-        day = self._day(account, self._recorder.now)
+        day = self._day(account)
         self._recorder.record(DayStarted, account=account, day=day, equity=value.equity, profits=profits)
 
-    def _zone(self, account: str) -> ZoneInfo:
-        return ZoneInfo(self._zones.get(account, "UTC"))
+    def _zone(self, account: str) -> str:
+        return self._zones.get(account, "UTC")
 
-    def _day(self, account: str, now: int) -> str:
-        return utc(now).astimezone(self._zone(account)).date().isoformat()
-
-    def _next_day(self, account: str, now: int) -> int:
-        zone = self._zone(account)
-        tomorrow = utc(now).astimezone(zone).date() + timedelta(days=1)
-        midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
-        return int(midnight.timestamp()) * 1_000_000_000
+    def _day(self, account: str) -> str:
+        return utc(self._recorder.now).astimezone(ZoneInfo(self._zone(account))).date().isoformat()
 
     def _sample_later(self, account: str) -> None:
         """Every minute at first; the step doubles after each five hundred, so that a long run stays small."""
@@ -129,6 +125,13 @@ class EquityBooks:
             before += self._state.day_profits.get(key, 0.0)
         today = float(realised - fees - funding) + unrealised - before
         return Profit(currency, realised, unrealised, fees, funding, today)
+
+
+def next_day(zone: str, now: int) -> int:
+    """When the day after `now` begins in an IANA zone, in ns."""
+    tomorrow = utc(now).astimezone(ZoneInfo(zone)).date() + timedelta(days=1)
+    midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=ZoneInfo(zone))
+    return int(midnight.timestamp()) * 1_000_000_000
 
 
 def _matches(key: PositionKey, account: str, strategy: str, instrument: str) -> bool:

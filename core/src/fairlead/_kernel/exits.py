@@ -2,71 +2,145 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
+from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.desk import Desk
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import ZERO
-from fairlead._models.orders import Order, OrderIntent, OrderStatus, OrderType
-from fairlead.facts import HeldResized
+from fairlead._models.orders import EXIT, STOPS, Order, OrderIntent, OrderStatus, OrderType, Side
+from fairlead.facts import HeldResized, Noted
+from fairlead.units import SECOND
+
+UNPROTECTED_NS = 10 * SECOND
+"""A position without the stop it should have, for longer than this, is an alarm."""
+
+_AGAIN_NS = SECOND
+_ATTEMPTS = 3
+"""A stop that the venue rejected is placed again after a second, so often in all."""
 
 
 class Exits:
-    """Protects the filled part of an entry at once, and resizes the protection on each fill."""
+    """Protects the filled part of an entry at once, grows with each fill, and shrinks with the position.
 
-    def __init__(self, recorder: Recorder, desk: Desk) -> None:
+    What an entry needs is what it has filled, less what its exits have, less what its live exits cover; and
+    never more than what is left of the strategy's position. Of linked legs only one can fill: they count once.
+    """
+
+    def __init__(self, recorder: Recorder, desk: Desk, schedule: Schedule) -> None:
         self._recorder = recorder
         self._state = recorder.state
         self._desk = desk
+        self._schedule = schedule
+        self._checking: set[str] = set()
+
+    def start(self) -> None:
+        """After a restart: see whether all is protected that should be."""
+        for order in self._state.orders.values():
+            self._check_later(order)
 
     def filled(self, entry: Order) -> None:
-        """An order filled: where it was an entry with exits, see that all of it is covered."""
+        """An order filled or ended: where it was an entry with exits, see that all of it is covered."""
         intent = entry.intent
-        if intent.take_profit is None and intent.stop_loss is None:
+        if (intent.take_profit is None and intent.stop_loss is None) or not entry.filled_quantity:
             return
-        need = entry.filled_quantity - self._covered(entry)
-        least = self._state.instruments[intent.instrument].min_quantity
-        if need <= 0 or (need < least and not entry.closed):
-            return
-        grown = [o for o in self._exits(entry) if o.status is OrderStatus.HELD and not o.after]
-        if grown and len(grown) == len(self._exits(entry)):
-            for order in grown:
-                self._recorder.record(
-                    HeldResized, client_order_id=order.client_order_id, quantity=order.quantity + need
-                )
-        else:
-            self._place(entry, need)
+        mine = self._live(entry)
+        need = min(self._open(entry) - _size(mine), self._free(entry))
+        found = self._state.instruments[intent.instrument]
+        need = found.quantity(need)
+        if need > 0 and (need >= found.min_quantity or entry.closed):
+            growing = self._growing(mine)
+            for order in growing:
+                self._resize(order, order.quantity + need)
+            if not growing:
+                self._place(entry, need)
+        self._check_later(entry)
 
-    def position_closed(self, account: str, instrument: str, strategy: str) -> None:
-        """A strategy's position is flat: exits that protected it have nothing left to do."""
-        if self._state.quantity(account, instrument, strategy):
-            return
-        for order in [o for o in self._state.open.values() if o.intent.parent and o.intent.reduce_only]:
-            if (order.account, order.instrument, order.strategy) == (account, instrument, strategy):
-                parent = self._state.orders.get(order.intent.parent)
-                if parent is None or not parent.intent.style:
-                    self._desk.cancel(order, "the position is closed")
+    def trim(self, account: str, instrument: str, strategy: str) -> None:
+        """A strategy traded: its exits never do more than close what is left of its position."""
+        held = self._state.quantity(account, instrument, strategy)
+        live: dict[str, list[Order]] = {}
+        for order in list(self._state.open.values()):
+            if not order.intent.exits or order.status is OrderStatus.PENDING_CANCEL:
+                continue
+            if (order.account, order.instrument, order.strategy) != (account, instrument, strategy):
+                continue
+            if held and (held > 0) == (order.side is Side.SELL):
+                live.setdefault(order.intent.group, []).append(order)
+            else:
+                self._desk.cancel(order, "the position is closed")
+        excess = sum((_size(legs) for legs in live.values()), ZERO) - abs(held)
+        for legs in reversed(live.values()):
+            if excess <= 0:
+                return
+            cut = min(excess, _size(legs))
+            excess -= cut
+            for order in legs:
+                self._shrink(order, cut)
 
-    def _exits(self, entry: Order) -> list[Order]:
-        return [
+    def changed(self, order: Order) -> None:
+        """An exit that ended without closing its part may leave that part bare."""
+        if not order.intent.exits or not order.closed or order.status is OrderStatus.FILLED:
+            return
+        entry = self._state.orders.get(order.intent.parent)
+        if entry is None:
+            return
+        self._check_later(entry)
+        if order.status is OrderStatus.REJECTED and order.type in STOPS:
+            self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._again(entry, order), TIMER, 0)
+
+    # --- what there is --------------------------------------------------------------------------------------
+
+    def _exits(self, entry: Order) -> Iterable[Order]:
+        return (o for o in self._state.children.get(entry.client_order_id, ()) if o.intent.exits)
+
+    def _live(self, entry: Order) -> list[Order]:
+        return [order for order in self._exits(entry) if not order.closed]
+
+    def _open(self, entry: Order) -> Decimal:
+        """What of an entry its exits have not closed yet."""
+        return entry.filled_quantity - sum((o.filled_quantity for o in self._exits(entry)), ZERO)
+
+    def _left(self, entry: Order) -> Decimal:
+        """What is left of the position that an entry opened."""
+        held = self._state.quantity(entry.account, entry.instrument, entry.strategy)
+        return max(held if entry.side is Side.BUY else -held, ZERO)
+
+    def _free(self, entry: Order) -> Decimal:
+        """What of the position no live exit covers, whoever's it is."""
+        key = (entry.account, entry.instrument, entry.strategy)
+        live = [
             o
             for o in self._state.open.values()
-            if o.intent.parent == entry.client_order_id and o.intent.reduce_only
+            if o.intent.exits and (o.account, o.instrument, o.strategy) == key and o.side is not entry.side
         ]
+        return self._left(entry) - _size(live)
 
-    def _covered(self, entry: Order) -> Decimal:
-        """What of an entry its exits cover, or have closed already; linked ones once."""
-        groups: dict[str, Decimal] = {}
-        for order in self._state.orders.values():
-            if order.intent.parent == entry.client_order_id and order.intent.reduce_only:
-                name = order.intent.group
-                size = order.filled_quantity if order.closed else order.quantity
-                groups[name] = max(groups.get(name, ZERO), size)
-        return sum(groups.values(), ZERO)
+    @staticmethod
+    def _growing(live: list[Order]) -> list[Order]:
+        """The newest legs, if all of them are still here and can simply grow."""
+        legs = [order for order in live if order.intent.group == live[-1].intent.group]
+        idle = all(o.status is OrderStatus.HELD and not o.after and not o.triggered for o in legs)
+        return legs if idle else []
+
+    # --- what is done ---------------------------------------------------------------------------------------
+
+    def _resize(self, order: Order, quantity: Decimal) -> None:
+        self._recorder.record(HeldResized, client_order_id=order.client_order_id, quantity=quantity)
+
+    def _shrink(self, order: Order, cut: Decimal) -> None:
+        if order.remaining_quantity <= cut:
+            self._desk.cancel(order, "the position is closed")
+        elif order.status is OrderStatus.HELD:
+            self._resize(order, order.quantity - cut)
+        else:
+            self._desk.replace(order, order.quantity - cut, order.limit_price, order.stop_price)
 
     def _place(self, entry: Order, quantity: Decimal) -> None:
         intent = entry.intent
-        group = f"exit:{entry.client_order_id}:{len(entry.fill_ids)}"
+        placed = len(self._state.children.get(entry.client_order_id, ()))
+        group = f"{EXIT}{entry.client_order_id}:{placed}"
 
         def leg(kind: OrderType, limit: Decimal | None, stop: Decimal | None) -> OrderIntent:
             return OrderIntent(
@@ -88,3 +162,41 @@ class Exits:
             self._desk.place(leg(OrderType.STOP, None, intent.stop_loss))
         if intent.take_profit is not None:
             self._desk.place(leg(OrderType.LIMIT, intent.take_profit, None))
+
+    # --- alarms ---------------------------------------------------------------------------------------------
+
+    def _bare(self, entry: Order) -> Decimal:
+        """What of a position should have a stop, and has none."""
+        if entry.intent.stop_loss is None:
+            return ZERO
+        stops = [order for order in self._live(entry) if order.type in STOPS]
+        return min(self._open(entry), self._left(entry)) - _size(stops)
+
+    def _again(self, entry: Order, stop: Order) -> None:
+        bare = self._bare(entry)
+        rejected = [o for o in self._exits(entry) if o.status is OrderStatus.REJECTED and o.type in STOPS]
+        if bare > 0 and len(rejected) < _ATTEMPTS:
+            self._desk.again(stop, bare)
+
+    def _check_later(self, entry: Order) -> None:
+        name = entry.client_order_id
+        if entry.intent.stop_loss is None or name in self._checking or self._bare(entry) <= 0:
+            return
+        self._checking.add(name)
+        self._schedule(self._recorder.now + UNPROTECTED_NS, lambda: self._check(entry), TIMER, 0)
+
+    def _check(self, entry: Order) -> None:
+        self._checking.discard(entry.client_order_id)
+        bare = self._bare(entry)
+        if bare > 0:
+            text = f"{bare} {entry.instrument} of {entry.strategy} has been without its stop for 10s"
+            self._recorder.record(Noted, source="unprotected", text=text)
+
+
+def _size(orders: list[Order]) -> Decimal:
+    """What may still fill of these orders, linked ones once."""
+    groups: dict[str, Decimal] = {}
+    for order in orders:
+        name = order.intent.group
+        groups[name] = max(groups.get(name, ZERO), order.remaining_quantity)
+    return sum(groups.values(), ZERO)

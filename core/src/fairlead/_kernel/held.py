@@ -11,13 +11,17 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.desk import Desk
+from fairlead._kernel.equity import next_day
 from fairlead._kernel.market import HELD, Lane, Market
 from fairlead._kernel.recorder import Recorder
 from fairlead._models.market import Bar, Quote, Trade
-from fairlead._models.orders import AT_VENUE, Order, OrderStatus, OrderType, Side, TimeInForce
+from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderStatus, OrderType, Side, TimeInForce
 from fairlead._models.venue import VenueProfile
 from fairlead.facts import HeldResized, OrderTriggered, TrailMoved
-from fairlead.units import DAY
+from fairlead.units import SECOND
+
+AGAIN_NS = SECOND
+"""After so long, what a venue or the gate refused and must be done is tried again."""
 
 _KINDS = ("quote", "trade", "bar")
 
@@ -52,7 +56,7 @@ class _Watch:
             self._range(event.low, event.high)
 
     def _range(self, low: float, high: float) -> None:
-        if self.order.status is not OrderStatus.HELD or self.order.after:
+        if self.order.status is not OrderStatus.HELD or self.order.after or self.order.triggered:
             return
         if self.level and self._met(low, high):
             self._held.triggered(self.order, low if self._selling != self._takes_profit else high)
@@ -88,7 +92,10 @@ class Held:
         self.desk: Desk
 
     def arm(self, order: Order) -> None:
-        """Watch the market for a held order."""
+        """Watch the market for a held order; one whose moment has come already is tried again a little later."""
+        if order.triggered:
+            self._schedule(self._recorder.now + AGAIN_NS, lambda: self._again(order), TIMER, 0)
+            return
         if order.client_order_id in self._watches or order.intent.style:
             return
         lane = self._market.lanes[order.instrument]
@@ -104,7 +111,7 @@ class Held:
         """See to it that a DAY or GTD order ends, where its venue does not."""
         wanted = order.intent.time_in_force
         if wanted is TimeInForce.DAY:
-            due = order.created_ns - order.created_ns % DAY + DAY
+            due = next_day(self._profiles[order.account].zone, order.created_ns)
         elif wanted is TimeInForce.GTD:
             due = order.intent.expires_ns
         else:
@@ -131,30 +138,35 @@ class Held:
             price=price,
             after=tuple(other.client_order_id for other in linked),
         )
-        if linked:
-            for other in linked:
+        for other in linked:
+            if other.type in STOPS and order.type is OrderType.LIMIT:
+                # The stop comes back here, so that it still guards what the take-profit leaves over.
+                self.desk.replace(other, other.quantity, other.limit_price, other.stop_price)
+            else:
                 self.desk.cancel(other, "the other exit triggered")
-        elif self._fit(order):
+        if not linked:
             self.desk.send_held(order)
             self.settle(order)
+
+    def _again(self, order: Order) -> None:
+        if order.status is OrderStatus.HELD and not order.after:
+            self.desk.send_held(order)
+
+    def insist(self, order: Order) -> None:
+        """A cancel was refused: repeat it for as long as another order waits for this one's end."""
+        if any(order.client_order_id in other.after for other in self._state.open.values()):
+            self._schedule(
+                self._recorder.now + AGAIN_NS,
+                lambda: self.desk.cancel(order, "its end is waited for"),
+                TIMER,
+                0,
+            )
 
     def _at_venue(self, order: Order) -> list[Order]:
         group = order.intent.group
         return [
             o for o in self._state.open.values() if group and o.intent.group == group and o.status in AT_VENUE
         ]
-
-    def _fit(self, order: Order) -> bool:
-        """Shrink a reduce-only order to what is still there to reduce; False where nothing is."""
-        if not order.intent.reduce_only:
-            return True
-        held = abs(self._state.quantity(order.account, order.instrument, order.strategy))
-        if held == 0:
-            self.desk.cancel(order, "there is no position left to reduce")
-            return False
-        if held < order.quantity:
-            self._recorder.record(HeldResized, client_order_id=order.client_order_id, quantity=held)
-        return True
 
     def settle(self, order: Order) -> None:
         """Forget the watch of an order that is held no more."""
@@ -164,17 +176,18 @@ class Held:
                 watch.stop()
 
     def filled(self, order: Order, quantity: Decimal) -> None:
-        """An order filled: what is linked to it, and held here, has so much less left to do."""
-        group = order.intent.group
-        if not group:
-            return
-        for other in [o for o in self._state.open.values() if o.intent.group == group and o is not order]:
-            if other.status is not OrderStatus.HELD:
+        """An order filled: what is linked to it, or is to replace it, has so much less left to do."""
+        group, name = order.intent.group, order.client_order_id
+        shrinks = self._profiles[order.account].oco
+        for other in list(self._state.open.values()):
+            if other is order or not (
+                other.intent.replaces == name or (group and other.intent.group == group)
+            ):
                 continue
             left = other.quantity - quantity
-            if left <= 0:
-                self.desk.cancel(other, "the other exit filled")
-            else:
+            if other.status is OrderStatus.HELD and left <= 0:
+                self.desk.cancel(other, "the order it is linked to filled")
+            elif other.status is OrderStatus.HELD or (shrinks and left > other.filled_quantity):
                 self._recorder.record(HeldResized, client_order_id=other.client_order_id, quantity=left)
 
 

@@ -92,7 +92,7 @@ class Kernel:
         self.held = Held(self.recorder, self.market, self.schedule, profiles)
         self.desk = Desk(self.recorder, self.gate, self.outbox, profiles, self.held.arm, self.changed)
         self.held.desk = self.desk
-        self.exits = Exits(self.recorder, self.desk)
+        self.exits = Exits(self.recorder, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
         self.timers = Timers(self.recorder, self.schedule)
@@ -302,6 +302,7 @@ class Kernel:
         if order.closed:
             self.held.settle(order)
             self.desk.ended(order)
+            self.exits.changed(order)
         self.styles.changed(order)
 
     # --- starting and ending --------------------------------------------------------------------------------
@@ -351,6 +352,7 @@ class Kernel:
                 self.styles.work(order)
             elif not order.after:
                 self.held.arm(order)
+        self.exits.start()
 
     def start_strategies(self, *, restored: bool) -> None:
         """Give strategies back what they saved and call `on_start`."""

@@ -7,13 +7,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
+from fairlead._kernel.apply import VOIDED
 from fairlead._kernel.state import ZERO
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL
-from fairlead._models.orders import Fill, Liquidity, Order, OrderStatus
+from fairlead._models.orders import AT_VENUE, Fill, Liquidity, Order, OrderStatus, Side
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
+
+_UNACKNOWLEDGED = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.REJECTED)
 
 
 class Reports:
@@ -23,6 +26,7 @@ class Reports:
         self._kernel = kernel
         self._recorder = kernel.recorder
         self._state = kernel.state
+        self._ending: dict[str, r.Canceled] = {}
         self._handlers: dict[type, Callable[[str, Any], None]] = {
             r.Accepted: self._accepted,
             r.Rejected: self._rejected,
@@ -52,15 +56,21 @@ class Reports:
         self._recorder.record(kind, client_order_id=order.client_order_id, **fields)
         self._kernel.changed(order)
 
+    def _working(self, report: Any) -> Order | None:
+        """The order that a report is about, if it may be at the venue."""
+        order = self._order(report)
+        return order if order is not None and order.status in AT_VENUE else None
+
     def _accepted(self, account: str, report: r.Accepted) -> None:
         order = self._order(report)
-        if order is not None and not (order.closed and order.status is not OrderStatus.REJECTED):
+        if order is None or (order.closed and order.status is not OrderStatus.REJECTED):
+            return
+        known = order.status not in _UNACKNOWLEDGED
+        if not known or (report.broker_order_id and report.broker_order_id != order.broker_order_id):
             self._record(f.OrderAccepted, order, broker_order_id=report.broker_order_id)
 
     def _rejected(self, account: str, report: r.Rejected) -> None:
-        order = self._order(report)
-        if order is not None and not order.closed:
-            self._record(f.OrderRejected, order, code=report.code, reason=report.reason)
+        self._record(f.OrderRejected, self._working(report), code=report.code, reason=report.reason)
 
     def _not_sent(self, account: str, report: r.NotSent) -> None:
         order = self._order(report)
@@ -73,19 +83,33 @@ class Reports:
             self._record(f.OrderUnknown, order, reason=report.reason)
 
     def _canceled(self, account: str, report: r.Canceled) -> None:
-        order = self._order(report)
-        if order is not None and not order.closed:
-            self._record(f.OrderCanceled, order, reason=report.reason)
+        """An order is over once all that it filled is known: what waits for its end must not run ahead of it."""
+        order = self._working(report)
+        if order is None:
+            return
+        name = order.client_order_id
+        filled = report.filled_quantity
+        if filled is None or filled <= order.filled_quantity:
+            self._ending.pop(name, None)
+            self._end(f.OrderCanceled, order, report.reason)
+        elif name not in self._ending:
+            self._ending[name] = report
+            text = f"{name} ended with {filled} filled, and {order.filled_quantity} is known: waiting for the rest"
+            self._recorder.record(f.Noted, source="reports", text=text)
 
     def _cancel_rejected(self, account: str, report: r.CancelRejected) -> None:
         order = self._order(report)
         if order is not None and order.status is OrderStatus.PENDING_CANCEL:
             self._record(f.CancelRefused, order, code=report.code, reason=report.reason)
+            self._kernel.held.insist(order)
 
     def _expired(self, account: str, report: r.Expired) -> None:
-        order = self._order(report)
-        if order is not None and not order.closed:
-            self._record(f.OrderExpired, order, reason=report.reason)
+        self._end(f.OrderExpired, self._working(report), report.reason)
+
+    def _end(self, kind: type[f.Fact], order: Order | None, reason: str) -> None:
+        self._record(kind, order, reason=reason)
+        if order is not None:
+            self._kernel.exits.filled(order)  # what was too little to protect alone is all there will be
 
     def _triggered(self, account: str, report: r.Triggered) -> None:
         """A stop that rests at the venue was set off: its fills follow."""
@@ -95,7 +119,7 @@ class Reports:
     def _fill(self, account: str, report: r.FillReport) -> None:
         order = self._order(report)
         if order is not None:
-            if report.fill_id in order.fill_ids:
+            if report.fill_id in order.fill_ids or VOIDED + report.fill_id in order.fill_ids:
                 return
             strategy = order.strategy
             fills = [self._make(account, report, strategy, report.quantity, report.fee, report.fill_id)]
@@ -110,16 +134,19 @@ class Reports:
             self._kernel.held.filled(order, report.quantity)
             self._kernel.exits.filled(order)
         for fill in fills:
-            self._kernel.exits.position_closed(account, fill.instrument, fill.strategy)
+            self._kernel.exits.trim(account, fill.instrument, fill.strategy)
             runner = self._kernel.runners.get(fill.strategy)
             if runner is not None:
                 runner.deliver(runner.strategy.on_fill, fill)
         if order is not None:
             self._kernel.changed(order)
-            parent = self._state.orders.get(order.intent.parent)
-            if parent is not None and parent.intent.style:
+            parent = self._state.carried_out(order)
+            if parent is not None:
                 self._kernel.exits.filled(parent)
                 self._kernel.changed(parent)
+            ending = self._ending.get(order.client_order_id)
+            if ending is not None:
+                self._canceled(account, ending)
 
     def _make(
         self,
@@ -148,33 +175,37 @@ class Reports:
 
     def _shared_out(self, account: str, report: r.FillReport) -> list[Fill]:
         """What nobody here ordered, split over those whose positions it shrinks; the remainder is EXTERNAL."""
-        shares = self._shares(account, report.instrument, report.quantity) if report.cause else {}
-        shares[EXTERNAL] = report.quantity - sum(shares.values(), ZERO)
+        shares = self._shares(account, report) if report.cause else {}
+        shares[EXTERNAL] = shares.get(EXTERNAL, ZERO) + report.quantity - sum(shares.values(), ZERO)
+        split = [(strategy, quantity) for strategy, quantity in shares.items() if quantity]
         fills, fee_left = [], report.fee
-        for strategy, quantity in shares.items():
-            if not quantity:
-                continue
-            last = strategy == EXTERNAL or quantity == report.quantity
-            fee = fee_left if last else report.fee * quantity / report.quantity
+        for strategy, quantity in split[:-1]:
+            fee = report.fee * quantity / report.quantity
             fee_left -= fee
-            name = report.fill_id if last else f"{report.fill_id}:{strategy}"
-            fills.append(self._make(account, report, strategy, quantity, fee, name))
+            fills.append(self._make(account, report, strategy, quantity, fee, f"{report.fill_id}:{strategy}"))
+        strategy, quantity = split[-1]  # the last one carries the venue's own id, and what rounding left
+        fills.append(self._make(account, report, strategy, quantity, fee_left, report.fill_id))
         return fills
 
-    def _shares(self, account: str, instrument: str, amount: Decimal) -> dict[str, Decimal]:
-        """An amount split in proportion to strategies' positions, on the lot grid."""
-        found = self._state.instruments[instrument]
+    def _shares(self, account: str, report: r.FillReport) -> dict[str, Decimal]:
+        """A fill split in proportion to the positions that it shrinks, on the lot grid."""
+        found = self._state.instruments[report.instrument]
+        selling = report.side is Side.SELL
         held = {
             key.strategy: abs(position.quantity)
             for key, position in self._state.positions.items()
-            if key.account == account and key.instrument == instrument and key.strategy and position.quantity
+            if (key.account, key.instrument) == (account, report.instrument)
+            and key.strategy
+            and position.quantity
+            and (position.quantity > 0) == selling
         }
         total = sum(held.values(), ZERO)
         if not total:
             return {}
         names = sorted(held)
-        shares = {name: found.quantity(min(amount, total) * held[name] / total) for name in names}
-        shares[names[-1]] += min(amount, total) - sum(shares.values(), ZERO)
+        amount = min(report.quantity, total)
+        shares = {name: found.quantity(amount * held[name] / total) for name in names}
+        shares[names[-1]] += amount - sum(shares.values(), ZERO)
         return shares
 
     def _voided(self, account: str, report: r.FillVoided) -> None:
@@ -199,6 +230,10 @@ class Reports:
             }
             net = sum(held.values(), ZERO)
             shares = {name: report.amount * part / net for name, part in held.items() if net and part}
+            rest = report.amount - sum(shares.values(), ZERO)
+            if rest:
+                last = next(reversed(shares), EXTERNAL)
+                shares[last] = shares.get(last, ZERO) + rest
         self._recorder.record(
             f.CashChanged,
             account=account,

@@ -100,6 +100,7 @@ class State:
     accounts: dict[str, AccountState] = attrs.Factory(dict)
     orders: dict[str, Order] = attrs.Factory(dict)
     open: dict[str, Order] = attrs.Factory(dict)
+    children: dict[str, list[Order]] = attrs.Factory(dict)
     closed: deque[str] = attrs.Factory(deque)
     positions: dict[PositionKey, Position] = attrs.Factory(dict)
     day_profits: dict[PositionKey, float] = attrs.Factory(dict)
@@ -129,6 +130,11 @@ class State:
             return more.quantity if more is not None and more.side is side else ZERO
         return working.quantity(side, more)
 
+    def carried_out(self, order: Order) -> Order | None:
+        """The order with an execution style that this one is a part of."""
+        parent = self.orders.get(order.intent.parent)
+        return parent if parent is not None and parent.intent.style and not order.intent.exits else None
+
     def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
         """The most severe state over everything an order belongs to, and the reason for it."""
         worst, why = TradingState.ACTIVE, ""
@@ -154,7 +160,7 @@ def fingerprint(state: State) -> bytes:
     plain = {
         name: getattr(state, name)
         for name in attrs.fields_dict(State)
-        if name not in ("positions", "open", "orders")
+        if name not in ("positions", "open", "orders", "children")
     }
     plain["timers"] = list(state.timers.values())
     plain["tripped"] = list(state.tripped.values())
@@ -162,6 +168,7 @@ def fingerprint(state: State) -> bytes:
     plain["positions"] = list(state.positions.values())
     plain["orders"] = list(state.orders.values())
     plain["open"] = list(state.open)
+    plain["children"] = [(name, [o.client_order_id for o in c]) for name, c in state.children.items()]
     plain["closed"] = list(state.closed)
     plain["external_fills"] = list(state.external_fills)
     return msgspec.msgpack.encode(plain)

@@ -10,6 +10,7 @@ from fairlead._kernel.market import Market
 from fairlead._kernel.recorder import Recorder
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, OrderType
 from fairlead._strategy.styles import Again, GiveUp, Place, Step, Style, Withdraw, Work, rebuild
+from fairlead.units import SECOND
 
 
 class Styles:
@@ -23,21 +24,25 @@ class Styles:
         self._schedule = schedule
         self._styles: dict[str, Style] = {}
         self._tried: set[str] = set()
+        self._due: dict[str, int] = {}
         self._planning = False
 
     def work(self, order: Order) -> None:
         """Begin to carry an order out, or go on after a restart."""
         self._styles[order.client_order_id] = rebuild(order.intent.style)
-        if any(child.intent.parent == order.client_order_id for child in self._state.orders.values()):
+        if any(not child.intent.exits for child in self._state.children.get(order.client_order_id, ())):
             self._tried.add(order.client_order_id)
         self._plan(order)
 
     def changed(self, order: Order) -> None:
         """An order changed: it may be the child of one at work, or be done."""
-        if order.closed and self._styles.pop(order.client_order_id, None) is not None:
+        if not order.closed:
+            return
+        if self._styles.pop(order.client_order_id, None) is not None:
             self._tried.discard(order.client_order_id)
-        parent = self._state.open.get(order.intent.parent)
-        if parent is None or not parent.intent.style or not order.closed:
+            self._due.pop(order.client_order_id, None)
+        parent = self._state.carried_out(order)
+        if parent is None or parent.closed:
             return
         if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED) and not order.intent.post_only:
             self._desk.cancel(parent, f"its part was {order.status}: {'; '.join(order.reasons)}")
@@ -47,7 +52,10 @@ class Styles:
     def _plan(self, order: Order) -> None:
         style = self._styles.get(order.client_order_id)
         lane = self._market.lanes[order.instrument]
-        if style is None or order.closed or not lane.mark:
+        if style is None or order.closed:
+            return
+        if not lane.mark:  # after a restart, before the first price
+            self._plan_at(order, self._recorder.now + SECOND)
             return
         children = tuple(self._desk.children(order))
         work = Work(
@@ -73,9 +81,23 @@ class Styles:
             if step.order.status is not OrderStatus.PENDING_CANCEL:
                 self._desk.cancel(step.order, "its style withdrew it")
         elif isinstance(step, Again):
-            self._schedule(step.at_ns, lambda: self._plan(order), TIMER, 0)
+            self._plan_at(order, step.at_ns)
         elif isinstance(step, GiveUp):
             self._desk.cancel(order, step.reason)
+
+    def _plan_at(self, order: Order, when: int) -> None:
+        """Plan again then; the last time asked for counts."""
+        name = order.client_order_id
+        if self._due.get(name) == when:
+            return
+        self._due[name] = when
+
+        def due() -> None:
+            if self._due.get(name) == when:
+                del self._due[name]
+                self._plan(order)
+
+        self._schedule(when, due, TIMER, 0)
 
     def _place(self, order: Order, step: Place) -> None:
         if order.closed or step.quantity <= 0:

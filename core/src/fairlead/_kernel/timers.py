@@ -48,7 +48,6 @@ class Timers:
 
     def _register(self, runner: Runner, function: Callable[[], Any] | None, name: str) -> tuple[str, str]:
         if function is not None:
-            name = f"{function.__name__}:{name}" if name else function.__name__
             self._handlers[runner.name, name] = (runner, function, None)
         else:
             self._handlers[runner.name, name] = (runner, runner.strategy.on_timer, name)

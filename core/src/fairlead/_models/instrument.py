@@ -51,29 +51,39 @@ class Instrument:
     maintenance_margin: Decimal = Decimal("0.005")
     valid_from_ns: int = 0
 
+    # What is worked out once is kept under private names: msgspec writes every public attribute down.
+
     def __attrs_post_init__(self) -> None:
         for name in ("tick", "lot", "contract_size"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{self.id}: {name} is {getattr(self, name)}, and must be above 0")
 
-    @cached_property
+    @property
     def id(self) -> str:
         """The long form, `SYMBOL@venue`, as files and facts hold it."""
-        return f"{self.symbol}@{self.venue}"
+        return self._id
 
     @cached_property
+    def _id(self) -> str:
+        return f"{self.symbol}@{self.venue}"
+
+    @property
     def spot(self) -> bool:
         """Whether holding it means holding the base currency."""
         return self.contract is Contract.SPOT
 
-    @cached_property
+    @property
     def inverse(self) -> bool:
         """Whether it is settled in its base, so that value goes with one over the price."""
         return self.contract is Contract.INVERSE
 
-    @cached_property
+    @property
     def size(self) -> float:
         """`contract_size` as a float."""
+        return self._size
+
+    @cached_property
+    def _size(self) -> float:
         return float(self.contract_size)
 
     def price(self, value: Number) -> Decimal:
