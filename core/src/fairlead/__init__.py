@@ -5,8 +5,10 @@ Plugin authors also import `fairlead.ports`, `fairlead.facts`, `fairlead.hookspe
 `fairlead.testing`; everything else is private.
 """
 
+from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
-from fairlead._engine.result import Result
+from fairlead._engine.result import AccountResult, Result
+from fairlead._engine.roundtrips import RoundTrip
 from fairlead._models.accounts import EXTERNAL, Balance, Leg, Position, PositionKey, Profit, TradingState
 from fairlead._models.instrument import Contract, Instrument, default_instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, Quote, Trade
@@ -34,12 +36,14 @@ from fairlead.errors import (
     PluginError,
     VenueError,
 )
-from fairlead.units import Money, decimal, duration, percent
+from fairlead.units import Money, decimal, duration, duration_text, percent
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EXTERNAL",
+    "AccountResult",
+    "Background",
     "Balance",
     "Bar",
     "Book",
@@ -72,6 +76,7 @@ __all__ = [
     "Profit",
     "Quote",
     "Result",
+    "RoundTrip",
     "Side",
     "Strategy",
     "TimeInForce",
@@ -83,5 +88,6 @@ __all__ = [
     "decimal",
     "default_instrument",
     "duration",
+    "duration_text",
     "percent",
 ]

@@ -34,6 +34,7 @@ from fairlead._models.reports import (
     Triggered,
 )
 from fairlead._models.venue import Cancel, CancelAll, Command, OrderReport, Snapshot, Submit, VenueProfile
+from fairlead._strategy.styles import Again, GiveUp, Place, Step, Style, Withdraw, Work
 from fairlead.facts import Fact
 
 API_VERSION = 1
@@ -338,6 +339,7 @@ __all__ = [
     "EQUITY",
     "Accepted",
     "AccountChanged",
+    "Again",
     "Bar",
     "Book",
     "BrokerAdapter",
@@ -353,6 +355,7 @@ __all__ = [
     "FillReport",
     "FillVoided",
     "Funding",
+    "GiveUp",
     "Handle",
     "Lease",
     "Mark",
@@ -360,13 +363,16 @@ __all__ = [
     "NotSent",
     "OrderReport",
     "OutcomeUnknown",
+    "Place",
     "Quote",
     "Rejected",
     "Replayable",
     "Report",
     "Snapshot",
+    "Step",
     "StreamDown",
     "StreamUp",
+    "Style",
     "Submit",
     "Subscription",
     "Time",
@@ -375,4 +381,6 @@ __all__ = [
     "Trip",
     "VenueProfile",
     "View",
+    "Withdraw",
+    "Work",
 ]

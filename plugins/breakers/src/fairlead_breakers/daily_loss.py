@@ -5,11 +5,12 @@ from __future__ import annotations
 from math import inf
 from typing import Literal
 
-from fairlead import ConfigurationError, Money, OrderIntent, TradingState
+from fairlead import ConfigurationError, Money, OrderIntent, TradingState, duration
 from fairlead.facts import DayStarted
 from fairlead.ports import EQUITY, Trip, View
-from fairlead.units import MINUTE
 from fairlead_breakers._shared import Wants, figure, ratio, reduces, setting
+
+_LOOK_EVERY = duration("1m")
 
 
 class DailyLoss:
@@ -104,4 +105,4 @@ class DailyLoss:
         return account in self._new_day and not self._why(account, view)
 
     def _due(self, view: View) -> int:
-        return view.now + MINUTE
+        return view.now + _LOOK_EVERY

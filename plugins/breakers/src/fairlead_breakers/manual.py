@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fairlead import ConfigurationError, OrderIntent, TradingState
+from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.ports import Trip, View
-from fairlead.units import SECOND
 from fairlead_breakers._shared import Wants, reduces
+
+_LOOK_EVERY = duration("1s")
 
 
 class Manual:
@@ -51,7 +52,7 @@ class Manual:
 
     def due(self, view: View) -> int:
         """Look each second."""
-        return view.now + SECOND
+        return view.now + _LOOK_EVERY
 
     def _take(self) -> Trip | None:
         trip, self._pending = self._pending, None

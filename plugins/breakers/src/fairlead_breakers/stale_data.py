@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fairlead import ConfigurationError, OrderIntent, TradingState, duration
+from fairlead import ConfigurationError, OrderIntent, TradingState, duration, duration_text
 from fairlead.ports import Trip, View
-from fairlead.units import HOUR, MILLISECOND, duration_text
 from fairlead_breakers._shared import Wants, reduces, setting
 
 _BARS_A_LOOK = 15
+_LEAST, _LONGEST_LOOK = duration("1ms"), duration("1h")
 
 
 class StaleData:
@@ -25,7 +25,7 @@ class StaleData:
         self.name = name
         with setting(name, "after"):
             self._after = duration(after)
-            if self._after < MILLISECOND:
+            if self._after < _LEAST:
                 raise ConfigurationError(f"{after!r} is below 1ms (a bare number is nanoseconds): write '5s'")
         self._rest: list[str] = []  # what a look has still to go through: it can report one instrument only
 
@@ -54,7 +54,7 @@ class StaleData:
         if self._rest:
             return view.now
         cadence = min([view.cadence(name) for name in view.watched()], default=0)
-        return view.now + max(self._after, min(HOUR, _BARS_A_LOOK * cadence))
+        return view.now + max(self._after, min(_LONGEST_LOOK, _BARS_A_LOOK * cadence))
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether the data of a tripped instrument are fresh again."""
