@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fairlead._engine.engine import LiveTradingEngine
 
 
@@ -16,6 +17,8 @@ def new_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop
     except ImportError:
+        import asyncio
+
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
@@ -37,6 +40,8 @@ class Background:
         self._raise()
 
     def _run(self) -> None:
+        import asyncio
+
         loop = new_loop()
         try:
             asyncio.set_event_loop(loop)

@@ -1,4 +1,7 @@
-"""`LiveTradingEngine`: a strategy, a list of plugins, and what can be done with them."""
+"""`LiveTradingEngine`: a strategy, a list of plugins, and what can be done with them.
+
+What runs an engine is imported when one is made or run: a program that only names fairlead starts at once.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,22 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fairlead._engine.assembly import Parts, check_composition
-from fairlead._engine.background import Background
-from fairlead._engine.backtest import backtest, moment
-from fairlead._engine.live import Session
-from fairlead._engine.result import Result
-from fairlead._engine.sources import stream_of
-from fairlead._engine.wiring import table_text, wire
+from fairlead._engine.moments import moment
+from fairlead._engine.parts import Parts, check_composition
 from fairlead._models.accounts import Position, Profit
 from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError
-from fairlead.facts import AnyFact
-from fairlead.ports import DataStream
+
+if TYPE_CHECKING:
+    from fairlead._engine.background import Background
+    from fairlead._engine.live import Session
+    from fairlead._engine.result import Result
+    from fairlead.facts import AnyFact
+    from fairlead.ports import DataStream
 
 
 class LiveTradingEngine:
@@ -50,6 +53,8 @@ class LiveTradingEngine:
     ) -> None:
         self.strategies = [strategy] if isinstance(strategy, Strategy) else list(strategy)
         check_composition(self.strategies)
+        from fairlead._engine.wiring import wire
+
         self.wiring = wire(plugins)
         self.live = live
         self.durability = durability
@@ -89,6 +94,8 @@ class LiveTradingEngine:
         origins = self.wiring.origins
         rows = [("strategy", s.name, type(s).__qualname__, str(origins.of(s))) for s in self.strategies]
         rows += [(wire.port, wire.name, wire.plugin, str(wire.origin)) for wire in self.wiring.table]
+        from fairlead._engine.wiring import table_text
+
         return table_text(rows, ("port or hook", "name", "plugin", "from"))
 
     # --- running --------------------------------------------------------------------------------------------
@@ -114,11 +121,15 @@ class LiveTradingEngine:
             self.wiring.streams,
             copy.deepcopy(list(self.wiring.breakers.values())),
         )
+        from fairlead._engine.live import Session
+
         self._session = Session(self, parts)
         return self._session
 
     def background(self, until: str | datetime | None = None) -> Background:
         """Run in a thread and loop of its own; the handle's `stop()` waits for the end. `until` is as in `run`."""
+        from fairlead._engine.background import Background
+
         return Background(self, until)
 
     def stop(self, reason: str = "stopped") -> None:
@@ -142,6 +153,8 @@ class LiveTradingEngine:
         """
         streams = self.wiring.streams if data is None else _streams(data)
         parts = Parts(self.strategies, self.wiring.brokers, streams, list(self.wiring.breakers.values()))
+        from fairlead._engine.backtest import backtest
+
         folder = self.folder.new_backtest()
         return backtest(
             parts, folder, start=moment(start, "start"), end=moment(end, "end"), progress=progress
@@ -211,6 +224,8 @@ class LiveTradingEngine:
 
 def _streams(data: Any) -> dict[str, DataStream]:
     sources = data if isinstance(data, list | tuple) and not _is_events(data) else [data]
+    from fairlead._engine.sources import stream_of
+
     streams = [stream_of(source) for source in sources]
     return {f"{stream.name}{index or ''}": stream for index, stream in enumerate(streams)}
 

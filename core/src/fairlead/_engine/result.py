@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from fairlead._engine.assembly import Parts
 from fairlead._engine.roundtrips import RoundTrip, round_trips
-from fairlead._kernel.kernel import Kernel
 from fairlead._models.orders import Fill
-from fairlead._storage.journal import read_facts
 from fairlead._storage.run import RunFolder
-from fairlead.facts import AnyFact, Filled
+
+if TYPE_CHECKING:
+    from fairlead._engine.parts import Parts
+    from fairlead._kernel.kernel import Kernel
+    from fairlead.facts import AnyFact
 
 
 @attrs.frozen(kw_only=True)
@@ -60,10 +61,14 @@ class Result:
 
     def facts(self) -> Iterator[AnyFact]:
         """Everything that happened, in order."""
+        from fairlead._storage.journal import read_facts
+
         return read_facts(self.folder.journal)
 
     def fills(self) -> Iterator[Fill]:
         """Our executions, in order."""
+        from fairlead.facts import Filled
+
         return (fact.fill for fact in self.facts() if isinstance(fact, Filled))
 
     def round_trips(self) -> list[RoundTrip]:
@@ -107,7 +112,8 @@ def summarise(
     prices: dict[str, list[tuple[int, float]]] | None = None,
 ) -> Result:
     """The result of a kernel that has ended."""
-    from fairlead.facts import EngineStarted, InstrumentDefined, OrderDenied
+    from fairlead._storage.journal import read_facts
+    from fairlead.facts import EngineStarted, Filled, InstrumentDefined, OrderDenied
 
     orders = denied = 0
     fills: list[Fill] = []

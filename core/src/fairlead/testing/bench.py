@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fairlead._engine.assembly import Parts, build, fresh, introduce, open_accounts
+from fairlead._engine.assembly import build, introduce, open_accounts
 from fairlead._engine.intake import Intake
+from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.recovery import catch_up
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State, fingerprint

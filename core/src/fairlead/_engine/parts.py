@@ -1,0 +1,74 @@
+"""What a run is made of, before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from fairlead._strategy.strategy import Strategy
+from fairlead.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fairlead.facts import StrategySpec
+    from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream
+
+
+@attrs.define
+class Parts:
+    """What a run is made of."""
+
+    strategies: Sequence[Strategy]
+    brokers: Mapping[str, BrokerAdapter]
+    streams: Mapping[str, DataStream]
+    breakers: Sequence[CircuitBreaker]
+
+
+def spec(strategy: Strategy) -> StrategySpec:
+    """How to build a strategy again. Raises ConfigurationError for arguments that JSON cannot hold."""
+    from fairlead.facts import StrategySpec
+
+    args, kwargs = strategy._arguments
+    kind = type(strategy)
+    try:
+        arguments = json.dumps([args, kwargs], sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"strategy {strategy.name} was made with an argument that JSON cannot hold ({error}): "
+            f"pass numbers, strings, lists or dicts, so that it can be built again in a backtest or a shadow"
+        ) from None
+    return StrategySpec(strategy.name, kind.__module__, kind.__qualname__, arguments)
+
+
+def fresh(strategy: Strategy) -> Strategy:
+    """The same strategy as it was when it was made, with nothing that happened since."""
+    args, kwargs = strategy._arguments
+    again = type(strategy)(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+    again.name, again.allocation = strategy.name, strategy.allocation
+    return again
+
+
+def check_composition(strategies: Sequence[Strategy]) -> None:
+    """Refuse strategies that cannot run together. Raises ConfigurationError."""
+    if not strategies:
+        raise ConfigurationError("no strategy: pass one, or a list, as the first argument")
+    names = [strategy.name for strategy in strategies]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"two strategies are named {name!r}: give one another name, name='...'")
+    if len(strategies) > 1:
+        lacking = [s.name for s in strategies if s.allocation is None]
+        if lacking:
+            raise ConfigurationError(
+                f"strategies {', '.join(names)} share an account, and {', '.join(lacking)} has no allocation: "
+                f"give each its share, allocation='50%' or allocation='10_000 USDT'"
+            )
+
+
+def kind_of(brokers: Iterable[BrokerAdapter]) -> str:
+    """LIVE where any account trades real money, else TESTNET, else PAPER."""
+    kinds = {broker.profile.environment.upper() for broker in brokers}
+    return next((kind for kind in ("LIVE", "TESTNET") if kind in kinds), "PAPER")
