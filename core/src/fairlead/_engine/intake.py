@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fairlead._kernel.clock import REPORT, TIMER, Agenda
+from fairlead._kernel.clock import REPORT, TIMER, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._models.market import Bar, MarketEvent
 from fairlead.ports import BrokerAdapter
@@ -19,7 +19,7 @@ class Intake:
 
     def __init__(self, kernel: Kernel, agenda: Agenda, brokers: Iterable[BrokerAdapter]) -> None:
         self._agenda = agenda
-        self._reach = agenda.time.reach
+        self._moved = agenda.time if isinstance(agenda.time, ManualTime) else None
         self._see = kernel.event
         self.simulators: tuple[Callable[[MarketEvent], None], ...] = tuple(
             broker.market for broker in brokers if hasattr(broker, "market")
@@ -31,7 +31,9 @@ class Intake:
         agenda = self._agenda
         if agenda.due < now:
             agenda.run(now - 1)
-        self._reach(now)
+        moved = self._moved
+        if moved is not None and now > moved.ns:
+            moved.ns = now  # as `reach` does: a time that is moved by hand moves with each event
         for market in self.simulators:
             market(event)
         if agenda.due <= now:

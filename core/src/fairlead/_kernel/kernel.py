@@ -131,7 +131,8 @@ class Kernel:
             while upcoming is not None:
                 event = upcoming
                 recorder.seq = recorder.cause = seq = recorder.seq + 1
-                recorder.now = max(recorder.now, event.received_ns)
+                if event.received_ns > recorder.now:
+                    recorder.now = event.received_ns
                 if tape is not None:
                     try:
                         tape.append(seq, event)

@@ -146,7 +146,8 @@ class Market:
         if type(event) is not Quote:
             self._handlers[type(event)](lane, event)
             return
-        if not 0.0 < event.bid <= event.ask < inf:
+        bid, ask = event.bid, event.ask
+        if not 0.0 < bid <= ask < inf:
             self._refuse(lane, event, "bid and ask must be finite, above 0 and not crossed")
             return
         last = lane.quote
@@ -155,9 +156,9 @@ class Market:
             return
         lane.quote = event
         lane.received_ns = event.received_ns
-        if lane.source <= _FROM_QUOTE:
+        if lane.source != _FROM_MARK:
             lane.source = _FROM_QUOTE
-            mark = (event.bid + event.ask) / 2
+            mark = (bid + ask) / 2
             if mark != lane.mark:
                 lane.mark = mark
                 for revalue in lane.mark_sinks:
