@@ -13,7 +13,7 @@ from fairlead._kernel.state import ZERO
 from fairlead._models.accounts import Profit
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import Bar
-from fairlead._models.orders import AT_VENUE, Order, OrderIntent, OrderType, Side, TimeInForce, Trail
+from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderIntent, OrderType, Side, TimeInForce, Trail
 from fairlead._strategy.styles import Style, describe
 from fairlead.errors import ConfigurationError
 from fairlead.facts import Noted, StrategyPaused
@@ -119,7 +119,7 @@ class Context:
         found = self.instrument(instrument)
         lane = self._kernel.market.lane(found)
         limit = None if limit_price is None else found.price_for(side, limit_price)
-        stop = None if stop_price is None else found.price(stop_price)
+        stop = None if stop_price is None else found.price_for(side, stop_price)
         intent = OrderIntent(
             strategy=self.name,
             account=account or self._account,
@@ -134,8 +134,8 @@ class Context:
             expires_ns=self._when(expires) if expires is not None else 0,
             post_only=post_only,
             reduce_only=reduce_only,
-            take_profit=None if take_profit is None else found.price(take_profit),
-            stop_loss=None if stop_loss is None else found.price(stop_loss),
+            take_profit=None if take_profit is None else found.price_for(side.opposite, take_profit),
+            stop_loss=None if stop_loss is None else found.price_for(side.opposite, stop_loss),
             tag=tag,
             group=group,
             style="" if style is None else describe(style),
@@ -166,7 +166,7 @@ class Context:
         price = own_price or lane.price(buying=side is Side.BUY)
         if not price:
             return ZERO  # the gate says why: there is no price yet
-        money = self._money(value, instrument) if value is not None else self._share(share or 0)
+        money = self._money(value, instrument) if value is not None else self._share(share or 0, instrument)
         unit = instrument.notional(Decimal(1), instrument.price(price))
         return instrument.quantity(money / unit)
 
@@ -180,9 +180,11 @@ class Context:
             return money.amount
         return decimal(value, "value")
 
-    def _share(self, share: str | Number) -> Decimal:
+    def _share(self, share: str | Number, instrument: Instrument) -> Decimal:
+        """A share of equity in the instrument's own money; nothing while equity or the rate is unknown."""
         equity = self.equity()
-        return ZERO if equity is None else Decimal(equity) * percent(share)
+        rate = self._kernel.valuer.rate(instrument.settle, self._state.accounts[self._account].currency)
+        return ZERO if equity is None or not rate else Decimal(equity / rate) * percent(share)
 
     def _when(self, when: Any) -> int:
         if isinstance(when, datetime):
@@ -197,14 +199,20 @@ class Context:
     def replace(
         self, order: Order, quantity: Number | None, limit: Number | None, stop: Number | None
     ) -> Order:
+        if order.intent.style:
+            raise ConfigurationError(
+                f"an order with a style cannot be replaced ({order.instrument}): cancel it and place a new one"
+            )
         found = self._state.instruments[order.instrument]
         self._runner.placed()
-        return self._kernel.desk.replace(
+        new = self._kernel.desk.replace(
             order,
             order.quantity if quantity is None else found.quantity(quantity),
             order.limit_price if limit is None else found.price_for(order.side, limit),
-            order.stop_price if stop is None else found.price(stop),
+            order.stop_price if stop is None else found.price_for(order.side, stop),
         )
+        self._kernel.held.expire_later(new)
+        return new
 
     def close(self, symbol: str | None, account: str | None, tag: str) -> Order | None:
         found = self.instrument(symbol)
@@ -220,8 +228,9 @@ class Context:
             account=account,
             instrument=found.id,
             side=Side.SELL if held > 0 else Side.BUY,
-            quantity=abs(held),
+            quantity=found.quantity(abs(held)),
             reduce_only=True,
+            closes=True,
             tag=tag,
         )
         return self._place(intent, tuple(o.client_order_id for o in working if not o.closed))
@@ -262,7 +271,7 @@ class Context:
     ) -> Order | None:
         have = self._state.quantity(account, found.id, self.name)
         for order in self.orders(found.id):
-            if order.account == account and not order.intent.reduce_only and order.status in AT_VENUE:
+            if order.account == account and self._counts(order):
                 have += order.remaining_quantity if order.side is Side.BUY else -order.remaining_quantity
         change = found.quantity(wanted - have)
         if not change:
@@ -278,6 +287,14 @@ class Context:
             tag=tag,
         )
         return self._place(intent, after)
+
+    def _counts(self, order: Order) -> bool:
+        """Whether an order is on its way to a wanted position: no exit, no stop, and each part once."""
+        if order.intent.style:
+            return True
+        if order.intent.exits or order.type in STOPS or self._state.carried_out(order) is not None:
+            return False
+        return order.status in AT_VENUE or bool(order.after)
 
     def rebalance(
         self, weights: Mapping[str, Number], band: str | Number, account: str | None
@@ -299,8 +316,9 @@ class Context:
                 continue
             unit = found.notional(Decimal(1), found.price(lane.mark))
             have = self._state.quantity(account, name, self.name)
-            goal = found.quantity(Decimal(equity) * weight / unit)
-            if abs(float((goal - have) * unit)) < float(percent(band)) * equity and (weight or not have):
+            goal = found.quantity(self._share(weight, found) / unit)
+            apart = abs(goal - have) * unit
+            if apart < self._share(percent(band), found) and (weight or not have):
                 continue
             (reductions if abs(goal) < abs(have) else increases).append((found, goal))
         first = [self._trade_to(found, goal, account, "rebalance", ()) for found, goal in reductions]
@@ -378,11 +396,10 @@ class Context:
         base = self._kernel.allocations.get(self.name)
         if base is None:
             return self._kernel.valuer.equity(self._account)
-        amount = base(self._state.accounts[self._account])
-        if amount is None:
-            return None
-        currency = self._state.accounts[self._account].currency
-        return amount + self._kernel.books.profit(strategy=self.name, currency=currency).total
+        account = self._state.accounts[self._account]
+        amount = base(account)
+        earned = self._kernel.books.earned(self.name, account.currency)
+        return None if amount is None or earned is None else amount + earned
 
     def cash(self) -> float | None:
         equity = self.equity()
@@ -395,7 +412,12 @@ class Context:
             lane = self._kernel.market.lanes[key.instrument]
             part = lane.instrument.notional(abs(position.quantity), position.average_price)
             margin = Decimal(1) if lane.instrument.spot else lane.instrument.initial_margin
-            used += float(part * margin)
+            rate = self._kernel.valuer.rate(
+                lane.instrument.settle, self._state.accounts[self._account].currency
+            )
+            if rate is None:
+                return None
+            used += float(part * margin) * rate
         return equity - used
 
     # --- time and the rest ----------------------------------------------------------------------------------

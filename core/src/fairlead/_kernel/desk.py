@@ -11,7 +11,7 @@ from fairlead._kernel.gate import Approved, Gate, Refused
 from fairlead._kernel.outbox import Outbox
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import ZERO
-from fairlead._models.orders import AT_VENUE, CLOSED, Order, OrderIntent, OrderStatus, OrderType, Side
+from fairlead._models.orders import AT_VENUE, CLOSED, STOPS, Order, OrderIntent, OrderStatus, OrderType, Side
 from fairlead._models.venue import VenueProfile
 from fairlead.facts import (
     HeldResized,
@@ -104,7 +104,7 @@ class Desk:
         if not self._fit(order):
             return
         intent = on_the_wire(order, self._profiles[order.account])
-        verdict = self._gate.review(intent)
+        verdict = self._gate.review(intent, protects=order.type in STOPS)
         if isinstance(verdict, Approved):
             self._outbox.submit(order.client_order_id, verdict)
             self._changed(order)

@@ -101,6 +101,17 @@ class EquityBooks:
         """Everything a position has earned, fees and funding taken off, as a float."""
         return float(position.realised - position.fees - position.funding) + self.unrealised(position)
 
+    def earned(self, strategy: str, currency: str) -> float | None:
+        """Everything a strategy has earned, in one currency; None while a rate is wanting."""
+        total = 0.0
+        for key, position in self._state.positions.items():
+            if key.strategy == strategy:
+                rate = self._valuer.rate(self._state.instruments[key.instrument].settle, currency)
+                if rate is None:
+                    return None
+                total += self.profit_of(position) * rate
+        return total
+
     def profit(
         self, *, account: str = "", strategy: str = "", instrument: str = "", currency: str = ""
     ) -> Profit:

@@ -74,9 +74,12 @@ class Feeds:
         offers = self.offers(lane.id)
         if not offers:
             raise ConfigurationError(f"no stream serves {lane.id}: add one that does to plugins=[...]")
+        key = (runner.name, lane.id)
+        known = {kind for kind, _ in self._sinks.get(key, ())}
         if not lane.watched:
             self._attach_breakers(lane)
-        lane.watched += 1
+        if key not in self._sinks:
+            lane.watched += 1
         self._ask_for_prices(lane, offers)
         strategy = runner.strategy
         sinks: list[tuple[str, Sink]] = []
@@ -87,9 +90,9 @@ class Feeds:
         ):
             if wanted:
                 self._ask(lane, kind, offers)
-                if getattr(handler, "__func__", None) is not base:
+                if getattr(handler, "__func__", None) is not base and kind not in known:
                     sinks.append((kind, runner.sink(handler)))
-        parsed = [Interval.parse(text) for text in intervals]
+        parsed = [one for one in map(Interval.parse, intervals) if f"bar:{one.text}" not in known]
         for interval in parsed:
             lane.remember(interval.text, warmup)
             self._make_bars(lane, interval, offers, warmup)
@@ -125,13 +128,12 @@ class Feeds:
         lane = self._market.lanes.get(history.instrument)
         if lane is None:
             return
-        kept = lane.remember(history.interval, len(history.bars))
+        standing = len(lane.history.get(history.interval, ()))
+        kept = lane.remember(history.interval, standing + len(history.bars))
         first = kept[0].event_ns if kept else None
         for bar in reversed(history.bars):
             if first is None or bar.event_ns < first:
                 kept.appendleft(bar)
-        if history.bars and not lane.mark:
-            lane.mark = history.bars[-1].close
         for (_, name), all_warming in self._warming.items():
             if name == lane.id:
                 for warming in all_warming:

@@ -13,10 +13,9 @@ from fairlead._kernel.state import ZERO, State
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import AT_VENUE, OrderIntent, OrderType, Side, TimeInForce
+from fairlead._models.orders import AT_VENUE, STOPS, OrderIntent, OrderType, Side, TimeInForce
 from fairlead._models.venue import VenueProfile
 
-_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 _ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
 """Times in force that the engine keeps itself where the venue does not know them."""
 
@@ -67,18 +66,22 @@ class Gate:
         self._breakers = breakers
         self.blocked = ""
 
-    def review(self, intent: OrderIntent) -> Approved | Refused:
-        """Judge an intent; whatever goes wrong in judging refuses it."""
+    def review(self, intent: OrderIntent, *, protects: bool = False) -> Approved | Refused:
+        """Judge an intent; whatever goes wrong in judging refuses it.
+
+        `protects` says that it carries out a stop, which it does not look like any more.
+        """
         try:
-            reasons = self._reasons(intent)
+            reasons = self._reasons(intent, protects or intent.exits or intent.type in STOPS)
             reasons += self._breakers(intent)
         except Exception as error:  # fails closed: an order nobody could judge is not sent
             reasons = [f"the gate failed: {type(error).__name__}: {error}"]
         if reasons:
             return Refused(tuple(reasons))
-        return Approved(intent, intent.reduce_only and self._shrinks(intent, ""))
+        on_the_wire = intent.reduce_only and self._profiles[intent.account].reduce_only
+        return Approved(intent, on_the_wire and self._shrinks(intent, ""))
 
-    def _reasons(self, intent: OrderIntent) -> list[str]:
+    def _reasons(self, intent: OrderIntent, protects: bool) -> list[str]:
         """Every reason against an intent but the breakers'. Each check appends what it finds."""
         reasons = [self.blocked] if self.blocked else []
         lane = self._market.lanes.get(intent.instrument)
@@ -87,37 +90,39 @@ class Gate:
             reasons.append(f"{intent.instrument} on account {intent.account!r} is not traded here")
             return reasons
         instrument = lane.instrument
-        self._permission(intent, reasons)
+        self._permission(intent, protects, reasons)
         _grid(intent, instrument, reasons)
-        _ability(intent, profile, reasons)
+        _ability(intent, profile, self._state.now, reasons)
         if not lane.mark:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
         if instrument.min_notional or intent.reduce_only:
             self._size(intent, lane, reasons)
         if self._state.open:
-            self._crossing(intent, reasons)
+            self._crossing(intent, lane, reasons)
         if not intent.reduce_only:
             self._funds(intent, lane, reasons)
         return reasons
 
-    def _permission(self, intent: OrderIntent, reasons: list[str]) -> None:
+    def _permission(self, intent: OrderIntent, protects: bool, reasons: list[str]) -> None:
         state, name = self._state, intent.strategy
         if state.lowered or state.tripped:
             trading, why = state.trading(intent)
-            if trading is not TradingState.ACTIVE and not self._may(intent, trading):
+            if trading is not TradingState.ACTIVE and not self._may(intent, trading, protects):
                 reasons.append(f"trading is {trading} ({why})")
         if name in state.paused and not self._shrinks(intent, name):
             reasons.append(f"strategy {name} is paused")
-        if name in state.halted and not intent.parent:
+        if (
+            name in state.halted
+            and not intent.parent
+            and not self._may(intent, TradingState.HALTED, protects)
+        ):
             reasons.append(f"strategy {name} is halted: {state.halted[name]}")
 
-    def _may(self, intent: OrderIntent, trading: TradingState) -> bool:
-        shrinks = self._shrinks(intent, intent.strategy)
-        if trading is TradingState.REDUCE_ONLY:
-            return shrinks
-        protects = bool(intent.parent) or intent.type in _STOPS
-        return trading is TradingState.HALTED and shrinks and protects
+    def _may(self, intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
+        """What a lowered state lets through: reductions, and when halted only those that protect."""
+        allowed = trading is TradingState.REDUCE_ONLY or (trading is TradingState.HALTED and protects)
+        return allowed and self._shrinks(intent, intent.strategy)
 
     def _shrinks(self, intent: OrderIntent, strategy: str) -> bool:
         """Whether the order only reduces a position, whatever else of it that may still fill does."""
@@ -152,8 +157,13 @@ class Gate:
         if least and not intent.reduce_only and lane.instrument.notional(intent.quantity, price) < least:
             reasons.append(f"value below the minimum of {least} {lane.instrument.quote}")
 
-    def _crossing(self, intent: OrderIntent, reasons: list[str]) -> None:
+    def _crossing(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
         """Crossing one's own resting order would be a trade with oneself."""
+        if intent.type in STOPS:
+            return
+        buying = intent.side is Side.BUY
+        limit = intent.limit_price
+        mine = lane.price(buying=buying) if limit is None else float(limit)
         for order in self._state.open.values():
             other = order.intent
             if (
@@ -164,12 +174,8 @@ class Gate:
                 continue
             if order.status not in AT_VENUE or other.type is not OrderType.LIMIT or order.limit_price is None:
                 continue
-            mine = intent.limit_price
-            if intent.type in _STOPS:
-                continue
-            if mine is None or (
-                mine >= order.limit_price if intent.side is Side.BUY else mine <= order.limit_price
-            ):
+            theirs = float(order.limit_price)
+            if mine >= theirs if buying else mine <= theirs:
                 reasons.append(
                     f"would cross your own {other.side} of {order.remaining_quantity} at {order.limit_price}"
                 )
@@ -252,7 +258,7 @@ def _price(name: str, price: Decimal, instrument: Instrument, reasons: list[str]
         reasons.append(f"{name} {price} is not a multiple of the tick {instrument.tick}")
 
 
-def _ability(intent: OrderIntent, profile: VenueProfile, reasons: list[str]) -> None:
+def _ability(intent: OrderIntent, profile: VenueProfile, now: int, reasons: list[str]) -> None:
     if intent.post_only and not profile.post_only:
         reasons.append(f"{profile.venue} has no post-only orders")
     if intent.post_only and intent.type is not OrderType.LIMIT:
@@ -260,5 +266,5 @@ def _ability(intent: OrderIntent, profile: VenueProfile, reasons: list[str]) -> 
     wanted = intent.time_in_force
     if wanted not in profile.time_in_force and wanted not in _ENGINE_ENDS:
         reasons.append(f"{profile.venue} has no {wanted} orders")
-    if wanted is TimeInForce.GTD and not intent.expires_ns:
-        reasons.append("a GTD order needs expires=")
+    if wanted is TimeInForce.GTD and intent.expires_ns <= now:
+        reasons.append("a GTD order needs an expires= that is still to come")
