@@ -7,17 +7,18 @@ import copy
 import heapq
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
-from fairlead._engine.assembly import Parts, build, fresh, introduce, open_accounts, stream_for
+from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.intake import Intake
+from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.priceline import PriceLine
 from fairlead._engine.result import Result, summarise
-from fairlead._kernel.clock import Agenda, ManualTime
+from fairlead._engine.warmup import history, windows
+from fairlead._kernel.clock import ANSWER, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State
@@ -83,7 +84,9 @@ class _Backtest:
         self._time = ManualTime(start or min(_starts(parts.streams.values()), default=0))
         self._agenda = Agenda(self._time)
         self._questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
-        self._new: list[Subscription] = []
+        self._new: list[tuple[Subscription, int]] = []
+        self._feeds: dict[str, list[Subscription]] = {}
+        self._began = False
         self._interrupted = False
         self.kernel = build(parts, state=State(), agenda=self._agenda, journal=journal, tape=None)
         self.kernel.failed = _give_up
@@ -93,20 +96,15 @@ class _Backtest:
 
     def run(self, progress: Callable[[int], None] | None) -> None:
         """From the first event to the last."""
-        loop = asyncio.new_event_loop()
+        loop = self._loop = asyncio.new_event_loop()
         try:
             self._begin(loop)
-            self._through(loop, progress)
+            self._through(progress)
             self._agenda.run(self._time.now())
             self.kernel.turn(self.kernel.stop_strategies)
-            self.kernel.turn(
-                lambda: self.kernel.recorder.record(EngineStopped, reason="the data ended") and None
-            )
+            self.kernel.turn(lambda: self.kernel.recorder.record(EngineStopped, reason="the data ended"))
         finally:
             loop.close()
-
-    def _end_run(self) -> None:
-        self.kernel.recorder.record(EngineStopped, reason="the data ended")
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         kernel, parts = self.kernel, self._parts
@@ -127,31 +125,43 @@ class _Backtest:
         for runner in kernel.runners.values():
             runner.ask_outside = self._ask
         kernel.turn(lambda: kernel.start_strategies(restored=False))
-        self._answer(loop)
+        self._settle()
 
     def _ask(self, runner: Runner, number: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._questions.append((runner, number, function, args))
-        self._interrupted = True
+        self._interrupt()
 
     def _subscribe(self, subscription: Subscription, warmup: int) -> None:
-        self._new.append(subscription)
-        self._interrupted = True
+        self._new.append((subscription, warmup))
+        if self._began:
+            self._interrupt()
 
-    def _answer(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Time stands still while questions are answered."""
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        self._agenda.call_at(self._time.now(), self._settle, ANSWER)
+
+    def _settle(self) -> None:
+        """Time stands still while new feeds get their past and questions are answered."""
+        new, self._new = self._new, []
+        for subscription, warmup in new:
+            stream = stream_for(self._parts.streams.values(), subscription)
+            if stream is not None:
+                self._feeds.setdefault(stream.name, []).append(subscription)
+                if self._began and warmup:
+                    self._warm(stream, subscription, warmup)
         while self._questions:
             runner, number, function, args = self._questions.pop(0)
             value, error = b"", ""
             try:
                 answer = function(*args)
                 if inspect.isawaitable(answer):
-                    answer = loop.run_until_complete(_await(answer))
+                    answer = self._loop.run_until_complete(_await(answer))
                 value = msgspec.msgpack.encode(answer)
             except Exception as fault:  # the asker is told, and decides
                 error = f"{type(fault).__name__}: {fault}"
             self.kernel.answer(runner.name, number, value, error)
 
-    def _through(self, loop: asyncio.AbstractEventLoop, progress: Callable[[int], None] | None) -> None:
+    def _through(self, progress: Callable[[int], None] | None) -> None:
         take = Intake(self.kernel, self._agenda, self._parts.brokers.values()).take
         events = self._events(iter(()))
         count = 0
@@ -161,8 +171,8 @@ class _Backtest:
                 count += 1
                 if self._interrupted:
                     self._interrupted = False
-                    self._answer(loop)
-                    if self._new:
+                    self._settle()
+                    if self._feeds:
                         break
                 if progress is not None and not count % 10_000:
                     progress(event.received_ns)
@@ -172,28 +182,32 @@ class _Backtest:
         self.events = count
 
     def _events(self, rest: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
-        """What is left of the data, and the feeds that were asked for since, from now on."""
-        wanted: dict[str, list[Subscription]] = {}
-        for subscription in self._new:
-            stream = stream_for(self._parts.streams.values(), subscription)
-            if stream is not None:
-                wanted.setdefault(stream.name, []).append(subscription)
-        self._new.clear()
-        sources = [rest] if self.events or wanted == {} else []
-        after = self._time.now()
-        for name, subscriptions in wanted.items():
-            sources.append(self._cut(self._parts.streams[name], subscriptions, after))
-        if len(sources) == 1:
-            return sources[0]
-        return heapq.merge(rest, *sources, key=lambda event: event.received_ns)
+        """What is left of the data, and the feeds that were asked for since: from the beginning or from now on."""
+        after = self._time.now() + 1
+        feeds, self._feeds = self._feeds, {}
+        sources = [rest] if self._began else []
+        sources += [self._cut(self._parts.streams[name], wanted, after) for name, wanted in feeds.items()]
+        self._began = True
+        return sources[0] if len(sources) == 1 else heapq.merge(*sources, key=lambda event: event.received_ns)
+
+    def _warm(self, stream: DataStream, subscription: Subscription, warmup: int) -> None:
+        """Whoever begins to watch in mid-run gets the past of the data, as a live run asks its stream for it."""
+        assert isinstance(stream, Replayable)
+        now = self._time.now()
+        for interval, start, end in windows(self.kernel, subscription, warmup, now):
+            last = min(end, now - 1)
+            events = [e for e in self._cut(stream, [subscription], 0) if start <= e.received_ns <= last]
+            past = history(self.kernel, subscription, interval, (start, end), events, now)
+            if past is not None:
+                self.kernel.event(past)
 
     def _cut(
         self, stream: DataStream, subscriptions: Sequence[Subscription], after: int
     ) -> Iterator[MarketEvent]:
         assert isinstance(stream, Replayable)
-        if self._start is None and self._end is None and not self.events:
+        if self._start is None and self._end is None and not self._began:
             return stream.replay(subscriptions)
-        return self._between(stream, subscriptions, after)
+        return self._between(stream, subscriptions, after if self._began else 0)
 
     def _between(
         self, stream: Replayable, subscriptions: Sequence[Subscription], after: int
@@ -225,18 +239,3 @@ def _starts(streams: Iterable[Any]) -> Iterator[int]:
         brought = stream.time() if hasattr(stream, "time") else None
         if brought is not None:
             yield brought.start_ns
-
-
-def moment(when: datetime | int | str | None, what: str) -> int | None:
-    """Nanoseconds of an aware datetime, an ISO text with a zone, or nanoseconds. Raises ConfigurationError."""
-    if when is None or isinstance(when, int):
-        return when
-    try:
-        parsed = datetime.fromisoformat(when) if isinstance(when, str) else when
-    except ValueError:
-        raise ConfigurationError(
-            f"{what} {when!r} is no time: write it as 2024-01-31T12:00:00+00:00"
-        ) from None
-    if parsed.tzinfo is None:
-        raise ConfigurationError(f"{what} {when!r} has no time zone: add one, such as +00:00")
-    return int(parsed.timestamp() * 1_000_000) * 1000

@@ -11,27 +11,29 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
-from fairlead._engine.assembly import Parts, build, introduce, kind_of, open_accounts, stream_for
-from fairlead._engine.backtest import moment
+from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
 from fairlead._engine.distributions import core_version
-from fairlead._engine.intake import Intake
+from fairlead._engine.door import Door
+from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers
-from fairlead._engine.pacing import Pacer, time_for
+from fairlead._engine.pacing import Pacer, not_before, time_for
+from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import catch_up, restore
 from fairlead._engine.stall import StallSampler
-from fairlead._kernel.clock import END, Agenda
+from fairlead._engine.warmup import history, windows
+from fairlead._kernel.clock import END, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
-from fairlead._models.market import Bar, History
 from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
-from fairlead.errors import JournalError
-from fairlead.facts import EngineStopped, Fact
+from fairlead.errors import ConfigurationError, JournalError
+from fairlead.facts import EngineStopped, Fact, Noted
 from fairlead.ports import Snapshot, Subscription
 from fairlead.units import duration
 
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("fairlead.engine")
+
+QUERY_SECONDS = 10.0
+"""How long a question from another thread waits for the kernel."""
 
 
 class Session:
@@ -53,6 +58,7 @@ class Session:
         self._homes: list[AccountHome] = []
         self._time = time_for(engine.wiring.clock, parts.streams.values())
         self._agenda = Agenda(self._time)
+        self._feeds = Agenda(self._time)
         self._ended: asyncio.Event | None = None
         self._reason = ""
         self._error: Exception | None = None
@@ -75,14 +81,16 @@ class Session:
             self._folder.lock()
             stack.callback(self._folder.unlock)
             journal, kernel = self._open(stack)
+            self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
             kernel.alarm = log.error
             observers = Observers(self._engine.wiring.manager)
             stack.callback(lambda: observers.stopped(self._reason))
             kernel.observers.append(observers.facts)
+            stack.push_async_callback(self._leave_no_task)
             await self._connect_brokers(kernel, stack)
             self._pacer = pacer = Pacer(
-                self._agenda, self._time, self._loop, self._failed, busy=self._engine.busy_poll
+                self._agenda, self._feeds, self._loop, self._failed, busy=self._engine.busy_poll
             )
             stack.callback(pacer.stop)
             stack.enter_context(StallSampler(kernel, self._thread, self._stalled))
@@ -90,12 +98,16 @@ class Session:
             await self._connect_streams(kernel, stack)
             observers.started(self._engine)
             self._stop_at(until)
-            with self._signals():
-                pacer.start()
-                self.started.set()
-                await self._ended.wait()
-            pacer.stop()
-            self._end(kernel, journal)
+            try:
+                with self._signals():
+                    pacer.start()
+                    self.started.set()
+                    await self._ended.wait()
+            finally:
+                self._reason = self._reason or "its task was canceled"
+                pacer.stop()
+                self._end(kernel, journal)
+                await self._leave_no_task()
         if self._error is not None:
             raise self._error
         return self._reason
@@ -127,14 +139,14 @@ class Session:
             data=[str(getattr(s, "label", name)) for name, s in self._parts.streams.items()],
         )
         self._restored = state.seq > 0
+        self._last_ns = state.now
+        self._time = self._agenda.time = self._feeds.time = not_before(self._time, state.now)
         self._epoch = epoch
-        state_now = state.now
         if self._engine.durability == "full":
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=_Synced(journal), tape=tape)
         else:
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=journal, tape=tape)
         kernel.recorder.seq = max(kernel.recorder.seq, tape.last_seq)
-        self._time.reach(state_now)
         self.kernel = kernel
         return journal, kernel
 
@@ -147,17 +159,8 @@ class Session:
         await introduce(kernel, self._parts)
         for name, broker in self._parts.brokers.items():
             kernel.outbox.senders[name] = broker.send
-            await broker.connect(self._reporter(kernel, name), self._agenda)
             stack.push_async_callback(broker.close)
-
-    def _reporter(self, kernel: Kernel, account: str) -> Callable[[Any], None]:
-        def emit(report: Any) -> None:
-            if threading.get_ident() == self._thread:
-                kernel.report(account, report)
-            elif self._loop is not None:
-                self._loop.call_soon_threadsafe(kernel.report, account, report)
-
-        return emit
+            await broker.connect(self._door.reporter(name), self._agenda)
 
     async def _start(self, kernel: Kernel) -> None:
         """The only start path: the state is restored, now the venue's view of it, then strategies."""
@@ -170,23 +173,25 @@ class Session:
             open_accounts(kernel, self._parts, snapshots, namespace=namespace, epoch=self._epoch)
             kernel.start_accounts()
 
-        kernel.turn(begin)
-        await catch_up(kernel, self._parts.brokers)
-        answers = Answers(kernel, self._tasks)
+        self._door.put(kernel.turn, begin)
+        self._door.open()
+        await catch_up(kernel, self._parts.brokers, since_ns=self._last_ns, door=self._door)
+        answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
         self._wanted: list[tuple[Subscription, int]] = []
         kernel.feeds.subscribe = lambda subscription, warmup: self._wanted.append((subscription, warmup))
-        kernel.turn(lambda: kernel.start_strategies(restored=self._restored))
+        self._door.put(kernel.turn, lambda: kernel.start_strategies(restored=self._restored))
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
-        intake = Intake(kernel, self._agenda, self._parts.brokers.values())
         for stream in self._parts.streams.values():
             if hasattr(stream, "on_end"):
                 stream.on_end = self._stream_ended
                 self._open_streams += 1
-            await stream.connect(intake.take, self._agenda)
             stack.push_async_callback(stream.close)
+            await stream.connect(self._door.take, self._feeds)
+            if self._restored and hasattr(stream, "resume"):
+                stream.resume(self._last_ns)
         wanted, self._wanted = self._wanted, []
         for subscription, warmup in wanted:
             await self._subscribe(kernel, subscription, warmup)
@@ -209,22 +214,22 @@ class Session:
         stream = stream_for(self._parts.streams.values(), subscription)
         assert stream is not None
         now = self._time.now()
-        for interval in kernel.feeds.cold(subscription):
-            end = now - now % int(interval.size)
-            start = end - int(interval.size) * warmup
-            if subscription.kind == f"bar:{interval.text}":
-                events = await stream.history(subscription, start, end)
-                bars = [event for event in events if isinstance(event, Bar)]
-            else:
-                events = await stream.history(subscription, start, end)
-                bars = kernel.feeds.bars_of(subscription, interval, events)
-            if bars:
-                history = History(subscription.instrument, interval.text, tuple(bars), end, self._time.now())
-                kernel.event(history)
+        for interval, start, end in windows(kernel, subscription, warmup, now):
+            events = await stream.history(subscription, start, end + 1)
+            past = history(kernel, subscription, interval, (start, end), events, now)
+            if past is not None:
+                self._door.warm(past)
 
     def _subscribe_later(self, subscription: Subscription, warmup: int) -> None:
+        self._door.hold()
+        self._spawn(self._subscribe_now(subscription, warmup))
+
+    async def _subscribe_now(self, subscription: Subscription, warmup: int) -> None:
         assert self.kernel is not None
-        self._spawn(self._subscribe(self.kernel, subscription, warmup))
+        try:
+            await self._subscribe(self.kernel, subscription, warmup)
+        finally:
+            self._door.release()
 
     def _spawn(self, coroutine: Any) -> None:
         assert self._loop is not None
@@ -237,6 +242,13 @@ class Session:
         if not task.cancelled() and task.exception() is not None:
             error = task.exception()
             self._failed(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+    async def _leave_no_task(self) -> None:
+        """End what still runs for this session: questions, subscriptions."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- ending ---------------------------------------------------------------------------------------------
 
@@ -269,12 +281,15 @@ class Session:
 
     def _end(self, kernel: Kernel, journal: Journal) -> None:
         """Let strategies stop and write the last fact; on a full disk the journal has room for that one."""
+        self._door.close_market()
         if self._error is None:
-            kernel.turn(kernel.stop_strategies)
+            self._door.put(kernel.turn, kernel.stop_strategies)
         if self._error is None:
             kernel.turn(lambda: kernel.recorder.record(EngineStopped, reason=self._reason))
+            self._door.close()
             journal.sync()
             return
+        self._door.close()
         recorder = kernel.recorder
         end = EngineStopped(
             seq=recorder.seq + 1, now=recorder.now, cause=recorder.seq + 1, reason=self._reason
@@ -312,40 +327,56 @@ class Session:
                 self._loop.remove_signal_handler(number)
 
     def _stalled(self, text: str) -> None:
-        from fairlead.facts import Noted
-
         log.error("%s", text)
         assert self.kernel is not None
         assert self._loop is not None
         kernel = self.kernel
-        self._loop.call_soon_threadsafe(
-            kernel.turn, lambda: kernel.recorder.record(Noted, source="stall", text=text)
-        )
+
+        def note() -> None:
+            kernel.recorder.input(Noted, source="stall", text=text)
+
+        self._loop.call_soon_threadsafe(self._door.note, kernel.turn, note)
 
     # --- from other threads ---------------------------------------------------------------------------------
 
     def query(self, question: Callable[[Kernel], T]) -> T:
         """Ask the kernel something from any thread; the answer must be a copy."""
-        assert self.kernel is not None
-        kernel = self.kernel
-        if self._loop is None or threading.get_ident() == self._thread:
+        kernel, loop = self.kernel, self._loop
+        if kernel is None or loop is None:
+            raise ConfigurationError("the engine has not started yet: ask once it runs")
+        if threading.get_ident() == self._thread:
             return question(kernel)
-        done: list[T] = []
-        ready = threading.Event()
+        answer: Future[T] = Future()
 
         def ask() -> None:
             try:
-                done.append(question(kernel))
-            finally:
-                ready.set()
+                answer.set_result(question(kernel))
+            except Exception as error:  # belongs to whoever asked
+                answer.set_exception(error)
 
-        self._loop.call_soon_threadsafe(ask)
-        ready.wait(10)
-        return done[0]
+        try:
+            loop.call_soon_threadsafe(ask)
+        except RuntimeError:
+            raise ConfigurationError("the engine has ended: ask while it runs") from None
+        return answer.result(QUERY_SECONDS)
 
     def command(self, verb: str, who: str, why: str, arguments: dict[str, str]) -> None:
-        """Hand a command to the kernel from any thread."""
-        self.query(lambda kernel: kernel.command(verb, who, why, **arguments))
+        """Hand a command to the kernel from any thread. Raises ConfigurationError for a name it does not know."""
+
+        def act(kernel: Kernel) -> None:
+            _check_names(kernel, arguments)
+            self._door.put(kernel.command, verb, who, why, **arguments)
+
+        self.query(act)
+
+
+def _check_names(kernel: Kernel, arguments: dict[str, str]) -> None:
+    known = {"strategy": list(kernel.runners), "breaker": [b.name for b in kernel.board.breakers]}
+    for what, name in arguments.items():
+        if what in known and name not in known[what]:
+            raise ConfigurationError(
+                f"no {what} is named {name!r}: there are {', '.join(known[what]) or 'none'}"
+            )
 
 
 class _Synced:

@@ -7,12 +7,15 @@ belongs to a recording played as fast as possible, the agenda drives the time. A
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fairlead._kernel.clock import NEVER, Agenda, ManualTime, ScaledTime, SystemTime
+from fairlead._kernel.clock import NEVER, REPORT, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead.errors import ConfigurationError
 from fairlead.ports import Time
+
+log = logging.getLogger("fairlead.engine")
 
 _RUSH = 500
 """Agenda entries run in one go at full speed before the loop may do something else."""
@@ -37,39 +40,78 @@ def time_for(clock: Time | None, streams: Iterable[Any]) -> Time:
     return ManualTime(start) if speed is None else ScaledTime(start, speed)
 
 
+def not_before(time: Time, when_ns: int) -> Time:
+    """A time that begins no earlier than the last fact of the journal: it may not run backwards."""
+    time.reach(when_ns)
+    behind = when_ns - time.now()
+    if behind <= 0:
+        return time
+    log.warning("the clock is %.3f s behind the journal: the engine's time goes on from there", behind / 1e9)
+    return _Shifted(time, behind)
+
+
+class _Shifted:
+    """A time that is ahead of another by so many nanoseconds."""
+
+    def __init__(self, time: Time, ahead_ns: int) -> None:
+        self._time = time
+        self._ahead = ahead_ns
+
+    def now(self) -> int:
+        return self._time.now() + self._ahead
+
+    def reach(self, when_ns: int) -> None:
+        self._time.reach(when_ns - self._ahead)
+
+    def delay(self, when_ns: int) -> float:
+        return self._time.delay(when_ns - self._ahead)
+
+
 class Pacer:
-    """Runs the agenda on an event loop. An exception that comes out of it ends the pacing and goes to `failed`."""
+    """Runs the agenda on an event loop. An exception that comes out of it ends the pacing and goes to `failed`.
+
+    `feeds` is what streams have scheduled: their events, each of which runs the agenda up to its own time. At
+    equal time it comes after the reports on the agenda and before the rest.
+    """
 
     def __init__(
         self,
         agenda: Agenda,
-        time: Time,
+        feeds: Agenda,
         loop: asyncio.AbstractEventLoop,
         failed: Callable[[Exception], None],
         *,
         busy: bool,
     ) -> None:
         self._agenda = agenda
-        self._time = time
+        self._feeds = feeds
+        self._time = agenda.time
         self._loop = loop
         self._failed = failed
         self._busy = busy
+        self._by_hand = isinstance(agenda.time, ManualTime)
         self._handle: asyncio.Handle | None = None
         self._running = False
 
     def start(self) -> None:
         """Begin."""
         self._running = True
-        self._agenda.wake = self._arm
+        self._wake_by(self._arm)
         self._arm()
 
     def stop(self) -> None:
         """End; harmless to repeat."""
         self._running = False
-        self._agenda.wake = None
+        self._wake_by(None)
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+
+    def _wake_by(self, wake: Callable[[], None] | None) -> None:
+        self._agenda.wake = self._feeds.wake = wake
+
+    def _due(self) -> int:
+        return min(self._agenda.due, self._feeds.due)
 
     def _arm(self) -> None:
         if self._handle is not None:
@@ -79,38 +121,50 @@ class Pacer:
             return
         if self._busy:
             self._handle = self._loop.call_soon(self._poll)
-        elif self._agenda.due < NEVER:
-            delay = self._time.delay(self._agenda.due)
+        elif (due := self._due()) < NEVER and not self._agenda.held:
+            delay = self._time.delay(due)
             self._handle = (
                 self._loop.call_later(delay, self._fire) if delay > 0 else self._loop.call_soon(self._fire)
             )
 
     def _fire(self) -> None:
         self._handle = None
-        self._agenda.wake = None  # whatever is added now is looked at below
+        self._wake_by(None)  # whatever is added now is looked at below
         try:
             self._run()
         except Exception as error:  # the engine's own fault, or an adapter's: it must not look like silence
             self._failed(error)
         if self._running:
-            self._agenda.wake = self._arm
+            self._wake_by(self._arm)
             self._arm()
 
     def _run(self) -> None:
-        if isinstance(self._time, ManualTime):
-            for _ in range(_RUSH):
-                if self._agenda.due == NEVER or not self._running:
-                    break
-                self._agenda.run(self._agenda.due)
-        else:
-            self._agenda.run(self._time.now())
+        if not self._by_hand:
+            self._run_until(self._time.now())
+            return
+        for _ in range(_RUSH):
+            due = self._due()
+            if due == NEVER or self._agenda.held or not self._running:
+                break
+            self._run_until(due)
+
+    def _run_until(self, now: int) -> None:
+        agenda, feeds = self._agenda, self._feeds
+        while (due := feeds.due) <= now and self._running:
+            if agenda.due <= due:
+                agenda.run(due, REPORT)
+            if agenda.held:
+                return
+            feeds.run(due)
+        if self._running:
+            agenda.run(now)
 
     def _poll(self) -> None:
         """Never sleep: a callback that is always ready keeps the loop from waiting in its selector."""
         now = self._time.now()
-        if self._agenda.due <= now:
+        if self._agenda.due <= now or self._feeds.due <= now:
             try:
-                self._agenda.run(now)
+                self._run_until(now)
             except Exception as error:  # as in _fire
                 self._failed(error)
         if self._running:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
+from fairlead._engine.door import Door
 from fairlead._kernel.apply import apply
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.state import State
-from fairlead._models.orders import AT_VENUE
+from fairlead._models.orders import AT_VENUE, OrderStatus
 from fairlead._models.reports import Accepted, Canceled, NotSent
 from fairlead._storage.journal import read_facts
 from fairlead._storage.reading import repair_tail
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, JournalDamaged
-from fairlead.ports import BrokerAdapter, OrderReport
+from fairlead.ports import BrokerAdapter, Cancel, FillReport, OrderReport
 
 _OVERLAP_NS = 60_000_000_000
 """Fills are asked for from this long before the last fact; those that are known already change nothing."""
@@ -37,20 +39,44 @@ def restore(folder: RunFolder) -> State:
     return state
 
 
-async def catch_up(kernel: Kernel, brokers: Mapping[str, BrokerAdapter]) -> None:
-    """Learn what happened to our orders while nobody listened: fills first, then how each order stands."""
+async def catch_up(
+    kernel: Kernel,
+    brokers: Mapping[str, BrokerAdapter],
+    *,
+    since_ns: int | None = None,
+    door: Door | None = None,
+) -> None:
+    """Learn what happened to our orders while nobody listened: fills first, then how each order stands.
+
+    `since_ns` is the time of the last fact before this start; `door` takes the reports, the kernel where there is
+    none. A cancel whose answer never came is sent again: it may not have left.
+    """
+    since = kernel.state.now if since_ns is None else since_ns
     for name, broker in brokers.items():
+        report = functools.partial(kernel.report, name) if door is None else door.reporter(name)
         known = [o for o in kernel.state.open.values() if o.account == name and o.status in AT_VENUE]
         if kernel.state.epoch <= 1 and not known:
             continue
-        for fill in await broker.fills(max(0, kernel.state.now - _OVERLAP_NS)):
-            kernel.report(name, fill)
+        for fill in await broker.fills(max(0, since - _OVERLAP_NS)):
+            if not _was_booked(kernel.state, fill, since):
+                report(fill)
         if not known:
             continue
         found = await broker.lookup([o.client_order_id for o in known])
         for order in known:
             if order.client_order_id in found and not order.closed:
-                kernel.report(name, _standing(order.client_order_id, found[order.client_order_id]))
+                report(_standing(order.client_order_id, found[order.client_order_id]))
+            if order.status is OrderStatus.PENDING_CANCEL:
+                deadline = kernel.agenda.now() + broker.profile.validity_ns
+                broker.send(Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline))
+
+
+def _was_booked(state: State, fill: FillReport, since_ns: int) -> bool:
+    """Whether a fill from before the last fact is of an order closed so long ago that the state has forgotten it."""
+    name = fill.client_order_id
+    return (
+        fill.event_ns <= since_ns and name not in state.orders and name.startswith(f"{state.namespace:04x}")
+    )
 
 
 def _standing(client_order_id: str, found: OrderReport | None) -> Accepted | Canceled | NotSent:

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from fairlead.ports import Time
 
-REPORT, BAR, TIMER, END = 0, 1, 2, 9
-"""Ranks at equal time: reports, then bars that close, then timers; market events follow, the end is last of all."""
+ANSWER, REPORT, BAR, TIMER, END = -1, 0, 1, 2, 9
+"""Ranks at equal time: answers (time stands still for them in a backtest), reports, then bars that close, then
+timers; market events follow, the end is last of all."""
 
 NEVER = 1 << 62
 
@@ -64,7 +65,8 @@ class ScaledTime:
         return self._start + int((self._monotonic() - self._origin) * self._speed)
 
     def reach(self, when_ns: int) -> None:
-        """It moves by itself."""
+        """It moves by itself, and leaps where it is behind: a recording goes on where an earlier run left it."""
+        self._start += max(0, when_ns - self.now())
 
     def delay(self, when_ns: int) -> float:
         """Real seconds until then."""

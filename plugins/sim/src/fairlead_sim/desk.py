@@ -194,6 +194,8 @@ class Desk:
         linked = self.enter_fill(report, order)
         self.emit(report)
         for other in linked:
+            if not other.open:
+                continue  # whoever heard of the fill has canceled it already
             if other.remaining <= 0:
                 self.cancel(other, f"linked order {order.client_order_id} filled")
             else:

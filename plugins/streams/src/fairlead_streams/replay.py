@@ -266,6 +266,10 @@ class ReplayStream:
         self._emit, self._clock = emit, clock
         self._play()
 
+    def resume(self, after_ns: int) -> None:
+        """Go on after a moment instead of at the beginning: a run that was here before is started again."""
+        self._played_ns = after_ns
+
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
         """Begin to emit feeds, from now on where the recording is under way; returns those it has."""
         confirmed = [sub for sub in subscriptions if self._serving(sub)]

@@ -139,6 +139,10 @@ class SyntheticStream:
         self._begun_ns = self._start_ns if self._own_time else clock.now()
         self._play()
 
+    def resume(self, after_ns: int) -> None:
+        """Go on after a moment instead of at the beginning: a run that was here before is started again."""
+        self._played_ns = after_ns
+
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
         """Begin to emit feeds; returns those it has."""
         confirmed = [sub for sub in subscriptions if sub.kind in self.offers(sub.instrument)]
