@@ -249,7 +249,7 @@ def test_an_import_brings_nothing_heavy(module):
     )
     brought = set(done.stdout.split())
     assert brought & set(HEAVY) <= {"attr"}
-    assert {"pluggy", "msgspec"} <= brought or module == "fairlead.net"
+    assert "msgspec" in brought or module == "fairlead.net"
 
 
 @pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
