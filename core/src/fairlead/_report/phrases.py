@@ -71,9 +71,10 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
         case f.OrderUnknown():
             return "unknown", f"{fact.client_order_id}: {fact.reason or 'its answer was lost'}", "alarm"
         case f.BreakerTripped():
-            return "breaker", f"{fact.breaker} tripped, {fact.scope} is {fact.state}: {fact.reason}", "alarm"
+            return "breaker", f"{fact.breaker} tripped: {fact.reason} ({fact.scope} is {fact.state})", "alarm"
         case f.BreakerReset():
-            return "breaker", f"{fact.breaker} reset by {fact.who}: {fact.why}"
+            who = "" if fact.who == fact.breaker else f" by {fact.who}"
+            return "breaker", f"{fact.breaker} reset{who}: {fact.why}"
         case f.StateChanged():
             return "state", f"{fact.scope} is {fact.state}: {fact.reason}", "warning"
         case f.StrategyHalted():

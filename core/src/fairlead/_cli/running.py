@@ -1,0 +1,135 @@
+"""`fairlead run`: the engine in a thread of its own, this thread for signals and for what is shown."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from fairlead._cli.faults import FAULT, REFUSED, USAGE, CommandFailed
+from fairlead._cli.loading import load_engine
+from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, print_summary
+from fairlead._engine.background import Background
+from fairlead._engine.engine import LiveTradingEngine
+from fairlead._storage.run import RunFolder
+from fairlead.errors import ConfigurationError, FairleadError
+from fairlead.units import duration
+
+
+def run(file: Path, live: bool, until: str | None, run: Path | None, view: bool | None) -> None:
+    """Load, describe, run to the end, sum up."""
+    when = _until(until)
+    engine = load_engine(file)
+    real = [n for n, b in engine.wiring.brokers.items() if b.profile.environment == "live"]
+    if real and not live:
+        raise CommandFailed(f"{', '.join(real)} trades real money: say --live to run {file} with it", REFUSED)
+    if run is not None:
+        engine.folder = RunFolder(run)
+    click.echo(engine.describe())
+    click.echo()
+    shown = can_draw() if view is None else view
+    viewer = Screen(engine.folder, ["--file", str(file)]) if shown else Lines(engine.folder)
+    reason = trade(engine, when, viewer, quiet=shown)
+    click.echo()
+    print_summary(engine.folder, reason)
+    click.echo(f"\njournal  {engine.folder.journal}")
+
+
+def can_draw() -> bool:
+    """Whether there is a terminal that can hold a live view."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def trade(
+    engine: LiveTradingEngine, until: str | datetime | None, viewer: Viewer, *, quiet: bool = False
+) -> str:
+    """Run an engine to its end and return why it ended.
+
+    The first Ctrl-C ends it in good order, the second at once; `quiet` says that the terminal is the viewer's.
+    """
+    with _signals(engine, quiet=quiet):
+        try:
+            handle = Background(engine, until)
+        except FairleadError as error:
+            raise CommandFailed(str(error), REFUSED) from error
+        log = log_to(engine.folder, quiet=quiet)
+        try:
+            viewer.begin(_seq(engine))
+            while True:
+                try:
+                    return handle.wait(LOOK_SECONDS)
+                except TimeoutError:
+                    viewer.look()
+                except FairleadError:
+                    raise
+                except Exception as error:  # whatever ended it: one sentence here, the whole of it in the log
+                    logging.getLogger("fairlead.engine").debug("the engine failed", exc_info=error)
+                    raise CommandFailed(_failed(error, engine), FAULT) from error
+        finally:
+            viewer.end()
+            log.close()
+
+
+def _failed(error: BaseException, engine: LiveTradingEngine) -> str:
+    """What ended a run, and where its whole story is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"the engine failed ({said}): {engine.folder.logs / 'engine.log'} has where"
+
+
+def _seq(engine: LiveTradingEngine) -> int:
+    """The last number that the engine gave, 0 where it has ended already."""
+    session = engine._session
+    return session.query(lambda kernel: kernel.state.seq) if session is not None else 0
+
+
+@contextmanager
+def _signals(engine: LiveTradingEngine, *, quiet: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask for the end; asked again, the process ends as it stands, and the journal has it all."""
+    asked = False
+
+    def ask(number: int, _: object) -> None:
+        nonlocal asked
+        if asked:
+            os.write(2, b"\nfairlead: ended at once; the next start takes up what the journal holds\n")
+            os._exit(128 + number)
+        asked = True
+        if not quiet:
+            os.write(2, b"\nfairlead: ending in good order; Ctrl-C again ends it at once\n")
+        engine.stop(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _until(text: str | None) -> str | datetime | None:
+    """A duration, or a time with its zone."""
+    if text is None:
+        return None
+    try:
+        duration(text)
+    except ConfigurationError:
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            when = None
+        if when is None or when.tzinfo is None:
+            raise CommandFailed(
+                f"--until {text!r} is neither a duration nor a time with a zone: "
+                f"write 30s, 5m, 8h or 2024-01-31T16:00+00:00",
+                USAGE,
+            ) from None
+        return when
+    return text

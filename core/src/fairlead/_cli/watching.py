@@ -1,0 +1,183 @@
+"""What a person sees of a run: plain lines, the live view in a process of its own, and the summary at the end."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import click
+
+from fairlead import facts as f
+from fairlead._cli.words import clock, count, gain, moment, money, ratio
+from fairlead._report.digest import Digest, digest
+from fairlead._report.phrases import event_of
+from fairlead._storage.journal import decode_facts
+from fairlead._storage.reading import Tail
+from fairlead._storage.run import RunFolder
+
+LOOK_SECONDS = 0.5
+
+
+class Viewer(Protocol):
+    """Shows a run while it goes on."""
+
+    def begin(self, seq: int) -> None:
+        """The engine runs; `seq` is the last number that it has given."""
+        ...
+
+    def look(self) -> None:
+        """Time to look again."""
+        ...
+
+    def end(self) -> None:
+        """The engine has ended; harmless to repeat."""
+        ...
+
+
+class Lines:
+    """One line for each thing worth one, and every few seconds one on how it stands."""
+
+    def __init__(self, folder: RunFolder, *, every: float = 60.0, fills: bool = True) -> None:
+        self._folder = folder
+        self._every = every
+        self._fills = fills
+        self._tail: Tail | None = None
+        self._next = time.monotonic() + every
+        self._count = 0
+
+    def begin(self, seq: int) -> None:
+        """Tell of what happens from here on."""
+        self._tail = Tail(self._folder.journal, seq)
+
+    def look(self) -> None:
+        """Print what is new."""
+        if self._tail is None:
+            return
+        sample: f.EquitySampled | None = None
+        for record in self._tail.poll():
+            for fact in decode_facts(record):
+                if isinstance(fact, f.EquitySampled):
+                    sample = fact
+                self._count += isinstance(fact, f.Filled)
+                event = event_of(fact)
+                if event is not None and (self._fills or event.kind != "fill"):
+                    click.echo(f"{clock(event.now)}  {event.kind:<8} {event.text}")
+        if sample is not None and time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._every
+            click.echo(
+                f"{clock(sample.now)}  equity   {sample.account} {money(sample.equity)}, "
+                f"drawdown {ratio(sample.drawdown)}, {count(self._count, 'fill')}"
+            )
+
+    def end(self) -> None:
+        """Print the rest."""
+        self.look()
+        if self._tail is not None:
+            self._tail.close()
+            self._tail = None
+
+
+class Screen:
+    """The live view as a child process: it reads the run's folder, and its death changes nothing here."""
+
+    def __init__(self, folder: RunFolder, arguments: Sequence[str]) -> None:
+        self._folder = folder
+        self._arguments = arguments
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def begin(self, seq: int) -> None:
+        """Start it."""
+        command = [
+            sys.executable,
+            "-m",
+            "fairlead",
+            "top",
+            str(self._folder.path),
+            "--attached",
+            *self._arguments,
+        ]
+        with suppress(OSError):
+            self._child = subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    def look(self) -> None:
+        """It looks by itself."""
+
+    def end(self) -> None:
+        """Close its standard input, which ends it, and give the terminal back."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        assert child.stdin is not None
+        child.stdin.close()
+        try:
+            child.wait(3)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def log_to(folder: RunFolder, *, quiet: bool) -> logging.Handler:
+    """Have warnings written to the run's log; `quiet` keeps them from the terminal, where the view is."""
+    folder.logs.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder.logs / "engine.log", delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logger = logging.getLogger("fairlead")
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    if not quiet:
+        shown = logging.StreamHandler()
+        shown.setLevel(logging.WARNING)
+        shown.setFormatter(logging.Formatter("fairlead: %(message)s"))
+        logger.addHandler(shown)
+    return handler
+
+
+def print_summary(folder: RunFolder, reason: str) -> Digest | None:
+    """What the run came to; None where its journal has nothing."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    run = digest(folder)
+    if not run.facts:
+        return None
+    what = f"{run.kind}  {run.label}".strip()
+    console.print(Text(f"{run.name}: {what}, {moment(run.start_ns)} to {moment(run.end_ns)}"), soft_wrap=True)
+    console.print(Text(f"ended: {reason}"))
+    console.print()
+    for account in run.accounts.values():
+        change = (account.equity or 0.0) - (account.opening or 0.0)
+        text = f"account {account.name}: equity {money(account.equity, account.currency)}"
+        if account.opening and account.equity is not None:
+            text += f", {gain(change)} ({change / account.opening:+.2%})"
+        console.print(Text(f"{text}, max drawdown {ratio(account.drawdown)}"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("strategy", "trades", "won", "profit", "fees", "max drawdown", "orders", "denied"):
+        table.add_column(heading, justify="left" if heading == "strategy" else "right")
+    for own in run.strategies.values():
+        table.add_row(
+            Text(own.name),
+            f"{own.trades}",
+            f"{own.won / own.trades:.0%}" if own.trades else "-",
+            gain(own.total),
+            money(own.fees),
+            money(own.deepest),
+            f"{own.orders}",
+            f"{own.denied}",
+        )
+    console.print()
+    console.print(table)
+    trips = ", ".join(f"{name} {number}" for name, number in run.tripped.items()) or "none"
+    console.print(Text(f"\nbreaker trips: {trips}"))
+    for text in run.standing:
+        console.print(Text(f"standing: {text}", "bold"))
+    return run
+
+
+__all__ = ["Lines", "Screen", "Viewer", "log_to", "print_summary"]
