@@ -16,8 +16,12 @@ def book(state: State, fill: Fill, sign: int) -> None:
     signed = fill.quantity if (fill.side is Side.BUY) == (sign > 0) else -fill.quantity
     fee = fill.fee * sign
     balances = state.accounts[fill.account].balances
+    moved = signed
+    if instrument.spot and fill.fee_currency == instrument.base:
+        moved -= fee / instrument.contract_size  # a fee in kind: so much less is there to sell again
+    change = trade if sign > 0 else untrade
     net = position(state, fill.account, fill.instrument, "")
-    realised = trade(net, signed, fill.price, instrument, fill.event_ns)
+    realised = change(net, moved, fill.price, instrument, fill.event_ns)
     if instrument.spot:
         _add(balances, instrument.base, signed * instrument.contract_size)
         _add(balances, instrument.quote, -signed * fill.price * instrument.contract_size)
@@ -25,7 +29,7 @@ def book(state: State, fill: Fill, sign: int) -> None:
         _add(balances, instrument.settle, realised)
     _add(balances, fill.fee_currency, -fee)
     virtual = position(state, fill.account, fill.instrument, fill.strategy)
-    trade(virtual, signed, fill.price, instrument, fill.event_ns)
+    change(virtual, moved, fill.price, instrument, fill.event_ns)
     for one in (net, virtual):
         one.fees += _in_settlement(fee, fill, instrument)
 
@@ -57,6 +61,26 @@ def trade(held: Position, signed: Decimal, price: Decimal, instrument: Instrumen
             held.average_price = price
             held.opened_ns = now
     held.quantity = after
+    held.realised += realised
+    return realised
+
+
+def untrade(held: Position, signed: Decimal, price: Decimal, instrument: Instrument, now: int) -> Decimal:
+    """Take a fill back, `signed` being its opposite; returns the change of realised profit.
+
+    Exact for a fill that opened, and for one that closed part of what is still open. The entry price of a
+    position that is gone is not known any more: there the profit is right in sum, realised or not.
+    """
+    before = held.quantity
+    after = before + signed
+    opened = before * signed < 0 and abs(signed) < abs(before)
+    if not opened and before * signed <= 0:
+        return trade(held, signed, price, instrument, now)
+    held.quantity = after
+    if opened:
+        held.average_price = instrument.average(abs(before), held.average_price, -abs(signed), price)
+        return ZERO
+    realised = -instrument.profit(signed, held.average_price, price)
     held.realised += realised
     return realised
 

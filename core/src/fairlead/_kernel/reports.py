@@ -89,7 +89,8 @@ class Reports:
             return
         name = order.client_order_id
         filled = report.filled_quantity
-        if filled is None or filled <= order.filled_quantity:
+        voided = any(i.startswith(VOIDED) for i in order.fill_ids)  # venues count those, or not
+        if filled is None or filled <= order.filled_quantity or voided:
             self._ending.pop(name, None)
             self._end(f.OrderCanceled, order, report.reason)
         elif name not in self._ending:

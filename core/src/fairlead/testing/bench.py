@@ -179,7 +179,7 @@ class Bench:
     def quote(self, bid: float, ask: float, *, instrument: str = "", size: float = 10.0) -> None:
         """A quote, now."""
         now = self.clock.now()
-        self.take(Quote(instrument or self.instrument, bid, ask, size, size, now, now))
+        self.take(Quote(instrument or self.instrument, float(bid), float(ask), size, size, now, now))
 
     def price(self, price: float, *, instrument: str = "") -> None:
         """A quote without a spread, now."""
@@ -188,7 +188,7 @@ class Bench:
     def trade(self, price: float, size: float = 1.0, *, instrument: str = "", event_ns: int = 0) -> None:
         """A public trade, now."""
         now = self.clock.now()
-        self.take(Trade(instrument or self.instrument, price, size, event_ns or now, now))
+        self.take(Trade(instrument or self.instrument, float(price), float(size), event_ns or now, now))
 
     def book(self, bid: float, ask: float, *, instrument: str = "") -> None:
         """A book of one level, now."""
@@ -211,7 +211,8 @@ class Bench:
         end = start + duration(interval)
         text = duration_text(duration(interval))
         name = instrument or self.instrument
-        self.take(Bar(name, text, open, high, low, close, volume, start, end, end))
+        prices = (float(open), float(high), float(low), float(close))
+        self.take(Bar(name, text, *prices, float(volume), start, end, end))
 
     def advance(self, by: str | int) -> None:
         """Let time pass, and what comes due happen."""
