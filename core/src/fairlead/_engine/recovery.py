@@ -58,7 +58,7 @@ async def catch_up(
         if kernel.state.epoch <= 1 and not known:
             continue
         for fill in await broker.fills(max(0, since - _OVERLAP_NS)):
-            if not _was_booked(kernel.state, fill, since):
+            if not _is_forgotten(kernel.state, fill.client_order_id):
                 report(fill)
         if not known:
             continue
@@ -71,12 +71,14 @@ async def catch_up(
                 broker.send(Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline))
 
 
-def _was_booked(state: State, fill: FillReport, since_ns: int) -> bool:
-    """Whether a fill from before the last fact is of an order closed so long ago that the state has forgotten it."""
-    name = fill.client_order_id
-    return (
-        fill.event_ns <= since_ns and name not in state.orders and name.startswith(f"{state.namespace:04x}")
-    )
+def _is_forgotten(state: State, name: str) -> bool:
+    """Whether an order of an earlier start was closed so long ago that the state has let it go: its fills are booked.
+
+    An id tells whose order it is, of which start, and its number; the journal has given out numbers up to `intents`.
+    """
+    if name in state.orders or len(name) != 32 or not name.startswith(f"{state.namespace:04x}"):
+        return False
+    return int(name[4:8], 16) < state.epoch and int(name[8:30], 16) <= state.intents
 
 
 def _standing(client_order_id: str, found: OrderReport | None) -> Accepted | Canceled | NotSent:
