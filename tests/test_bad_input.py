@@ -261,8 +261,8 @@ def test_data_of_an_unknown_kind_are_refused(tmp_path):
 # --- strategies ---------------------------------------------------------------------------------------------
 
 
-def test_a_strategy_that_raises_halts_alone(tmp_path):
-    """It gets no more events and its fault is a fact with its place; the others go on trading."""
+def test_a_strategy_that_raises_halts_alone(tmp_path, caplog):
+    """It gets no more events, its fault is a fact with its place and in the log; the others go on trading."""
 
     class Broken(Watcher):
         def see(self, price):
@@ -274,10 +274,26 @@ def test_a_strategy_that_raises_halts_alone(tmp_path):
     recorder = Recorder()
     run(tmp_path, [broken, well], FakeBroker(), Scripted(*GOOD), recorder)
     [halted] = recorder.of(facts.StrategyHalted)
+    [said] = [record for record in caplog.records if record.name == "fairlead.facts"]
+    assert said.getMessage() == f"strategy: broken halted: {halted.reason}"
+    assert said.levelno == logging.ERROR
     assert halted.strategy == "broken"
     assert halted.reason.startswith("ValueError: bad day (in see, test_bad_input.py:")
     assert broken.seen == [100, 101]
     assert well.order.status is OrderStatus.FILLED
+
+
+def test_a_strategy_that_raises_in_a_backtest_is_named(tmp_path, caplog):
+    """A result without trades does not hide why: the log says it, and so does the result."""
+
+    class Broken(Watcher):
+        def see(self, price):
+            raise ValueError("bad day")
+
+    engine = LiveTradingEngine(Broken(), [PaperBroker(), FakeStream()], run=tmp_path / "run", breakers="none")
+    result = engine.backtest(ReplayStream.of(GOOD, instrument=BTC))
+    assert list(result.halted) == ["Broken"]
+    assert any("Broken halted: ValueError: bad day" in record.getMessage() for record in caplog.records)
 
 
 def test_a_strategy_may_go_on_until_so_many_faults(tmp_path):
@@ -452,12 +468,12 @@ def test_a_tape_that_cannot_be_written_is_switched_off_and_trading_goes_on(tmp_p
     disk, strategy, broker, recorder = Full(monkeypatch, "tape"), Spender(), FakeBroker(), Recorder()
     strategy.disk = disk
     quotes = [quote(n / 10, 99, 101) for n in range(1, 400)]
-    with caplog.at_level(logging.ERROR, "fairlead.engine"):
+    with caplog.at_level(logging.WARNING, "fairlead"):
         run(tmp_path, strategy, broker, Scripted(*quotes), recorder)
     assert len(broker.submits) == 399
     [note] = [fact.text for fact in recorder.of(facts.Noted) if fact.source == "tape"]
     assert "the tape is switched off, and trading goes on" in note
-    assert [r.getMessage() for r in caplog.records if "tape" in r.getMessage()] == [note]
+    assert [r.getMessage() for r in caplog.records if "tape" in r.getMessage()] == [f"note: tape: {note}"]
 
 
 def test_a_backtest_on_a_full_disk_ends_in_the_reason(tmp_path, monkeypatch):

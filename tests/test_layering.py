@@ -33,6 +33,7 @@ ORDER = (
 
 UPWARD = {
     ("_engine/result.py", "_report"): "Result.report() writes a page, and the page is made from results",
+    ("_engine/observers.py", "_report"): "the log says of a fact what the report says of it",
     ("_engine/distributions.py", "__init__"): "a checkout that is not installed has its version there only",
 }
 """Imports against the order, each inside a function, with its reason."""

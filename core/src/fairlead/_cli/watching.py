@@ -133,6 +133,7 @@ def log_to(folder: RunFolder, *, quiet: bool) -> logging.Handler:
         shown = logging.StreamHandler()
         shown.setLevel(logging.WARNING)
         shown.setFormatter(logging.Formatter("fairlead: %(message)s"))
+        shown.addFilter(lambda record: record.name != "fairlead.facts")  # the lines say it
         logger.addHandler(shown)
     return handler
 

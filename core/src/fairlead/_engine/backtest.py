@@ -14,6 +14,7 @@ import msgspec
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.intake import Intake
+from fairlead._engine.observers import speak
 from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.priceline import PriceLine
 from fairlead._engine.result import Result, summarise
@@ -92,7 +93,7 @@ class _Backtest:
         self.kernel.failed = _give_up
         self.kernel.feeds.subscribe = self._subscribe
         self.prices = PriceLine(self.kernel.market, self.kernel.recorder)
-        self.kernel.observers.append(self.prices.facts)
+        self.kernel.observers += [speak, self.prices.facts]
 
     def run(self, progress: Callable[[int], None] | None) -> None:
         """From the first event to the last."""

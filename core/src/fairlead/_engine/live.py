@@ -20,7 +20,7 @@ from fairlead._engine.assembly import build, introduce, open_accounts, stream_fo
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.moments import moment
-from fairlead._engine.observers import Observers
+from fairlead._engine.observers import Observers, speak
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import catch_up, restore
@@ -83,10 +83,9 @@ class Session:
             journal, kernel = self._open(stack)
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
-            kernel.alarm = log.error
             observers = Observers(self._engine.wiring.manager)
             stack.callback(lambda: observers.stopped(self._reason))
-            kernel.observers.append(observers.facts)
+            kernel.observers += [speak, observers.facts]
             stack.push_async_callback(self._leave_no_task)
             await self._connect_brokers(kernel, stack)
             self._pacer = pacer = Pacer(

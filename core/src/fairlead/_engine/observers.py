@@ -1,4 +1,4 @@
-"""Observation hooks: told of facts after the turn's commands are sent; one that raises is told no more."""
+"""Observers: told of facts after the turn's commands are sent; one that raises is told no more."""
 
 from __future__ import annotations
 
@@ -8,9 +8,47 @@ from typing import Any
 
 import pluggy
 
+from fairlead import facts as f
 from fairlead.facts import Fact
 
 log = logging.getLogger("fairlead.plugins")
+spoken = logging.getLogger("fairlead.facts")
+
+
+_SPOKEN = frozenset(
+    {
+        f.BreakerReset,
+        f.BreakerTripped,
+        f.Noted,
+        f.OrderUnknown,
+        f.StateChanged,
+        f.StrategyFaulted,
+        f.StrategyHalted,
+        f.StrategyPaused,
+    }
+)
+_ALARMS = frozenset({"market", "protection", "reports", "tape", "unprotected"})
+"""Parts of the engine that note what should not be. What strategies note is theirs; a stall was logged as it began."""
+
+
+def speak(batch: Sequence[Fact]) -> None:
+    """Log what a person should know at once: who was halted, what tripped, what was refused."""
+    for fact in batch:
+        if type(fact) in _SPOKEN:
+            _say(fact)
+
+
+def _say(fact: Any) -> None:
+    from fairlead._report.phrases import event_of
+
+    event = event_of(fact)
+    if event is None:
+        return
+    if isinstance(fact, f.Noted):
+        level = logging.WARNING if fact.source in _ALARMS else logging.INFO
+    else:
+        level = logging.ERROR if event.level == "alarm" else logging.WARNING
+    spoken.log(level, "%s: %s", event.kind, event.text)
 
 
 def implementations(manager: pluggy.PluginManager, hook: str) -> list[tuple[str, Callable[[Any], Any]]]:

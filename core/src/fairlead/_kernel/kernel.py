@@ -63,7 +63,7 @@ class Kernel:
     each input's time before handing it over.
 
     When the journal refuses a record, `fatal` says why, nothing is sent or written any more, and `failed` is
-    called; `alarm` is called with what a person should know at once.
+    called.
     """
 
     def __init__(
@@ -103,7 +103,6 @@ class Kernel:
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
         self.failed: Callable[[str], None] = _nobody
-        self.alarm: Callable[[str], None] = _nobody
         self._journal = journal
         self._tape = tape
         self._busy = False
@@ -279,7 +278,6 @@ class Kernel:
         self._tape = None
         text = f"the tape is switched off, and trading goes on: {error}"
         self.recorder.record(f.Noted, source="tape", text=text)
-        self.alarm(text)
 
     # --- orders ---------------------------------------------------------------------------------------------
 

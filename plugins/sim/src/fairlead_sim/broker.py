@@ -106,7 +106,6 @@ class SimulatedBroker:
         )
         self.market: Callable[[MarketEvent], None] = self.venue.market
         """Match one market event, before strategies see it: the venue's own method, since it runs for every tick."""
-        self.market = self.venue.market  # type: ignore[method-assign]  # one call less for every market event
         self._way = self.venue if faults is None else Wire(self.venue, faults)
         self._emit: Callable[[Report], None] | None = None
         self._clock: Clock | None = None
