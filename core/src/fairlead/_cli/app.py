@@ -88,7 +88,7 @@ def cli() -> None:
 @data_options
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run; runs/demo-<n> without it.")
 def demo(**options: Any) -> None:
-    """Watch two strategies trade on paper: no key, no network, about 20 seconds."""
+    """Watch two strategies trade on paper, offline, for 20 seconds."""
     from fairlead._cli.demo import demo as run_demo
 
     run_demo(**options)
@@ -103,7 +103,10 @@ def demo(**options: Any) -> None:
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run, instead of the script's.")
 @click.option("--view/--no-view", default=None, help="Live view; on a terminal it is on without asking.")
 def run(**options: Any) -> None:
-    """Run the engine of FILE.py until Ctrl-C; a second Ctrl-C ends it at once."""
+    """Run the engine of FILE.py until Ctrl-C.
+
+    A second Ctrl-C ends it at once; the next start takes up what the journal holds.
+    """
     from fairlead._cli.running import run as run_engine
 
     run_engine(**options)
@@ -121,7 +124,10 @@ def run(**options: Any) -> None:
 @JSON
 @click.option("--html", type=click.Path(path_type=Path), help="Write the report here.")
 def backtest(**options: Any) -> None:
-    """Run the engine of FILE.py over recorded data, or over its own streams where they have an end."""
+    """Run the engine of FILE.py over recorded data.
+
+    Without --data it runs over the script's own streams, where they have an end.
+    """
     from fairlead._cli.backtesting import backtest as run_backtest
 
     run_backtest(**options)
@@ -130,7 +136,7 @@ def backtest(**options: Any) -> None:
 @cli.command()
 @SCRIPT
 def check(file: Path) -> None:
-    """Import FILE.py and print its wiring; nothing is opened, connected or ordered."""
+    """Print the wiring of FILE.py; nothing is connected."""
     from fairlead._cli.loading import load_engine
 
     click.echo(load_engine(file).describe())
@@ -179,7 +185,7 @@ def trades(run: Path, as_json: bool) -> None:
 @RUN
 @click.option("--html", type=click.Path(path_type=Path), help="Where to; RUN/reports/report.html without it.")
 def report(run: Path, html: Path | None) -> None:
-    """Write the HTML report of a run from its journal, also after a crash."""
+    """Write the HTML report of a run, also after a crash."""
     from fairlead._cli.reading import write_run_report
 
     write_run_report(run, html)

@@ -247,7 +247,7 @@ def _orders(run: Digest) -> str:
 def _breakers(run: Digest) -> str:
     if not run.breakers:
         return _section("Circuit breakers", '<p class="quiet">None tripped.</p>')
-    return _section("Circuit breakers", _feed("Breaker events", run.breakers))
+    return _section("Circuit breakers", _feed("Breaker events", run.breakers, kinds=False))
 
 
 def _events(run: Digest) -> str:
@@ -257,17 +257,13 @@ def _events(run: Digest) -> str:
     return _section("Other events", _feed(f"The last {len(rest)} worth a line", rest))
 
 
-def _feed(caption: str, events: Sequence[Event]) -> str:
+def _feed(caption: str, events: Sequence[Event], *, kinds: bool = True) -> str:
     signs = {"": "", "warning": "△ ", "alarm": "▲ "}
-    rows = [
-        [
-            _when(event.now),
-            _text(signs[event.level] + event.kind),
-            f'<span class="wrap">{_text(event.text)}</span>',
-        ]
-        for event in reversed(events)
-    ]
-    return _table(caption, ("time", "what", "words"), rows, words=("time", "what", "words"))
+    rows = []
+    for event in reversed(events):
+        what = signs[event.level] + (f"{event.kind}: " if kinds else "")
+        rows.append([_when(event.now), f'<span class="wrap">{_text(what + event.text)}</span>'])
+    return _table(caption, ("time", "event"), rows, words=("time", "event"))
 
 
 def _assumed(run: Digest) -> str:

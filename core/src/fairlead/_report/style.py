@@ -26,7 +26,7 @@ figure{margin:20px 0 0}
 figcaption{font-weight:600;font-size:.9375rem;margin-bottom:4px}
 .chart{display:block;width:100%;height:auto}
 .chart.narrow{display:none}
-@media (max-width:640px){.chart.wide{display:none}.chart.narrow{display:block}}
+@media (max-width:640px){.tile dd{font-size:.9375rem}.chart.wide{display:none}.chart.narrow{display:block}}
 svg text{fill:var(--quiet);font:12px system-ui,-apple-system,"Segoe UI",sans-serif}
 svg path{fill:none;stroke-linejoin:round}
 svg .grid{stroke:var(--rule)}

@@ -145,7 +145,7 @@ def _draw(
         y = scale.y(value)
         parts.append(f'<path class="grid" d="M{gutter:.1f} {y:.1f}H{width - 4}"/>')
         parts.append(f'<text x="{gutter - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">{escape(label)}</text>')
-    parts += _times(scale, height, 2 + int((width - gutter) // 150))
+    parts += _times(scale, height, int((width - gutter) // 88))
     thin = _thin(points, width)
     if filled:
         base = scale.y(0.0 if zero else scale.low)
@@ -173,7 +173,8 @@ def _times(scale: _Scale, height: int, most: int) -> list[str]:
     """Ticks at round times, each with its label; the first of a day says which."""
     length = scale.last - scale.first
     step = next(
-        (step for step in _STEPS if length / step <= most), _STEPS[-1] * max(1, length // _STEPS[-1] // most)
+        (step for step in _STEPS if length / step < most + 1),
+        _STEPS[-1] * max(1, length // _STEPS[-1] // most),
     )
     at = -(-scale.first // step) * step
     parts, day = [], ""

@@ -1,0 +1,111 @@
+"""From FILE.py to its engine, and the verbs that only read."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+
+def test_check_prints_the_wiring_and_opens_nothing(fairlead, script: Path) -> None:
+    """`check` shows what would run, and leaves no folder behind."""
+    done = fairlead("check", script)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"broker +paper +PaperBroker +fairlead-paper", done.stdout)
+    assert {path.name for path in script.parent.iterdir()} <= {script.name, "__pycache__"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("x = 1", 2, "has no engine"),
+        (
+            "ENGINE\nother = LiveTradingEngine(InAndOut(), plugins=engine_plugins())",
+            2,
+            "has 2 engines (engine, other)",
+        ),
+        ("import nothing_of_that_name", 2, "line 1, cannot be imported: ModuleNotFoundError"),
+        ("def broken(:", 2, "line 1 cannot be imported: SyntaxError"),
+        ("from fairlead import *\nLiveTradingEngine(Strategy(), plugins=[])", 5, "no broker: add one"),
+    ],
+)
+def test_a_file_without_one_engine_is_refused(fairlead, script, text: str, code: int, words: str) -> None:
+    """One sentence says what is wrong with the file; wiring that refuses is told from a file that is wrong."""
+    whole = script.read_text(encoding="utf-8").replace("run=", "breakers=None, run=")
+    plugins = 'def engine_plugins():\n    return [PaperBroker(), SyntheticStream(), Drawdown("20%")]\n'
+    script.write_text(text.replace("ENGINE", whole + plugins), encoding="utf-8")
+    done = fairlead("check", script)
+    assert done.exit_code == code, done.output
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_file_and_a_name_that_is_taken(fairlead, tmp_path: Path) -> None:
+    """A file that is not there, and one that would hide another module, are refused."""
+    assert "is no file" in fairlead("check", tmp_path / "none.py").stderr
+    taken = tmp_path / "json.py"
+    taken.write_text("", encoding="utf-8")
+    done = fairlead("check", taken)
+    assert done.exit_code == 2
+    assert "rename the file" in done.stderr
+
+
+def test_plugins_are_listed_without_importing_them(process) -> None:
+    """Names, distributions and versions come from the metadata."""
+    done = process("plugins", "list", "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["paper"]["distribution"] == "fairlead-paper"
+    assert rows["replay"]["object"] == "fairlead_streams:ReplayStream"
+    assert "drawdown" in process("plugins", "list").stdout
+
+
+def test_journal_and_trades_of_a_run(fairlead, script: Path, bars: Path) -> None:
+    """`journal verify` counts the records and gives the hash of the run; `trades` lists what was closed."""
+    data = ("--tz", "UTC", "--volume-unit", "base", "--bar-label", "open", "--symbol", "BTC/USDT:USDT")
+    result = json.loads(fairlead("backtest", script, "--data", bars, *data, "--json").stdout)
+    run = script.parent / "run" / "backtests" / "0001"
+    found = json.loads(fairlead("journal", "verify", run, "--json").stdout)
+    assert found["journal_hash"] == result["journal_hash"]
+    assert found["records"] > 0
+    assert result["journal_hash"] in fairlead("journal", "verify", run).stdout
+    trades = json.loads(fairlead("trades", run, "--json").stdout)
+    assert len(trades) == result["trades"]
+    assert all(isinstance(trade["profit"], str) for trade in trades)
+    assert "InAndOut" in fairlead("trades", run).stdout
+    assert fairlead("report", run).stdout.strip().endswith("report.html")
+
+
+def test_damage_is_found(fairlead, script: Path, bars: Path) -> None:
+    """A flipped byte in the middle of a journal ends the verification with its place."""
+    data = ("--tz", "UTC", "--volume-unit", "base", "--bar-label", "open", "--symbol", "BTC/USDT:USDT")
+    fairlead("backtest", script, "--data", bars, *data, "--json")
+    run = script.parent / "run" / "backtests" / "0001"
+    segment = next((run / "journal").iterdir())
+    held = bytearray(segment.read_bytes())
+    held[2000] ^= 1
+    segment.write_bytes(held)
+    done = fairlead("journal", "verify", run)
+    assert done.exit_code == 5
+    assert "at byte" in done.stderr
+    assert "is damaged" in Path(fairlead("report", run).stdout.strip()).read_text(encoding="utf-8")
+
+
+def test_a_folder_without_a_journal_is_no_run(fairlead, tmp_path: Path) -> None:
+    """Whoever names another folder is told what a run's is."""
+    done = fairlead("trades", tmp_path)
+    assert done.exit_code == 2
+    assert "holds no journal" in done.stderr
+
+
+def test_help_is_quick_to_import(process) -> None:
+    """`--help` needs neither rich nor a plugin."""
+    code = "import sys, fairlead._cli.app; print('rich' in sys.modules, 'fairlead_sim' in sys.modules)"
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
+    )
+    assert done.stdout.split() == ["False", "False"]
+    assert process("--help").stdout.startswith("Usage: fairlead")
+    assert process("--version").stdout.startswith("fairlead 0.")
