@@ -6,6 +6,7 @@ The market is invented and runs 600 times as fast as the clock on the wall, so t
 """
 
 import asyncio
+import tempfile
 import threading
 import time
 
@@ -33,7 +34,7 @@ class Momentum(Strategy):
             self.close()
 
 
-def make_engine(run: str = "runs/inside") -> LiveTradingEngine:
+def make_engine(run: str) -> LiveTradingEngine:
     return LiveTradingEngine(
         Momentum("ETH/USDT"),
         plugins=[
@@ -56,7 +57,7 @@ async def listen(engine: LiveTradingEngine, fills: list[Filled]) -> None:
             return
 
 
-def main(seconds: float = 3.0, run: str = "runs/inside") -> list[Filled]:
+def main(run: str, seconds: float = 3.0) -> list[Filled]:
     """Run the engine beside this program for a while; returns the fills that were heard of."""
     engine = make_engine(run)
     fills: list[Filled] = []
@@ -75,4 +76,7 @@ def main(seconds: float = 3.0, run: str = "runs/inside") -> list[Filled]:
 
 
 if __name__ == "__main__":
-    main()
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # a run of your own keeps its folder, and goes on where it ended
+        main(folder)
