@@ -46,7 +46,8 @@ class Exits:
         if (intent.take_profit is None and intent.stop_loss is None) or not entry.filled_quantity:
             return
         mine = self._live(entry)
-        need = min(self._open(entry) - _size(mine), self._free(entry))
+        beside = [order for order in self._beside(entry) if _stays(order)]
+        need = min(self._open(entry) - _size(mine), self._left(entry) - _size(beside))
         found = self._state.instruments[intent.instrument]
         need = found.quantity(need)
         if need > 0 and (need >= found.min_quantity or entry.closed):
@@ -62,7 +63,7 @@ class Exits:
         held = self._state.quantity(account, instrument, strategy)
         live: dict[str, list[Order]] = {}
         for order in list(self._state.open.values()):
-            if not order.intent.exits or order.status is OrderStatus.PENDING_CANCEL:
+            if not order.intent.exits or not _stays(order):
                 continue
             if (order.account, order.instrument, order.strategy) != (account, instrument, strategy):
                 continue
@@ -96,7 +97,7 @@ class Exits:
         return (o for o in self._state.children.get(entry.client_order_id, ()) if o.intent.exits)
 
     def _live(self, entry: Order) -> list[Order]:
-        return [order for order in self._exits(entry) if not order.closed]
+        return [order for order in self._exits(entry) if _stays(order)]
 
     def _open(self, entry: Order) -> Decimal:
         """What of an entry its exits have not closed yet."""
@@ -107,15 +108,14 @@ class Exits:
         held = self._state.quantity(entry.account, entry.instrument, entry.strategy)
         return max(held if entry.side is Side.BUY else -held, ZERO)
 
-    def _free(self, entry: Order) -> Decimal:
-        """What of the position no live exit covers, whoever's it is."""
-        key = (entry.account, entry.instrument, entry.strategy)
-        live = [
+    def _beside(self, entry: Order) -> list[Order]:
+        """The open exits of the same position, whichever entry they belong to."""
+        key = (entry.account, entry.instrument, entry.strategy, entry.side.opposite)
+        return [
             o
             for o in self._state.open.values()
-            if o.intent.exits and (o.account, o.instrument, o.strategy) == key and o.side is not entry.side
+            if o.intent.exits and (o.account, o.instrument, o.strategy, o.side) == key
         ]
-        return self._left(entry) - _size(live)
 
     @staticmethod
     def _growing(live: list[Order]) -> list[Order]:
@@ -158,19 +158,21 @@ class Exits:
                 tag=intent.tag,
             )
 
+        leaving = tuple(o.client_order_id for o in self._beside(entry) if not _stays(o))
         if intent.stop_loss is not None:  # the protection first, the profit after it
-            self._desk.place(leg(OrderType.STOP, None, intent.stop_loss))
+            self._desk.place(leg(OrderType.STOP, None, intent.stop_loss), leaving)
         if intent.take_profit is not None:
-            self._desk.place(leg(OrderType.LIMIT, intent.take_profit, None))
+            self._desk.place(leg(OrderType.LIMIT, intent.take_profit, None), leaving)
 
     # --- alarms ---------------------------------------------------------------------------------------------
 
     def _bare(self, entry: Order) -> Decimal:
-        """What of a position should have a stop, and has none."""
+        """What of a position should have a stop by this entry, and has none by any."""
         if entry.intent.stop_loss is None:
             return ZERO
-        stops = [order for order in self._live(entry) if order.type in STOPS]
-        return min(self._open(entry), self._left(entry)) - _size(stops)
+        mine = [order for order in self._exits(entry) if not order.closed and order.type in STOPS]
+        all_stops = [order for order in self._beside(entry) if order.type in STOPS]
+        return min(self._open(entry) - _size(mine), self._left(entry) - _size(all_stops))
 
     def _again(self, entry: Order, stop: Order) -> None:
         bare = self._bare(entry)
@@ -191,6 +193,11 @@ class Exits:
         if bare > 0:
             text = f"{bare} {entry.instrument} of {entry.strategy} has been without its stop for 10s"
             self._recorder.record(Noted, source="unprotected", text=text)
+
+
+def _stays(order: Order) -> bool:
+    """Whether an order will go on working, as far as is known."""
+    return not order.closed and order.status is not OrderStatus.PENDING_CANCEL
 
 
 def _size(orders: list[Order]) -> Decimal:

@@ -178,16 +178,16 @@ class Held:
     def filled(self, order: Order, quantity: Decimal) -> None:
         """An order filled: what is linked to it, or is to replace it, has so much less left to do."""
         group, name = order.intent.group, order.client_order_id
-        shrinks = self._profiles[order.account].oco
+        links = self._profiles[order.account].oco
         for other in list(self._state.open.values()):
-            if other is order or not (
-                other.intent.replaces == name or (group and other.intent.group == group)
-            ):
+            linked = bool(group) and other.intent.group == group and other is not order
+            if not linked and other.intent.replaces != name:
                 continue
             left = other.quantity - quantity
             if other.status is OrderStatus.HELD and left <= 0:
                 self.desk.cancel(other, "the order it is linked to filled")
-            elif other.status is OrderStatus.HELD or (shrinks and left > other.filled_quantity):
+            elif other.status is OrderStatus.HELD or (linked and links):
+                left = max(left, other.filled_quantity)
                 self._recorder.record(HeldResized, client_order_id=other.client_order_id, quantity=left)
 
 

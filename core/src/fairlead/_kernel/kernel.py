@@ -326,7 +326,11 @@ class Kernel:
         """Make an instrument known, if its rules are new."""
         if self.state.instruments.get(instrument.id) != instrument:
             self.recorder.record(f.InstrumentDefined, instrument=instrument)
-        return self.market.lane(instrument)
+        new = instrument.id not in self.market.lanes
+        lane = self.market.lane(instrument)
+        if new:
+            self.valuer.joined()
+        return lane
 
     def add_strategy(self, strategy: Strategy, account: str) -> Runner:
         """Make a runner for a strategy, not yet open."""

@@ -138,6 +138,12 @@ class Valuer:
         value.listen()
         value.moved()
 
+    def joined(self) -> None:
+        """An instrument is new: it may be the rate that some account waits for."""
+        for name, value in self.accounts.items():
+            if value.missing:
+                self.rebuild(name)
+
     def _watch(self, name: str) -> tuple[float, float]:
         return self.watchers(name)
 
@@ -165,16 +171,47 @@ class Valuer:
         missing: list[str],
     ) -> None:
         lane = self._market.lane(instrument)
-        rate = self.rate(instrument.settle, value.state.currency)
-        if rate is None:
-            missing.append(f"no rate from {instrument.settle} to {value.state.currency}")
-            return
         size = float(quantity * instrument.contract_size)
         if instrument.contract is Contract.INVERSE:
-            part = _Part(value, -size, size / float(entry), rate, inverse=True)
+            part = _Part(value, -size, size / float(entry), 1.0, inverse=True)
         else:
-            part = _Part(value, size, -size * float(entry), rate, inverse=False)
-        self._subscribe(value, lane, part, missing)
+            part = _Part(value, size, -size * float(entry), 1.0, inverse=False)
+        if self._convert(value, instrument.settle, part, lane, rates, missing):
+            self._subscribe(value, lane, part, missing)
+
+    def _convert(
+        self,
+        value: AccountValue,
+        currency: str,
+        part: _Part,
+        lane: Lane,
+        rates: list[Lane],
+        missing: list[str],
+    ) -> bool:
+        """Have a part follow the rate into the account's currency; False while that is unknown."""
+        home = value.state.currency
+        if self.same(currency, home):
+            return True
+        source, inverse = self._rate_lane(currency, home)
+        if source is None:
+            missing.append(f"no rate from {currency} to {home}")
+            return False
+        rates.append(source)
+        known = bool(source.mark)
+
+        def converted(mark: float) -> None:
+            part.rate = 1 / mark if inverse else mark
+            if lane.mark:
+                part.revalue(lane.mark)
+
+        if known:
+            part.rate = 1 / source.mark if inverse else source.mark
+        else:
+            missing.append(f"no price of {source.id}")
+        sink = converted if known else self._first_mark(value.name)
+        source.mark_sinks = (*source.mark_sinks, sink)
+        value.subscriptions.append((source, sink))
+        return known
 
     def _subscribe(self, value: AccountValue, lane: Lane, part: _Part, missing: list[str]) -> None:
         sink: Callable[[float], None] = part.revalue
