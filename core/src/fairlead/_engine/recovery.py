@@ -15,7 +15,7 @@ from fairlead._storage.journal import read_facts
 from fairlead._storage.reading import repair_tail
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, JournalDamaged
-from fairlead.ports import BrokerAdapter, Cancel, FillReport, OrderReport
+from fairlead.ports import BrokerAdapter, Cancel, OrderReport
 
 _OVERLAP_NS = 60_000_000_000
 """Fills are asked for from this long before the last fact; those that are known already change nothing."""

@@ -74,7 +74,12 @@ class Reports:
 
     def _not_sent(self, account: str, report: r.NotSent) -> None:
         order = self._order(report)
-        if order is not None and order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
+        if order is None:
+            return
+        never_left = order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
+        if order.status is OrderStatus.PENDING_CANCEL:  # canceled before any answer came
+            never_left = not order.broker_order_id and not order.filled_quantity
+        if never_left:
             self._record(f.OrderRejected, order, code="not_sent", reason=f"not sent: {report.reason}")
 
     def _unknown(self, account: str, report: r.OutcomeUnknown) -> None:
