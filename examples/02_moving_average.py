@@ -1,16 +1,15 @@
 """A moving-average cross on minute bars: the same script backtests and trades on paper.
 
-    fairlead backtest examples/02_moving_average.py --data FILE --symbol BTC/USDT:USDT ...
-    fairlead run examples/02_moving_average.py
+fairlead backtest examples/02_moving_average.py --data FILE --symbol BTC/USDT:USDT ...
+fairlead run examples/02_moving_average.py
 """
 
 from collections import deque
 
+from fairlead import Bar, LiveTradingEngine, Strategy
 from fairlead_breakers import DailyLoss, Drawdown, Limits, StaleData
 from fairlead_paper import PaperBroker
 from fairlead_streams import SyntheticStream
-
-from fairlead import Bar, LiveTradingEngine, Strategy
 
 
 class Cross(Strategy):

@@ -85,7 +85,7 @@ class ManualTime:
 
     def reach(self, when_ns: int) -> None:
         """Move there, never back."""
-        if when_ns > self.ns:  # noqa: PLR1730  (max() costs three times as much, once per event)
+        if when_ns > self.ns:
             self.ns = when_ns
 
     def delay(self, when_ns: int) -> float:
