@@ -3,14 +3,18 @@
 import inspect
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fairlead import LiveTradingEngine, Strategy, facts, hookspecs
+from fairlead import ConfigurationError, LiveTradingEngine, Strategy, facts, hookspecs
 from fairlead.hookspecs import hookimpl
 from fairlead.testing import FakeBroker, FakeStream, VirtualClock, run_virtual
+from fairlead_breakers import Manual
+from fairlead_paper import PaperBroker
+from fairlead_streams import SyntheticStream
 
 ROOT = Path(__file__).parent.parent
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("fairlead_")}
@@ -274,6 +278,50 @@ def test_registration_and_observation_follow_the_list(tmp_path):
     run(tmp_path, Talker("first"), FakeBroker(), Talker("second"), Quoting(), Talker("third"))
     order = ["first", "second", "third"]
     assert said == [f"{n} {verb}" for verb in ("registers", "hears", "judges") for n in order]
+
+
+# --- the user's own objects ---------------------------------------------------------------------------------
+
+
+def test_the_breaker_that_a_user_listed_is_the_one_that_judges(tmp_path):
+    """A person who trips a breaker by hand reaches the running engine, and can read what it counted."""
+    manual, broker, calm = Manual(), FakeBroker(), Calm()
+
+    class Hand:
+        @hookimpl
+        def fairlead_started(self):
+            manual.trip("lunch")
+
+    run(tmp_path, manual, calm, broker, Quoting(), Hand())
+    assert broker.submits == []
+    assert calm.checks > 0
+
+
+def test_a_backtest_begins_with_breakers_as_they_were_made(tmp_path):
+    """What a breaker counted in a run is not in a backtest after it, nor the other way round."""
+    calm = Calm()
+    stream = SyntheticStream("BTC/USDT:USDT", speed="max", duration="10s")
+    engine = LiveTradingEngine(OneOrder(), [PaperBroker(), stream, calm], run=tmp_path / "run")
+    first = engine.backtest()
+    assert first.fills_count > 0
+    assert calm.checks == 0
+    calm.checks = 10**9
+    assert engine.backtest().journal_hash == first.journal_hash
+
+
+def test_a_breaker_that_cannot_be_copied_runs_live_only(tmp_path):
+    """A lock in a breaker is no reason to refuse it; a backtest says what stands in its way."""
+
+    class Locked(Calm):
+        def __init__(self) -> None:
+            super().__init__("locked")
+            self.lock = threading.Lock()
+
+    broker = FakeBroker()
+    engine = run(tmp_path, Locked(), broker, Quoting())
+    assert len(broker.submits) == 1
+    with pytest.raises(ConfigurationError, match=r"breaker locked cannot be copied .*__deepcopy__"):
+        engine.backtest(SyntheticStream("BTC/USDT:USDT", duration="10s"))
 
 
 # --- raising ------------------------------------------------------------------------------------------------

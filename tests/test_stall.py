@@ -79,9 +79,6 @@ class Slow:
         self.began = 0.0
         self.ended: list[float] = []
 
-    def __deepcopy__(self, memo):
-        return self
-
     def check(self, intent, view):
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import heapq
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,7 +46,7 @@ def backtest(
     end: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
-    """Run copies of these parts over the streams' data, from nothing, in a fresh folder.
+    """Run copies of these strategies and brokers over the streams' data, from nothing, in a fresh folder.
 
     `start` and `end` bound the data, in ns. Raises ConfigurationError where the data cannot be replayed.
     """
@@ -58,7 +57,7 @@ def backtest(
         strategies=[fresh(strategy) for strategy in parts.strategies],
         brokers={name: _simulate(broker) for name, broker in parts.brokers.items()},
         streams=parts.streams,
-        breakers=[copy.deepcopy(breaker) for breaker in parts.breakers],
+        breakers=parts.breakers,
     )
     journal = Journal.open(folder.journal, boot_id="", sync_behind=False)
     try:

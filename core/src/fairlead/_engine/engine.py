@@ -119,7 +119,7 @@ class LiveTradingEngine:
             self.strategies,
             self.wiring.brokers,
             self.wiring.streams,
-            copy.deepcopy(list(self.wiring.breakers.values())),
+            list(self.wiring.breakers.values()),
         )
         from fairlead._engine.live import Session
 
@@ -152,7 +152,7 @@ class LiveTradingEngine:
         Raises ConfigurationError.
         """
         streams = self.wiring.streams if data is None else _streams(data)
-        parts = Parts(self.strategies, self.wiring.brokers, streams, list(self.wiring.breakers.values()))
+        parts = Parts(self.strategies, self.wiring.brokers, streams, self.wiring.fresh_breakers())
         from fairlead._engine.backtest import backtest
 
         folder = self.folder.new_backtest()

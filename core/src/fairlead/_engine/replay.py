@@ -78,7 +78,7 @@ def replay(engine: LiveTradingEngine, folder: str | Path | None = None) -> Repla
             [fresh(strategy) for strategy in engine.strategies],
             engine.wiring.brokers,
             engine.wiring.streams,
-            copy.deepcopy(list(engine.wiring.breakers.values())),
+            engine.wiring.fresh_breakers(),
         )
         again = _Start(parts, copy.deepcopy(state), facts)
         difference = again.run(tape)

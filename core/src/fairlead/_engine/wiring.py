@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
@@ -50,6 +51,27 @@ class Wiring:
     table: list[Wire] = attrs.Factory(list)
     manager: pluggy.PluginManager = attrs.Factory(lambda: pluggy.PluginManager("fairlead"))
     origins: Origins = attrs.Factory(Origins)
+    _untouched: dict[str, CircuitBreaker | Exception] = attrs.Factory(dict)
+
+    def fresh_breakers(self) -> list[CircuitBreaker]:
+        """The breakers as they were when they were wired, for a backtest or a replay; a live run has the user's own.
+
+        Raises ConfigurationError for one that cannot be copied.
+        """
+        for name, kept in self._untouched.items():
+            if isinstance(kept, Exception):
+                raise ConfigurationError(
+                    f"breaker {name} cannot be copied ({kept}), and a backtest works on a copy: keep locks, threads "
+                    f"and connections out of it, or give it a __deepcopy__"
+                )
+        return [copy.deepcopy(kept) for kept in self._untouched.values() if not isinstance(kept, Exception)]
+
+    def keep(self, breaker: CircuitBreaker) -> None:
+        """Remember a breaker as it is now."""
+        try:
+            self._untouched[breaker.name] = copy.deepcopy(breaker)
+        except Exception as error:  # said where a copy is needed: a live run needs none
+            self._untouched[breaker.name] = error
 
     def of(self, port: str) -> dict[str, Any]:
         """What serves a port, by name."""
@@ -252,6 +274,8 @@ def _registrar(wiring: Wiring, port: str, plugin: str) -> Callable[[Any], None]:
         if name in found:
             raise _doubled(port, name, found[name], item)
         found[name] = item
+        if port == "breaker":
+            wiring.keep(item)
         shown = kind if plugin == name else f"{kind} by {plugin}"
         if label := getattr(item, "label", ""):
             shown += f" ({label})"
