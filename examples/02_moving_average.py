@@ -42,7 +42,7 @@ engine = LiveTradingEngine(
     Cross("BTC/USDT:USDT", fast=30, slow=200),
     plugins=[
         PaperBroker(cash="100_000 USDT"),
-        SyntheticStream("BTC/USDT:USDT", seed=42),
+        SyntheticStream("BTC/USDT:USDT", seed=42, duration="1d"),
         Limits(max_order_value="200_000 USDT", max_leverage=2),
         DailyLoss("5_000 USDT"),
         Drawdown("30%"),
@@ -53,4 +53,11 @@ engine = LiveTradingEngine(
 
 if __name__ == "__main__":
     print(engine.describe())
-    print(engine.backtest(end="2024-01-02T00:00:00+00:00").to_json())
+    result = engine.backtest()
+    for account in result.accounts:
+        print(
+            f"{result.trades} trades, {result.fills_count} fills, {account.fees:.2f} {account.currency} of fees"
+        )
+        print(
+            f"equity {account.equity_start:,.2f} to {account.equity_end:,.2f}, journal {result.journal_hash}"
+        )
