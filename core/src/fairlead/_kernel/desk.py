@@ -1,4 +1,4 @@
-"""The desk: places, cancels and replaces orders, and lets go those that waited for others to end."""
+"""The desk: places, cancels and replaces orders, and sends those that the engine held."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from fairlead.facts import (
     OrderDenied,
     OrderExpired,
     OrderHeld,
-    OrderReleased,
 )
 
 Changed = Callable[[Order], None]
@@ -68,7 +67,7 @@ class Desk:
         verdict = self._gate.review(intent)
         if isinstance(verdict, Refused):
             order = self._deny(name, intent, verdict.reasons)
-        elif self._keeps(intent):
+        elif self.keeps(intent):
             self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
             order = state.orders[name]
             self._held(order)
@@ -83,7 +82,7 @@ class Desk:
         self._changed(order)
         return order
 
-    def _keeps(self, intent: OrderIntent) -> bool:
+    def keeps(self, intent: OrderIntent) -> bool:
         """Whether the engine holds the order because its venue has no such type (or it is carried out in parts)."""
         profile = self._profiles[intent.account]
         if intent.style or intent.type not in profile.order_types:
@@ -179,22 +178,6 @@ class Desk:
     def again(self, order: Order, quantity: Decimal) -> None:
         """Place an order of the same terms once more."""
         self.place(msgspec.structs.replace(order.intent, quantity=min(order.quantity, quantity)))
-
-    def ended(self, order: Order) -> None:
-        """An order is closed: let go what waited for it."""
-        for waiting in [o for o in self._state.open.values() if order.client_order_id in o.after]:
-            if all(self._is_closed(name) for name in waiting.after):
-                self._let_go(waiting)
-
-    def _is_closed(self, name: str) -> bool:
-        return name not in self._state.open
-
-    def _let_go(self, waiting: Order) -> None:
-        self._recorder.record(OrderReleased, client_order_id=waiting.client_order_id)
-        if not waiting.triggered and self._keeps(waiting.intent):
-            self._held(waiting)
-        else:
-            self.send_held(waiting)
 
 
 def on_the_wire(order: Order, profile: VenueProfile) -> OrderIntent:

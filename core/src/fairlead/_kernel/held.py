@@ -17,7 +17,7 @@ from fairlead._kernel.recorder import Recorder
 from fairlead._models.market import Bar, Quote, Trade
 from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderStatus, OrderType, Side, TimeInForce
 from fairlead._models.venue import VenueProfile
-from fairlead.facts import HeldResized, OrderTriggered, TrailMoved
+from fairlead.facts import HeldResized, OrderReleased, OrderTriggered, TrailMoved
 from fairlead.units import SECOND
 
 AGAIN_NS = SECOND
@@ -130,27 +130,67 @@ class Held:
         )
 
     def triggered(self, order: Order, price: float) -> None:
-        """A held order's price was reached: send it, once nothing that is linked to it can fill any more."""
-        linked = self._at_venue(order)
+        """A held order's price was reached: send it, once nothing stands in its way any more."""
+        others = self._in_the_way(order)
         self._recorder.record(
             OrderTriggered,
             client_order_id=order.client_order_id,
             price=price,
-            after=tuple(other.client_order_id for other in linked),
+            after=tuple(other.client_order_id for other in others),
         )
-        for other in linked:
+        for other in others:
             if other.type in STOPS and order.type is OrderType.LIMIT:
                 # The stop comes back here, so that it still guards what the take-profit leaves over.
                 self.desk.replace(other, other.quantity, other.limit_price, other.stop_price)
             else:
-                self.desk.cancel(other, "the other exit triggered")
-        if not linked:
+                self.desk.cancel(other, "a linked order triggered")
+        if not others:
             self.desk.send_held(order)
             self.settle(order)
 
+    def ended(self, order: Order) -> None:
+        """An order is closed: let go what waited for the end of this one, and of no other."""
+        name, still = order.client_order_id, self._state.open
+        for waiting in [o for o in still.values() if name in o.after]:
+            if waiting.status is not OrderStatus.HELD or any(other in still for other in waiting.after):
+                continue
+            self._recorder.record(OrderReleased, client_order_id=waiting.client_order_id)
+            if waiting.triggered or not self.desk.keeps(waiting.intent):
+                self._again(waiting)
+            else:
+                self.arm(waiting)
+
     def _again(self, order: Order) -> None:
-        if order.status is OrderStatus.HELD and not order.after:
+        if order.status is not OrderStatus.HELD or order.after:
+            return
+        if order.triggered and self._in_the_way(order):
+            self.triggered(order, self._market.lanes[order.instrument].mark)
+        else:
             self.desk.send_held(order)
+
+    def _in_the_way(self, order: Order) -> list[Order]:
+        """What must be gone before an order is sent: linked orders, and entries that a stop would trade with."""
+        group, protects = order.intent.group, order.intent.reduce_only and order.type in STOPS
+        selling = order.side is Side.SELL
+        price = self._market.lanes[order.instrument].price(buying=not selling)
+
+        def crosses(other: Order) -> bool:
+            limit = float(other.limit_price or 0)
+            same = (other.strategy, other.instrument, other.account) == (
+                order.strategy,
+                order.instrument,
+                order.account,
+            )
+            return (
+                same and other.side is not order.side and (price <= limit if selling else 0 < limit <= price)
+            )
+
+        return [
+            other
+            for other in self._state.open.values()
+            if other.status in AT_VENUE
+            and ((group and other.intent.group == group) or (protects and crosses(other)))
+        ]
 
     def insist(self, order: Order) -> None:
         """A cancel was refused: repeat it for as long as another order waits for this one's end."""
@@ -161,12 +201,6 @@ class Held:
                 TIMER,
                 0,
             )
-
-    def _at_venue(self, order: Order) -> list[Order]:
-        group = order.intent.group
-        return [
-            o for o in self._state.open.values() if group and o.intent.group == group and o.status in AT_VENUE
-        ]
 
     def settle(self, order: Order) -> None:
         """Forget the watch of an order that is held no more."""

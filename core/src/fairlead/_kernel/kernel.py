@@ -300,7 +300,7 @@ class Kernel:
             runner.order_changed(order)
         if order.closed:
             self.held.settle(order)
-            self.desk.ended(order)
+            self.held.ended(order)
             self.exits.changed(order)
         self.styles.changed(order)
 
