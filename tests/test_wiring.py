@@ -130,6 +130,22 @@ def test_no_strategy_is_refused():
     assert "no strategy" in refusal(strategy=[])
 
 
+def test_a_strategy_is_an_object_of_a_strategy_class():
+    """A class, or an object of another kind, is named with what to pass instead."""
+    assert "strategy Idle is a class: pass an object, Idle(...)" in refusal(strategy=Idle)
+    assert "strategy Idle is a class" in refusal(strategy=[Idle])
+    assert "is no strategy: derive its class from fairlead.Strategy" in refusal(strategy=[7])
+
+
+@pytest.mark.parametrize(
+    ("plugins", "shown"), [(FakeBroker(), r"FakeBroker\(\.\.\.\)"), ("paper", "'paper'")]
+)
+def test_plugins_are_a_list(plugins, shown):
+    """One plugin without its list is named, also where it is a text that could be taken apart."""
+    with pytest.raises(ConfigurationError, match=rf"plugins={shown} is one plugin: put it into a list"):
+        LiveTradingEngine(Idle(), plugins)
+
+
 def test_an_unknown_durability_is_refused():
     """Durability is one of two words."""
     assert "'process' or 'full'" in refusal(durability="best")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead._engine.moments import moment
-from fairlead._engine.parts import Parts, check_composition
+from fairlead._engine.parts import Parts, fresh, strategies_of
 from fairlead._models.accounts import Position, Profit
 from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
@@ -51,8 +51,7 @@ class LiveTradingEngine:
         breakers: str | None = None,
         busy_poll: bool = False,
     ) -> None:
-        self.strategies = [strategy] if isinstance(strategy, Strategy) else list(strategy)
-        check_composition(self.strategies)
+        self.strategies = strategies_of(strategy)
         from fairlead._engine.wiring import wire
 
         self.wiring = wire(plugins)
@@ -61,6 +60,7 @@ class LiveTradingEngine:
         self.busy_poll = busy_poll
         self.folder = RunFolder(run if run is not None else Path("runs") / self.strategies[0].name)
         self._session: Session | None = None
+        self._ran = False
         self._check(breakers)
 
     def _check(self, breakers: str | None) -> None:
@@ -115,6 +115,9 @@ class LiveTradingEngine:
         """The run in hand, made if there is none. One at a time."""
         if self._session is not None:
             raise ConfigurationError("this engine is running already: stop it first, or make another engine")
+        if self._ran:  # a second run begins as one in a new process would: with nothing but what was saved
+            self.strategies = [fresh(strategy) for strategy in self.strategies]
+        self._ran = True
         parts = Parts(
             self.strategies,
             self.wiring.brokers,

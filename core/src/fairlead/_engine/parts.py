@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -51,10 +51,23 @@ def fresh(strategy: Strategy) -> Strategy:
     return again
 
 
-def check_composition(strategies: Sequence[Strategy]) -> None:
-    """Refuse strategies that cannot run together. Raises ConfigurationError."""
+def strategies_of(given: Strategy | Sequence[Strategy]) -> list[Strategy]:
+    """What was passed, as a list. Raises ConfigurationError where these are none, or cannot run together."""
+    strategies: list[Any]
+    if isinstance(given, Strategy) or not isinstance(given, Iterable):
+        strategies = [given]
+    else:
+        strategies = list(given)
     if not strategies:
         raise ConfigurationError("no strategy: pass one, or a list, as the first argument")
+    for strategy in strategies:
+        if isinstance(strategy, type):
+            kind = strategy.__name__
+            raise ConfigurationError(f"strategy {kind} is a class: pass an object, {kind}(...)")
+        if not isinstance(strategy, Strategy):
+            raise ConfigurationError(
+                f"{strategy!r} is no strategy: derive its class from fairlead.Strategy; plugins go to plugins=[...]"
+            )
     names = [strategy.name for strategy in strategies]
     for name in names:
         if names.count(name) > 1:
@@ -66,6 +79,7 @@ def check_composition(strategies: Sequence[Strategy]) -> None:
                 f"strategies {', '.join(names)} share an account, and {', '.join(lacking)} has no allocation: "
                 f"give each its share, allocation='50%' or allocation='10_000 USDT'"
             )
+    return strategies
 
 
 def kind_of(brokers: Iterable[BrokerAdapter]) -> str:

@@ -90,6 +90,9 @@ def wire(items: Iterable[Any]) -> Wiring:
     name. Raises ConfigurationError or PluginError naming the culprit; nothing is left half-registered, because
     the wiring is thrown away with the error.
     """
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        shown = repr(items) if isinstance(items, str) else f"{type(items).__name__}(...)"
+        raise ConfigurationError(f"plugins={shown} is one plugin: put it into a list, plugins=[{shown}]")
     wiring = Wiring()
     wiring.manager.add_hookspecs(hookspecs)
     for item in [plugin_by_name(item) if isinstance(item, str) else item for item in items]:
