@@ -90,10 +90,11 @@ class Witness:
             "fills": [fill.fill_id for fill in self._broker.venue.desk.fills],
         }
         self.write("starts", msgspec.json.encode(found))
+        self._print(kernel)
 
     async def print_states(self, engine: LiveTradingEngine) -> None:
         while True:
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(0.02)
             if engine._session is not None and engine._session.started.is_set():
                 engine._session.query(self._print)
 

@@ -42,15 +42,13 @@ class Background:
     def _run(self) -> None:
         import asyncio
 
-        loop = new_loop()
         try:
-            asyncio.set_event_loop(loop)
-            self._result.append(loop.run_until_complete(self._session.run(self._until)))
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                self._result.append(runner.run(self._session.run(self._until)))
         except BaseException as error:  # carried to whoever waits
             self._result.append(error)
         finally:
             self._engine._session = None
-            loop.close()
 
     @property
     def running(self) -> bool:

@@ -37,7 +37,7 @@ class Door(Intake):
         agenda: Agenda,
         brokers: Iterable[BrokerAdapter],
         loop: asyncio.AbstractEventLoop,
-        failed: Callable[[Exception], None],
+        failed: Callable[[BaseException], None],
     ) -> None:
         super().__init__(kernel, agenda, brokers)
         self._kernel = kernel
@@ -76,7 +76,7 @@ class Door(Intake):
             for market in self.simulators:
                 market(event)
             self._see_after_due(event)
-        except Exception as error:  # the kernel can go no further: the run ends with it
+        except BaseException as error:  # the kernel can go no further: the run ends with it
             self.fail(error)
         finally:
             agenda.moment = before
@@ -94,7 +94,7 @@ class Door(Intake):
         """What was due at an event's time has been answered: now the event itself."""
         try:
             self._at(event.received_ns, self._see_after_due, event)
-        except Exception as error:  # as in take
+        except BaseException as error:  # as in take
             self.fail(error)
 
     def warm(self, history: History) -> None:
@@ -155,7 +155,7 @@ class Door(Intake):
     def _guarded(self, act: Callable[..., None], *arguments: Any) -> None:
         try:
             self.put(act, *arguments)
-        except Exception as error:  # as in take
+        except BaseException as error:  # as in take
             self.fail(error)
 
     # --- waiting and ending ---------------------------------------------------------------------------------
@@ -187,7 +187,9 @@ class Door(Intake):
         """Nothing more at all; what a venue still says is learned at the next start."""
         self._market_closed = self._closed = True
 
-    def fail(self, error: Exception) -> None:
-        """A turn raised: nothing that comes after it may rest on what it left behind."""
+    def fail(self, error: BaseException) -> None:
+        """A turn raised: nothing that comes after it may rest on what it left behind. Raises what asks for an exit."""
         self.close()
         self._failed(error)
+        if not isinstance(error, Exception):
+            raise error

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 import zlib
@@ -24,6 +23,7 @@ from fairlead._engine.observers import Observers, speak
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import catch_up, restore
+from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime
@@ -61,7 +61,9 @@ class Session:
         self._feeds = Agenda(self._time)
         self._ended: asyncio.Event | None = None
         self._reason = ""
-        self._error: Exception | None = None
+        self._interrupted = False
+        self._task: asyncio.Task[Any] | None = None
+        self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +79,20 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._ended = asyncio.Event()
+        self._task = asyncio.current_task()
+        with signals(self._loop, self._signaled):
+            try:
+                await self._trade(until)
+            except asyncio.CancelledError:
+                if not self._interrupted or self._task is None or self._task.uncancel():
+                    raise
+        if self._error is not None:
+            raise self._error
+        return self._reason
+
+    async def _trade(self, until: str | datetime | None) -> None:
+        assert self._loop is not None
+        assert self._ended is not None
         async with contextlib.AsyncExitStack() as stack:
             self._folder.lock()
             stack.callback(self._folder.unlock)
@@ -98,18 +114,14 @@ class Session:
             observers.started(self._engine)
             self._stop_at(until)
             try:
-                with self._signals():
-                    pacer.start()
-                    self.started.set()
-                    await self._ended.wait()
+                pacer.start()
+                self.started.set()
+                await self._ended.wait()
             finally:
                 self._reason = self._reason or "its task was canceled"
                 pacer.stop()
                 self._end(kernel, journal)
                 await self._leave_no_task()
-        if self._error is not None:
-            raise self._error
-        return self._reason
 
     def _open(self, stack: contextlib.AsyncExitStack) -> tuple[Journal, Kernel]:
         """Lock the accounts, restore the state, and put the kernel together."""
@@ -301,29 +313,19 @@ class Session:
         """Nothing can be written any more, so nothing may be sent: end, and say why."""
         self._failed(JournalError(reason))
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         """Something failed that trading cannot go on without: end, and raise it from `run`."""
         self._error = self._error or error
         log.critical("the engine stops: %s", error, exc_info=error)
         self.stop(f"it failed: {error}")
 
-    @contextlib.contextmanager
-    def _signals(self) -> Any:
-        """Ctrl-C and SIGTERM end the run in good order, where this thread owns them."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        assert self._loop is not None
-        added = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError, ValueError):
-                self._loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
-                added.append(number)
-        try:
-            yield
-        finally:
-            for number in added:
-                self._loop.remove_signal_handler(number)
+    def _signaled(self, name: str) -> None:
+        """Ctrl-C or SIGTERM: the end in good order; a start that hangs is given up."""
+        if self.started.is_set():
+            self.stop(name)
+        elif self._task is not None and not self._interrupted:
+            self._interrupted, self._reason = True, name
+            self._task.cancel()
 
     def _stalled(self, text: str) -> None:
         log.error("%s", text)
