@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead import EXTERNAL, Contract, Side
+from fairlead._kernel.ledger import trade, untrade
 from fairlead._kernel.state import fingerprint
 from fairlead._models.accounts import Position, PositionKey
-from fairlead._kernel.ledger import trade, untrade
 from fairlead.facts import CashChanged, Filled
 from fairlead.ports import AccountChanged, FillReport
 from fairlead.testing import Bench, FakeBroker, Puppet, make_instrument, silence
@@ -56,6 +56,10 @@ def two_strategies(kind):
     return bench, instrument
 
 
+def place(bench, side, quantity, price, index):
+    return bench.do(lambda s: getattr(s, side.value)(quantity, limit_price=price), index)
+
+
 def play(kind, story):
     """Each strategy places an order for each of its fills; what has no strategy nobody here ordered."""
     bench, instrument = two_strategies(kind)
@@ -65,7 +69,7 @@ def play(kind, story):
         if strategy:
             index = 0 if strategy == "one" else 1
             far = D(1) if side is Side.BUY else D(100_000)
-            order = bench.do(lambda s: getattr(s, side.value)(quantity, limit_price=far), index)
+            order = place(bench, side, quantity, far, index)
             name = order.client_order_id
         made = report(n, name, side, quantity, price, fee, instrument)
         bench.broker.emit(made)
@@ -179,8 +183,8 @@ def test_a_liquidation_spares_those_on_the_other_side():
 def test_funding_is_shared_to_the_last_digit():
     """What strategies pay adds up to what the account paid."""
     bench, instrument = two_strategies("linear")
-    for index, size in ((0, 1), (1, 2)):
-        bench.do(lambda s: s.buy(size), index)
+    bench.do(lambda s: s.buy(1), 0)
+    bench.do(lambda s: s.buy(2), 1)
     bench.broker.emit(
         AccountChanged(cause="funding", currency="USDT", amount=D("-1"), instrument=instrument.id)
     )

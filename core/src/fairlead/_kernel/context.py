@@ -423,7 +423,7 @@ class Context:
     # --- time and the rest ----------------------------------------------------------------------------------
 
     def every(self, interval: str, function: Callable[[], Any] | None, name: str) -> None:
-        self._kernel.timers.every(self._runner, duration(interval), function, name or interval)
+        self._kernel.timers.every(self._runner, duration(interval), function, name)
 
     def at(self, when: Any, function: Callable[[], Any] | None, name: str) -> None:
         self._kernel.timers.at(self._runner, self._when(when), function, name)

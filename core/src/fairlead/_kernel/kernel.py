@@ -370,8 +370,7 @@ class Kernel:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
                     runner.halt(f"load() failed, {type(error).__name__}: {error}")
-            runner.open()
-            runner.deliver(strategy.on_start, None)
+            runner.start()
 
     def stop_strategies(self) -> None:
         """Call `on_stop`, and record what they want to remember."""

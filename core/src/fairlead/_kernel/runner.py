@@ -95,6 +95,11 @@ class Runner:
 
     # --- delivery -------------------------------------------------------------------------------------------
 
+    def start(self) -> None:
+        """Begin with `on_start`; that of a halted strategy waits until it may go on."""
+        self._mailbox.append((self.strategy.on_start, None))
+        self.open()
+
     def open(self) -> None:
         """Begin (or, after a halt was lifted, go on) delivering."""
         if not self.halted:

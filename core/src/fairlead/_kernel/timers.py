@@ -10,6 +10,7 @@ from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.runner import Runner
 from fairlead.errors import ConfigurationError
 from fairlead.facts import TimerCanceled, TimerFired, TimerSet
+from fairlead.units import duration_text
 
 
 class Timers:
@@ -27,7 +28,7 @@ class Timers:
             raise ConfigurationError(
                 f"timer {name!r} of {runner.name}: an interval must be longer than nothing"
             )
-        key = self._register(runner, function, name)
+        key = self._register(runner, function, name, duration_text(interval))
         standing = self._state.timers.get(key)
         if standing is None or standing.every_ns != interval:
             now = self._recorder.now
@@ -36,17 +37,22 @@ class Timers:
 
     def at(self, runner: Runner, when: int, function: Callable[[], Any] | None, name: str) -> None:
         """Fire once."""
-        key = self._register(runner, function, name or f"at:{when}")
+        key = self._register(runner, function, name, str(when))
         if key not in self._state.timers:
             self._set(key, when, 0)
         self._arm(key)
 
     def cancel(self, strategy: str, name: str) -> None:
-        """Fire no more."""
-        if (strategy, name) in self._state.timers:
-            self._recorder.record(TimerCanceled, strategy=strategy, name=name)
+        """Fire no more: the timer of this name, or those that a function of this name has without one."""
+        for owner, known in list(self._state.timers):
+            if owner == strategy and (known == name or known.startswith(f"{name}:")):
+                self._recorder.record(TimerCanceled, strategy=strategy, name=known)
 
-    def _register(self, runner: Runner, function: Callable[[], Any] | None, name: str) -> tuple[str, str]:
+    def _register(
+        self, runner: Runner, function: Callable[[], Any] | None, name: str, when: str
+    ) -> tuple[str, str]:
+        if not name:
+            name = f"{function.__name__}:{when}" if function is not None else when
         if function is not None:
             self._handlers[runner.name, name] = (runner, function, None)
         else:
