@@ -15,6 +15,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "core" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted([*ROOT.glob("plugins/*/README.md"), *ROOT.glob("brokers/*/README.md")]),
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = 20

@@ -197,7 +197,9 @@ def test_a_plain_method_that_is_a_coroutine_is_refused():
         async def check(self, intent, view):
             return None
 
-    assert "breaker calm: Late.check is `async def`, and must be a plain function" in refusal(Late())
+    message = refusal(Late())
+    assert "breaker calm: Late.check is `async def`, and must be a plain function" in message
+    assert "write `def check(self, intent, view)`" in message
 
 
 def test_an_optional_method_that_is_a_coroutine_is_refused():
@@ -229,7 +231,36 @@ def test_a_method_that_cannot_take_its_arguments_is_refused():
 
     message = refusal(Narrow())
     assert "Narrow.check cannot take what it is called with" in message
-    assert "write `check(self, intent, view)`" in message
+    assert "write `def check(self, intent, view)`" in message
+
+
+@pytest.mark.parametrize(
+    ("make", "member", "words"),
+    [
+        (FakeBroker, "market", "broker fake: Odd.market is no method"),
+        (FakeStream, "time", "stream fake: Odd.time is no method"),
+        (Calm, "quiet", "breaker calm: Odd.quiet is no method"),
+        (Calm, "save", "breaker calm: Odd.save is no method"),
+    ],
+)
+def test_an_optional_member_that_means_something_else_is_refused(make, member, words):
+    """An attribute that happens to have the name of an optional method would be called, or switch something off."""
+    odd = type("Odd", (make,), {member: "spot"})()
+    message = refusal(odd)
+    assert words in message
+    assert "rename it" in message
+
+
+def test_a_breaker_that_does_not_want_equity_cannot_be_quiet():
+    """`quiet` spares calls of `check` while equity stays in a band: without EQUITY it would spare all of them."""
+
+    class Hushed(Calm):
+        wants = ()
+
+        def quiet(self, account, view):
+            return (0.0, 1e12)
+
+    assert "add EQUITY to wants, or rename quiet" in refusal(Hushed())
 
 
 # --- hooks --------------------------------------------------------------------------------------------------

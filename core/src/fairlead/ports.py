@@ -149,6 +149,8 @@ class DataStream(Protocol):
       loop, so it can serve a backtest.
     - `time()`, plain: the time that a recording brings, an object with `start_ns` (ns UTC) and `speed` (a factor
       on real time; None is as fast as possible). None where it runs on the clock on the wall.
+    - `resume(after_ns)`, plain: called after `connect` where a run goes on, with the time of its last fact; what
+      came until then has been seen.
     - `on_end`, an attribute that the engine sets to a function without arguments; the stream calls it once after
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.

@@ -17,15 +17,21 @@ from fairlead import hookspecs
 from fairlead._engine.distributions import Origin, Origins, check_version, plugin_by_name
 from fairlead._engine.observers import implementations
 from fairlead.errors import ConfigurationError, PluginError
-from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream, Time
+from fairlead.ports import EQUITY, BrokerAdapter, CircuitBreaker, DataStream, Time
 
 _PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
-_PLAIN = {
-    "broker": ("market", "learn", "persist"),
-    "stream": ("time", "replay"),
-    "breaker": ("due", "clean", "save", "load"),
+_OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
+    "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",)},
+    "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",)},
+    "breaker": {
+        "due": ("view",),
+        "clean": ("scope", "view"),
+        "quiet": ("account", "view"),
+        "save": (),
+        "load": ("saved",),
+    },
 }
-"""Members that an object may have beyond its port, and that must be plain functions too."""
+"""Methods that an object may have beyond its port, with their arguments: the engine calls them where they are."""
 
 _HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
 
@@ -288,31 +294,43 @@ def _registrar(wiring: Wiring, port: str, plugin: str) -> Callable[[Any], None]:
 
 
 def _check_members(item: Any, port: str, name: str) -> None:
-    """Refuse methods of the wrong colour, and those that cannot take what they will be given."""
-    for member in (*_members(port), *_PLAIN[port]):
-        method = getattr(item, member, None)
-        if not callable(method):
-            continue
-        wanted = getattr(_PORTS[port], member, None)
-        where = f"{port} {name}: {type(item).__name__}.{member}"
-        if inspect.iscoroutinefunction(method) and not inspect.iscoroutinefunction(wanted):
-            raise ConfigurationError(
-                f"{where} is `async def`, and must be a plain function: write `def {member}`"
-            )
-        if inspect.iscoroutinefunction(wanted) and not inspect.iscoroutinefunction(method):
-            raise ConfigurationError(
-                f"{where} is a plain function, and must be a coroutine: write `async def {member}`"
-            )
-        if wanted is None:
-            continue
-        arguments = list(inspect.signature(wanted).parameters)[1:]
-        remedy = f"write `{member}({', '.join(['self', *arguments])})`"
-        try:
-            inspect.signature(method).bind(*arguments)
-        except TypeError as error:
-            raise ConfigurationError(
-                f"{where} cannot take what it is called with ({error}): {remedy}"
-            ) from None
+    """Refuse what would fail, or silently do nothing, at its first call: in the middle of a run."""
+    protocol, kind = _PORTS[port], type(item).__name__
+    for member in _members(port):
+        wanted, method = getattr(protocol, member, None), getattr(item, member)
+        if inspect.isfunction(wanted):
+            arguments = tuple(inspect.signature(wanted).parameters)[1:]
+            waits = inspect.iscoroutinefunction(wanted)
+            _check_method(method, f"{port} {name}: {kind}", member, arguments, waits=waits)
+    for member, arguments in _OPTIONAL[port].items():
+        if hasattr(item, member):
+            _check_method(getattr(item, member), f"{port} {name}: {kind}", member, arguments, waits=False)
+    if hasattr(item, "quiet") and port == "breaker" and EQUITY not in item.wants:
+        raise ConfigurationError(
+            f"breaker {name}: {kind}.quiet spares it looks at equity, which it does not want: add EQUITY to wants, or "
+            f"rename quiet"
+        )
+
+
+def _check_method(method: Any, owner: str, member: str, arguments: tuple[str, ...], *, waits: bool) -> None:
+    where = f"{owner}.{member}"
+    written = f"`{'async ' if waits else ''}def {member}({', '.join(['self', *arguments])})`"
+    if not callable(method):
+        raise ConfigurationError(
+            f"{where} is no method, and the engine would call it: make it {written}, or rename it"
+        )
+    if inspect.iscoroutinefunction(method) and not waits:
+        raise ConfigurationError(f"{where} is `async def`, and must be a plain function: write {written}")
+    if waits and not inspect.iscoroutinefunction(method):
+        raise ConfigurationError(f"{where} is a plain function, and must be a coroutine: write {written}")
+    try:
+        inspect.signature(method).bind(*arguments)
+    except ValueError:  # a compiled function shows no signature
+        return
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{where} cannot take what it is called with ({error}): write {written}"
+        ) from None
 
 
 # --- showing it ---------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class Board:
         self._schedule = schedule
         self.breakers = tuple(breakers)
         self._by_name = {b.name: b for b in breakers}
-        self._checks = tuple((b.name, b.check, hasattr(b, "quiet")) for b in breakers)
+        self._checks = tuple((b.name, b.check, EQUITY in b.wants and hasattr(b, "quiet")) for b in breakers)
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
         self.tripped: Callable[[BreakerTripped], None] = lambda _: None
