@@ -54,7 +54,7 @@ class JournalError(FairleadError):
 
 
 class JournalDamaged(JournalError):
-    """A record fails its checksum, its hash chain or its sequence before the end of the journal."""
+    """A record fails its checksum, the chain of checksums or its sequence before the end of the journal."""
 
 
 class LeaseLost(FairleadError):

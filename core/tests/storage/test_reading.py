@@ -32,6 +32,11 @@ def write(folder, records, *, closed=True):
     return last
 
 
+def on_eight(size):
+    """The next multiple of 8: where a record ends that has so many bytes."""
+    return size + 7 & -8
+
+
 def payloads(folder, since=0):
     return [(record.seq, record.payload) for record in read(folder, since)]
 
@@ -125,8 +130,8 @@ def test_every_cut_of_the_last_segment(tmp_path):
     last = write(tmp_path, history)
     content = last.read_bytes()
     ends = [HEADER_BYTES + RECORD_BYTES + 20, 0, 0]
-    ends[1] = HEADER_BYTES + 56 + RECORD_BYTES + 30
-    ends[2] = HEADER_BYTES + 56 + 64 + RECORD_BYTES + 7
+    ends[1] = HEADER_BYTES + on_eight(RECORD_BYTES + 20) + RECORD_BYTES + 30
+    ends[2] = on_eight(ends[1]) + RECORD_BYTES + 7
     for size in range(HEADER_BYTES, len(content) + 1):
         last.write_bytes(content[:size])
         assert payloads(tmp_path) == history[: sum(end <= size for end in ends)]
@@ -156,7 +161,7 @@ def test_segment_of_another_journal_is_damage(tmp_path):
     write(tmp_path / "one", [(seq, b"one" * 40) for seq in range(1, 20)])
     write(tmp_path / "two", [(seq, b"two" * 40) for seq in range(1, 20)])
     shutil.copy(tmp_path / "two" / "000002.seg", tmp_path / "one")
-    with pytest.raises(JournalDamaged, match=r"000001\.seg at byte .* another hash chain"):
+    with pytest.raises(JournalDamaged, match=r"000001\.seg at byte .* another chain"):
         payloads(tmp_path / "one")
     shutil.copy(tmp_path / "one" / "000001.seg", tmp_path / "one" / "000002.seg")
     with pytest.raises(JournalDamaged, match="its header says that it is number 1"):
@@ -176,9 +181,9 @@ def test_record_of_another_chain_is_damage(tmp_path):
     """A whole record that was written after other ones is damage, also as the last."""
     last = write(tmp_path / "one", [(1, b"x" * 24), (2, b"y" * 24)])
     other = write(tmp_path / "two", [(1, b"z" * 24), (2, b"y" * 24)])
-    at = HEADER_BYTES + RECORD_BYTES + 24
+    at = HEADER_BYTES + on_eight(RECORD_BYTES + 24)
     last.write_bytes(last.read_bytes()[:at] + other.read_bytes()[at:])
-    with pytest.raises(JournalDamaged, match=rf"at byte {at}: the hash chain breaks"):
+    with pytest.raises(JournalDamaged, match=rf"at byte {at}: the chain of checksums breaks"):
         payloads(tmp_path / "one")
 
 
@@ -186,10 +191,11 @@ def test_number_that_does_not_rise_is_damage(tmp_path):
     """A whole record of the right chain with a number that was there before is damage."""
     last = write(tmp_path, [(1, b"x" * 24), (2, b"y" * 24)])
     content = bytearray(last.read_bytes())
-    at = HEADER_BYTES + RECORD_BYTES + 24
+    at = HEADER_BYTES + on_eight(RECORD_BYTES + 24)
     length, _, _, chain = RECORD.unpack_from(content, at)
     RECORD.pack_into(content, at, length, 0, 1, chain)
-    RECORD.pack_into(content, at, length, crc32(content[at + 8 :]), 1, chain)
+    end = at + RECORD_BYTES + length
+    RECORD.pack_into(content, at, length, crc32(content[at + 8 : end]), 1, chain)
     last.write_bytes(content)
     with pytest.raises(JournalDamaged, match=rf"at byte {at}: record 1 follows record 1"):
         payloads(tmp_path)
@@ -222,7 +228,7 @@ def test_repair_reports_the_bytes(tmp_path):
     last.write_bytes(content)
     assert payloads(tmp_path) == [(1, b"x" * 50)]
     assert repair_tail(tmp_path) == RECORD_BYTES + 50
-    assert last.stat().st_size == HEADER_BYTES + RECORD_BYTES + 56
+    assert last.stat().st_size == HEADER_BYTES + on_eight(RECORD_BYTES + 50)
 
 
 def test_damage_stops_a_tail(tmp_path):
@@ -231,11 +237,12 @@ def test_damage_stops_a_tail(tmp_path):
     content = bytearray(last.read_bytes())
     content[content.index(b"yyyy")] = 0
     last.write_bytes(content)
+    at = HEADER_BYTES + on_eight(RECORD_BYTES + 50)
     with Tail(tmp_path) as tail:
         assert [record.seq for record in tail.poll()] == [1]
         assert tail.poll() == []
         (tmp_path / "000002.seg").write_bytes(Header(Kind.JOURNAL, 2, after=2).pack())
         with pytest.raises(
-            JournalDamaged, match=r"000001\.seg at byte 168: the checksum of a record does not match"
+            JournalDamaged, match=rf"000001\.seg at byte {at}: the checksum of a record does not match"
         ):
             tail.poll()

@@ -7,7 +7,7 @@ import pytest
 
 from fairlead._storage import reading
 from fairlead._storage.reading import Tail, last_segment, read
-from fairlead._storage.segments import HEADER_BYTES, RESERVE_BYTES, Header, Kind
+from fairlead._storage.segments import HEADER_BYTES, RECORD_BYTES, RESERVE_BYTES, Header, Kind
 from fairlead.errors import JournalDamaged, JournalError
 
 
@@ -26,7 +26,7 @@ def test_reads_what_was_written(tmp_path, new_writer):
     for seq, payload in wanted:
         writer.append(seq, payload)
     assert payloads(tmp_path) == wanted
-    assert [record.chain for record in read(tmp_path)][-1] == writer.chain
+    assert [record.checksum for record in read(tmp_path)][-1] == writer.chain
 
 
 def test_rolls_over(tmp_path, new_writer):
@@ -61,7 +61,7 @@ def test_large_record_has_its_own_segment(tmp_path, new_writer):
 
 
 def test_chain_does_not_depend_on_segments(tmp_path, new_writer):
-    """The chain hash is of the payloads alone: other segments, other openings, another boot give the same."""
+    """The chain is of numbers and payloads alone: other segments, other openings, another boot give the same."""
     one, other = (
         new_writer(tmp_path / "one", segment_bytes=1 << 16),
         new_writer(tmp_path / "other", boot_id="b"),
@@ -110,7 +110,7 @@ def test_closed_writer_refuses(tmp_path, new_writer):
 def fill(writer, disk):
     """Append until the segment is full and the disk refuses another; return the last number that was written."""
     disk.full = True
-    last = (4096 - HEADER_BYTES) // 136
+    last = (4096 - HEADER_BYTES) // (RECORD_BYTES + 100 + 7 & -8)
     for seq in range(1, last + 1):
         writer.append(seq, b"x" * 100)
     with pytest.raises(JournalError, match="No space left on device"):

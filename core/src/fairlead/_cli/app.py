@@ -165,7 +165,7 @@ def journal() -> None:
 @RUN
 @JSON
 def journal_verify(run: Path, as_json: bool) -> None:
-    """Verify every record of a run's journal: checksums, hash chain, sequence."""
+    """Verify every record of a run's journal: checksums, their chain, sequence."""
     from fairlead._cli.reading import verify_journal
 
     verify_journal(run, as_json)

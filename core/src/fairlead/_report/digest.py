@@ -22,7 +22,7 @@ from fairlead._models.market import Bar, MarketEvent, Quote, Trade
 from fairlead._models.orders import Fill, OrderStatus
 from fairlead._report.phrases import Event, event_of
 from fairlead._storage.journal import decode_facts
-from fairlead._storage.reading import read
+from fairlead._storage.reading import payload_hash, read
 from fairlead._storage.run import RunFolder
 from fairlead._storage.tape import read_tape
 from fairlead.errors import JournalError
@@ -117,13 +117,15 @@ def digest(
         label=label or ", ".join(str(text) for text in info.get("data", ())),
     )
     fold = _Fold(found, _marks(folder, prices, found))
+    hashed = payload_hash()
     try:
         for record in read(folder.journal):
             for fact in decode_facts(record):
                 fold.take(fact)
-            found.journal_hash = record.chain.hex()
+            hashed.update(record.payload)
     except JournalError as error:
         found.damage = str(error)
+    found.journal_hash = hashed.hexdigest()
     fold.finish(prices)
     return found
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from fairlead._storage.reading import Record, last_segment, read
+from fairlead._storage.reading import Record, last_segment, payload_hash, read
 from fairlead._storage.segments import SEGMENT_BYTES, Kind, SegmentWriter
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.facts import AnyFact, Fact
@@ -74,8 +74,11 @@ class Journal:
 
     @property
     def hash(self) -> str:
-        """The chain hash after the last record, in hex: equal where two journals hold the same facts."""
-        return self._writer.chain.hex()
+        """The hash of all facts, in hex: equal where two journals hold the same. Reads all that was written."""
+        digest = payload_hash()
+        for record in read(self._writer.folder):
+            digest.update(record.payload)
+        return digest.hexdigest()
 
     @property
     def last_seq(self) -> int:

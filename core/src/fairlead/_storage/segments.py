@@ -1,13 +1,14 @@
 """Append-only segments: the file format that journal and tape share, and its writer.
 
-A folder holds `000001.seg`, `000002.seg`, …: a header of 80 bytes, then records, each on a multiple of 8 bytes.
+A folder holds `000001.seg`, `000002.seg`, …: a header of 72 bytes, then records, each on a multiple of 8 bytes.
 Numbers are little-endian.
 
-    header   8s "fairlead" · u16 version · u8 kind · u8 0 · u32 number · u64 after · 16s chain · 36s boot id · u32 crc32
-    record   u32 length · u32 crc32 · u64 seq · 16s chain · payload of `length` bytes · zeros up to a multiple of 8
+    header   8s "fairlead" · u16 version · u8 kind · u8 0 · u32 number · u64 after · u32 chain · 36s boot id · u32 0 · u32 crc32
+    record   u32 length · u32 crc32 · u64 seq · u32 chain · payload of `length` bytes · zeros up to a multiple of 8
 
-`after` and `chain` of a header are those of the last record before the file. The chain hash of a record is the
-blake2b, 16 bytes of it, of the chain hash before it and its payload; its crc32 is over seq, chain and payload.
+The checksum is the chain: each record holds the crc32 of the one before it (0 before the first) as its `chain`, and
+its own crc32 is over seq, chain and payload. So every record can be verified by itself, and none can be missing or
+in another place. `after` and `chain` of a header are sequence number and crc32 of the last record before the file.
 Length 0, or the end of the file, is the end of the data.
 
 A file gets its name when its header is complete, and every opening of the folder begins a new one: no file is
@@ -19,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import errno
-import hashlib
 import mmap
 import os
 import struct
@@ -36,19 +36,16 @@ SEGMENT_BYTES = 16 << 20
 RESERVE_BYTES = 64 << 10
 MAGIC = b"fairlead"
 VERSION = 1
-NO_CHAIN = bytes(16)
 
-RECORD = struct.Struct("<IIQ16s")
+RECORD = struct.Struct("<IIQI")
 RECORD_BYTES = RECORD.size
-_HEADER = struct.Struct("<8sHBxIQ16s36s")
+_HEADER = struct.Struct("<8sHBxIQI36s4x")
 _U32 = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _U32.size
 
 # The hot path calls these as they are: no attribute to look up, no keyword to parse.
-_store_u32 = _U32.pack_into
-_seq_and_chain = struct.Struct("<Q16s").pack
-chain_hash = hashlib.blake2b(digest_size=16).copy
-"""A fresh chain hash. Copying an empty one costs two thirds of making one."""
+_length_and_checksum = struct.Struct("<II").pack
+_seq_and_chain = struct.Struct("<QI").pack
 
 _datasync = getattr(os, "fdatasync", os.fsync)
 
@@ -66,7 +63,7 @@ class Header(msgspec.Struct, frozen=True):
     kind: Kind
     number: int
     after: int = 0
-    chain: bytes = NO_CHAIN
+    chain: int = 0
     boot_id: str = ""
 
     def pack(self) -> bytes:
@@ -173,16 +170,10 @@ class SegmentWriter:
         if offset + size > self._room or seq <= self.seq or not payload:
             self._make_room(seq, size, last_words)
             offset = self._offset
-        digest = chain_hash()
-        digest.update(self.chain + payload)
-        chain = digest.digest()
-        body = _seq_and_chain(seq, chain) + payload
-        memory = self._map
-        memory[offset + 8 : offset + size] = body
-        _store_u32(memory, offset + 4, crc32(body))
-        # The length last, in one aligned store: before it there is no record, after it a complete one.
-        _store_u32(memory, offset, len(payload))
-        self.chain = chain
+        body = _seq_and_chain(seq, self.chain) + payload
+        self.chain = checksum = crc32(body)
+        # One store. A reader that sees half of it sees a torn record, and looks again.
+        self._map[offset : offset + size] = _length_and_checksum(len(payload), checksum) + body
         self.seq = seq
         self._offset = offset + (size + 7 & -8)
 
