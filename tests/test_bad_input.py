@@ -443,6 +443,20 @@ def test_on_a_full_disk_no_order_leaves_and_the_engine_says_so_and_stops(tmp_pat
     assert any("the engine stops: the journal cannot be written" in r.getMessage() for r in caplog.records)
 
 
+def test_on_a_disk_that_is_full_already_nothing_starts(tmp_path, monkeypatch):
+    """Without room for a journal no broker is connected, and the message says which folder lacks it."""
+    disk, told = Full(monkeypatch, "journal"), []
+    disk.fill()
+
+    class Waits(FakeBroker):
+        async def connect(self, emit, clock):
+            told.append("connected")
+
+    with pytest.raises(JournalError, match=r"journal cannot take .* bytes more .*: free some of the disk"):
+        run(tmp_path, Watcher(), Waits(), Scripted(*GOOD))
+    assert told == []
+
+
 def test_after_a_full_disk_a_restart_goes_on_from_the_journal(tmp_path, monkeypatch):
     """With room again the run starts as if nothing had been: same orders, same position."""
     disk, strategy, broker = Full(monkeypatch, "journal"), Spender(), FakeBroker()
