@@ -148,5 +148,5 @@ class Brackets(RuleBasedStateMachine):
             self.bench.check()
 
 
-Brackets.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Brackets.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestBrackets = pytest.mark.full(Brackets.TestCase)

@@ -98,7 +98,7 @@ class Desk:
     def send_held(self, order: Order) -> None:
         """A held order's moment has come: judge what goes on the wire, and send it or say why not.
 
-        One that protects a position is kept when it is refused, and tried again: nothing else guards what it does.
+        One that protects a position is kept when it is refused, and watched or tried again: nothing else does.
         """
         if not self._fit(order):
             return
@@ -107,7 +107,7 @@ class Desk:
         if isinstance(verdict, Approved):
             self._outbox.submit(order.client_order_id, verdict)
             self._changed(order)
-        elif order.triggered and order.intent.reduce_only:
+        elif order.intent.exits or (order.triggered and order.intent.reduce_only):
             self._alarm(order, verdict.reasons)
             self._held(order)
         else:
@@ -116,7 +116,7 @@ class Desk:
     def _alarm(self, order: Order, reasons: tuple[str, ...]) -> None:
         if self._refused.get(order.client_order_id) != reasons:
             self._refused[order.client_order_id] = reasons
-            text = f"{order.client_order_id} was triggered and is refused, to be tried again: {'; '.join(reasons)}"
+            text = f"{order.client_order_id} protects a position, is refused and stays held: {'; '.join(reasons)}"
             self._recorder.record(Noted, source="protection", text=text)
 
     def _fit(self, order: Order) -> bool:
