@@ -19,6 +19,7 @@ from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
 
 _S = OrderStatus
+_SUBMITTED, _BUY = OrderStatus.SUBMITTED, Side.BUY
 
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
@@ -68,7 +69,7 @@ def _new_order(state: State, fact: Any, status: OrderStatus) -> Order:
         updated_ns=fact.now,
     )
     state.intents += 1
-    state.orders[order.client_order_id] = order
+    state.orders[fact.client_order_id] = order
     if intent.parent:
         state.children.setdefault(intent.parent, []).append(order)
     return order
@@ -94,13 +95,13 @@ def _order_held(state: State, fact: f.OrderHeld) -> None:
 def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
     order = state.orders.get(fact.client_order_id)
     if order is None:
-        order = _new_order(state, fact, _S.SUBMITTED)
-        state.open[order.client_order_id] = order
+        order = _new_order(state, fact, _SUBMITTED)
+        state.open[fact.client_order_id] = order
     else:
-        move(order, _S.SUBMITTED)
+        move(order, _SUBMITTED)
+        order.after = ()
+        order.updated_ns = fact.now
     order.quantity = fact.quantity
-    order.after = ()
-    order.updated_ns = fact.now
     _reserve(state, order, order.remaining_quantity)
 
 
@@ -214,11 +215,12 @@ def _remember(state: State, order: Order) -> None:
 
 def _reserve(state: State, order: Order, quantity: Any) -> None:
     """Change what may still fill by a signed quantity; a grouped order enters or leaves its group."""
-    book = state.accounts[order.account].working
-    working = book.get(order.instrument)
+    intent = order.intent
+    book = state.accounts[intent.account].working
+    working = book.get(intent.instrument)
     if working is None:
-        working = book[order.instrument] = Working()
-    group = order.intent.group
+        working = book[intent.instrument] = Working()
+    group = intent.group
     if group:
         members = working.groups.setdefault(group, {})
         if quantity > 0:
@@ -227,7 +229,7 @@ def _reserve(state: State, order: Order, quantity: Any) -> None:
             members.pop(order.client_order_id, None)
             if not members:
                 del working.groups[group]
-    elif order.side is Side.BUY:
+    elif intent.side is _BUY:
         working.buy += quantity
     else:
         working.sell += quantity

@@ -22,6 +22,7 @@ from fairlead.units import Money, Number, decimal, duration, percent
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
+_MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
 _LIVES = {lives.value: lives for lives in TimeInForce}
 
 
@@ -37,6 +38,7 @@ class Context:
         self.restored = False
         self.watched: dict[str, list[str]] = {}
         """Instruments watched, each with its bar intervals."""
+        self._lanes: dict[str | None, Lane] = {}
 
     @property
     def now(self) -> int:
@@ -54,18 +56,24 @@ class Context:
         book: bool,
         warmup: int,
     ) -> None:
+        self._lanes.clear()
         intervals = [bars] if isinstance(bars, str) else list(bars)
         found = self._kernel.resolve(instrument)
         known = self.watched.setdefault(found.id, [])
         known += self._kernel.feeds.watch(self._runner, found, intervals, quotes, trades, book, warmup)
 
     def unwatch(self, instrument: str) -> None:
+        self._lanes.clear()
         found = self._kernel.resolve(instrument)
         if self.watched.pop(found.id, None) is not None:
             self._kernel.feeds.unwatch(self._runner, found)
 
-    def lane(self, instrument: str | None) -> Lane:
-        return self._kernel.market.lanes[self.instrument(instrument).id]
+    def lane(self, symbol: str | None) -> Lane:
+        """The market of a short or long name, found once; None is the only one watched."""
+        lane = self._lanes.get(symbol)
+        if lane is None:
+            lane = self._lanes[symbol] = self._kernel.market.lanes[self.instrument(symbol).id]
+        return lane
 
     def instrument(self, symbol: str | None) -> Instrument:
         """The instrument of a short or long name; None is the only one watched."""
@@ -97,7 +105,6 @@ class Context:
         self,
         side: Side,
         quantity: Number | None,
-        *,
         value: str | Number | None,
         percent: str | Number | None,
         instrument: str | None,
@@ -116,14 +123,39 @@ class Context:
         tag: str,
         group: str = "",
     ) -> Order:
-        found = self.instrument(instrument)
-        lane = self._kernel.market.lane(found)
+        """Place an order. A market or limit order of a quantity, as most are, takes a short way."""
+        lane = self._lanes.get(instrument) or self.lane(instrument)
+        found = lane.instrument
+        if (
+            quantity is not None
+            and value is None
+            and percent is None
+            and stop_price is None
+            and trail is None
+            and time_in_force == "GTC"
+            and expires is None
+            and take_profit is None
+            and stop_loss is None
+            and style is None
+            and venue_options is None
+            and not (post_only or reduce_only or tag or group)
+        ):
+            intent = OrderIntent(
+                strategy=self.name,
+                account=account or self._account,
+                instrument=lane.id,
+                side=side,
+                quantity=found.quantity(quantity),
+                type=_MARKET if limit_price is None else _LIMIT,
+                limit_price=None if limit_price is None else found.price_for(side, limit_price),
+            )
+            return self._place(intent)
         limit = None if limit_price is None else found.price_for(side, limit_price)
         stop = None if stop_price is None else found.price_for(side, stop_price)
         intent = OrderIntent(
             strategy=self.name,
             account=account or self._account,
-            instrument=found.id,
+            instrument=lane.id,
             side=side,
             quantity=self._quantity(found, lane, side, quantity, value, percent, limit or stop),
             type=_kind(limit, stop, trail),

@@ -69,7 +69,9 @@ class Row:
                 buys += float(extra.quantity)
             else:
                 sells += float(extra.quantity)
-        worst = max(abs(self._signed + buys), abs(self._signed - sells))
+        # Of a position and what may fill on both sides the larger end counts; neither side is below zero.
+        high, low = self._signed + buys, sells - self._signed
+        worst = max(low, high)
         mark = self.lane.mark
         if not mark:
             return 0.0 if not worst else None

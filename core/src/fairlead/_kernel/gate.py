@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import final
 
-import attrs
+import msgspec
 
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.state import ZERO, State
@@ -19,13 +19,14 @@ from fairlead._models.venue import VenueProfile
 _ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
 """Times in force that the engine keeps itself where the venue does not know them."""
 
+_BUY, _SELL, _GTD = Side.BUY, Side.SELL, TimeInForce.GTD
+
 _AMPLE = 1.05
 """A spot buy worth less than this part of the cash there is needs no exact sum: no fee comes near 5 %."""
 
 
 @final
-@attrs.frozen
-class Approved:
+class Approved(msgspec.Struct, frozen=True):
     """An intent that passed: only the gate makes one, and only an approved intent can be sent.
 
     `reduce_only` is what goes on the wire: an order that shrinks its strategy's position may grow the
@@ -37,8 +38,7 @@ class Approved:
 
 
 @final
-@attrs.frozen
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """An intent that did not pass, with every reason."""
 
     reasons: tuple[str, ...]
@@ -72,34 +72,37 @@ class Gate:
         `protects` says that it carries out a stop, which it does not look like any more.
         """
         try:
-            reasons = self._reasons(intent, protects or intent.exits or intent.type in STOPS)
+            reasons = self._reasons(intent, protects)
             if intent.account in self._state.accounts:  # of another one breakers know nothing
                 reasons += self._breakers(intent)
         except Exception as error:  # fails closed: an order nobody could judge is not sent
             reasons = [f"the gate failed: {type(error).__name__}: {error}"]
         if reasons:
             return Refused(tuple(reasons))
-        on_the_wire = intent.reduce_only and self._profiles[intent.account].reduce_only
-        return Approved(intent, on_the_wire and self._shrinks(intent, ""))
+        if not intent.reduce_only:
+            return Approved(intent, False)
+        return Approved(intent, self._profiles[intent.account].reduce_only and self._shrinks(intent, ""))
 
     def _reasons(self, intent: OrderIntent, protects: bool) -> list[str]:
         """Every reason against an intent but the breakers'. Each check appends what it finds."""
+        state = self._state
         reasons = [self.blocked] if self.blocked else []
         lane = self._market.lanes.get(intent.instrument)
         profile = self._profiles.get(intent.account)
-        if lane is None or profile is None or intent.account not in self._state.accounts:
+        if lane is None or profile is None or intent.account not in state.accounts:
             reasons.append(f"{intent.instrument} on account {intent.account!r} is not traded here")
             return reasons
         instrument = lane.instrument
-        self._permission(intent, protects, reasons)
+        if state.lowered or state.tripped or state.paused or state.halted:
+            self._permission(intent, protects, reasons)
         _grid(intent, instrument, reasons)
-        _ability(intent, profile, self._state.now, reasons)
+        _ability(intent, profile, state.now, reasons)
         if not lane.mark:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
         if instrument.min_notional or intent.reduce_only:
             self._size(intent, lane, reasons)
-        if self._state.open:
+        if state.open:
             self._crossing(intent, lane, reasons)
         if not intent.reduce_only:
             self._funds(intent, lane, reasons)
@@ -122,13 +125,14 @@ class Gate:
 
     def _may(self, intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
         """What a lowered state lets through: reductions, and when halted only those that protect."""
+        protects = protects or intent.exits or intent.type in STOPS
         allowed = trading is TradingState.REDUCE_ONLY or (trading is TradingState.HALTED and protects)
         return allowed and self._shrinks(intent, intent.strategy)
 
     def _shrinks(self, intent: OrderIntent, strategy: str) -> bool:
         """Whether the order only reduces a position, whatever else of it that may still fill does."""
         held = self._state.quantity(intent.account, intent.instrument, strategy)
-        if held == 0 or (held > 0) == (intent.side is Side.BUY):
+        if held == 0 or (held > 0) == (intent.side is _BUY):
             return False
         return intent.quantity + self._leaving(intent, strategy) <= abs(held)
 
@@ -162,7 +166,7 @@ class Gate:
         """Crossing one's own resting order would be a trade with oneself."""
         if intent.type in STOPS:
             return
-        buying = intent.side is Side.BUY
+        buying = intent.side is _BUY
         limit = intent.limit_price
         mine = lane.price(buying=buying) if limit is None else float(limit)
         for order in self._state.open.values():
@@ -184,7 +188,7 @@ class Gate:
 
     def _funds(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
         instrument = lane.instrument
-        if instrument.spot:
+        if lane.spot:
             self._spot_funds(intent, lane, reasons)
             return
         equity = self._valuer.equity(intent.account)
@@ -200,9 +204,9 @@ class Gate:
     def _spot_funds(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
         instrument = lane.instrument
         account = self._state.accounts[intent.account]
-        if intent.side is Side.SELL:
+        if intent.side is _SELL:
             have = account.balances.get(instrument.base, ZERO)
-            need = self._state.working(intent.account, intent.instrument, Side.SELL, intent)
+            need = self._state.working(intent.account, intent.instrument, _SELL, intent)
             currency = instrument.base
         else:
             have = account.balances.get(instrument.quote, ZERO)
@@ -221,7 +225,7 @@ class Gate:
         """Money that working buys against the same currency may still take."""
         total, groups = ZERO, {intent.group} - {""}
         for order in self._state.open.values():
-            if order.side is not Side.BUY or order.status not in AT_VENUE or order.account != intent.account:
+            if order.side is not _BUY or order.status not in AT_VENUE or order.account != intent.account:
                 continue
             other = self._state.instruments[order.instrument]
             if not other.spot or other.quote != instrument.quote or order.intent.group in groups:
@@ -267,5 +271,5 @@ def _ability(intent: OrderIntent, profile: VenueProfile, now: int, reasons: list
     wanted = intent.time_in_force
     if wanted not in profile.time_in_force and wanted not in _ENGINE_ENDS:
         reasons.append(f"{profile.venue} has no {wanted} orders")
-    if wanted is TimeInForce.GTD and intent.expires_ns <= now:
+    if wanted is _GTD and intent.expires_ns <= now:
         reasons.append("a GTD order needs an expires= that is still to come")

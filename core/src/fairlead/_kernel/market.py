@@ -30,7 +30,8 @@ class Lane:
 
     `mark` values positions: a venue's mark where there is one, else the middle of the quote, else the last
     trade, else the last bar's close. The `…_sinks` are called in order for every good event of their kind;
-    `bar_sinks` for a stream's bars, `closed_sinks` for every bar of an interval, whoever made it.
+    `bar_sinks` for a stream's bars, `closed_sinks` for every bar of an interval, whoever made it. `settle`, `size`,
+    `spot` and `inverse` are the instrument's, at hand for every order.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Lane:
         "history",
         "id",
         "instrument",
+        "inverse",
         "late",
         "mark",
         "mark_sinks",
@@ -52,7 +54,10 @@ class Lane:
         "quote_sinks",
         "received_ns",
         "refused",
+        "settle",
+        "size",
         "source",
+        "spot",
         "trade",
         "trade_sinks",
         "watched",
@@ -60,7 +65,7 @@ class Lane:
 
     def __init__(self, instrument: Instrument) -> None:
         self.id = instrument.id
-        self.instrument = instrument
+        self.define(instrument)
         self.quote: Quote | None = None
         self.trade: Trade | None = None
         self.bar: Bar | None = None
@@ -81,6 +86,14 @@ class Lane:
         self.book_sinks: tuple[Sink, ...] = ()
         self.bar_sinks: tuple[Sink, ...] = ()
         self.closed_sinks: dict[str, tuple[Sink, ...]] = {}
+
+    def define(self, instrument: Instrument) -> None:
+        """Take over the rules that hold from now on."""
+        self.instrument = instrument
+        self.settle = instrument.settle
+        self.size = instrument.size
+        self.spot = instrument.spot
+        self.inverse = instrument.inverse
 
     def attach(self, kind: str, rank: int, sink: Sink) -> None:
         """Call `sink` for every event of a kind: quote, trade, book, bar (a stream's) or `bar:INTERVAL` (any)."""
@@ -135,7 +148,8 @@ class Market:
         lane = self.lanes.get(instrument.id)
         if lane is None:
             lane = self.lanes[instrument.id] = Lane(instrument)
-        lane.instrument = instrument
+        elif lane.instrument is not instrument:
+            lane.define(instrument)
         return lane
 
     def event(self, event: MarketEvent) -> None:

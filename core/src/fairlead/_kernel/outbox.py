@@ -28,15 +28,19 @@ class Outbox:
     def submit(self, client_order_id: str, approved: Approved) -> None:
         """Record an approved order and queue its command."""
         intent = approved.intent
-        profile = self._profiles[intent.account]
-        deadline = self._recorder.now + profile.validity_ns
-        self._recorder.record(
-            OrderSubmitted,
-            client_order_id=client_order_id,
-            intent=intent,
-            quantity=intent.quantity,
-            deadline_ns=deadline,
-            reduce_only=approved.reduce_only,
+        recorder, profile = self._recorder, self._profiles[intent.account]
+        deadline = recorder.now + profile.validity_ns
+        recorder.take(
+            OrderSubmitted(
+                seq=recorder.seq + 1,
+                now=recorder.now,
+                cause=recorder.cause,
+                client_order_id=client_order_id,
+                intent=intent,
+                quantity=intent.quantity,
+                deadline_ns=deadline,
+                reduce_only=approved.reduce_only,
+            )
         )
         if intent.time_in_force not in profile.time_in_force:  # the engine ends it itself
             intent = msgspec.structs.replace(intent, time_in_force=TimeInForce.GTC)

@@ -29,11 +29,15 @@ class Recorder:
 
     def record(self, kind: type[F], **fields: object) -> F:
         """Make a fact of the input in hand and let it take effect."""
-        seq = self.seq = self.seq + 1
-        fact = kind(seq=seq, now=self.now, cause=self.cause, **fields)
+        fact = kind(seq=self.seq + 1, now=self.now, cause=self.cause, **fields)
+        self.take(fact)
+        return fact
+
+    def take(self, fact: Fact) -> None:
+        """Let a fact take effect that was made here, with the next number: what `record` does, without its detour."""
+        self.seq = fact.seq
         apply(self.state, fact)
         self.batch.append(fact)
-        return fact
 
     def input(self, kind: type[F], **fields: object) -> F:
         """Make a fact that is an input: its own cause, and that of all facts until the next one."""

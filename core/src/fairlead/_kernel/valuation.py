@@ -89,9 +89,9 @@ class AccountValue:
 
     @property
     def quiet(self) -> bool:
-        """Whether equity is inside every limit that is measured on it."""
+        """Whether equity is known, and inside every limit that is measured on it."""
         low, high = self._band
-        return low < self.equity < high
+        return low < self.equity < high and not self.missing
 
     def listen(self) -> None:
         """What somebody waits for has changed: the next move is told, whatever it is."""
@@ -256,18 +256,22 @@ class Valuer:
     def equity(self, account: str) -> float | None:
         """Equity, or None while a price or a fresh enough rate is wanting."""
         value = self.accounts[account]
-        if value.missing:
+        if value.missing or (value.rates and not self._fresh(value.rates)):
             return None
+        return value.equity
+
+    def _fresh(self, rates: tuple[Lane, ...]) -> bool:
         now = self._recorder.now
-        for lane in value.rates:
+        for lane in rates:
             age = now - lane.received_ns
             if age > RATE_AGE_NS and age > 2 * lane.cadence:
-                return None
-        return value.equity
+                return False
+        return True
 
     def quiet(self, account: str) -> bool:
         """Whether equity is known, and inside every limit that is measured on it."""
-        return self.accounts[account].quiet and self.equity(account) is not None
+        value = self.accounts[account]
+        return value.quiet and (not value.rates or self._fresh(value.rates))
 
     def unknown(self, account: str) -> str:
         """Why equity is unknown, in words."""
@@ -286,11 +290,12 @@ class Valuer:
         if lane is None:
             return None
         price = self.price(intent, lane)
-        settle, home = lane.instrument.settle, self._state.accounts[intent.account].currency
+        settle, home = lane.settle, self._state.accounts[intent.account].currency
         rate = 1.0 if settle == home else self.rate(settle, home)
         if not price or rate is None:
             return None
-        return _notional(lane.instrument, float(intent.quantity), price) * rate
+        size = float(intent.quantity) * lane.size
+        return (size / price if lane.inverse else size * price) * rate
 
     def exposure(self, account: str, extra: OrderIntent | None = None) -> float | None:
         """Worst-case gross value of positions and everything that may still fill, one more order included."""
@@ -310,11 +315,6 @@ class Valuer:
         if extra is not None:
             self._asked = (extra, self._state.seq, total)
         return total
-
-
-def _notional(instrument: Instrument, quantity: float, price: float) -> float:
-    size = quantity * instrument.size
-    return size / price if instrument.inverse else size * price
 
 
 def _nobody(_: str) -> tuple[float, float]:

@@ -20,6 +20,9 @@ class KernelView:
         self._state = recorder.state
         self._market = market
         self._valuer = valuer
+        # Asked at every order, so without a detour.
+        self.equity = valuer.equity
+        self.value = valuer.value
 
     @property
     def now(self) -> int:
@@ -34,10 +37,6 @@ class KernelView:
         """The currency that the account is measured in."""
         return self._state.accounts[account].currency
 
-    def equity(self, account: str) -> float | None:
-        """Cash and open profit at the marks of this moment."""
-        return self._valuer.equity(account)
-
     def day_start(self, account: str) -> float | None:
         """Equity when the trading day began, cash flows since then added."""
         state = self._state.accounts[account]
@@ -50,10 +49,6 @@ class KernelView:
     def exposure(self, account: str) -> float | None:
         """Worst-case gross value of positions, working and unknown orders."""
         return self._valuer.exposure(account)
-
-    def value(self, intent: OrderIntent) -> float | None:
-        """What an order is worth at the worse of its own price and the mark."""
-        return self._valuer.value(intent)
 
     def exposure_with(self, intent: OrderIntent) -> float | None:
         """`exposure` as it would be if this order were working too."""

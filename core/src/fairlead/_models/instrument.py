@@ -23,6 +23,9 @@ class Contract(Word):
     INVERSE = "inverse"
 
 
+_SPOT, _INVERSE, _BUY = Contract.SPOT, Contract.INVERSE, Side.BUY
+
+
 @attrs.frozen(kw_only=True)
 class Instrument:
     """One tradable thing at one venue.
@@ -70,12 +73,12 @@ class Instrument:
     @property
     def spot(self) -> bool:
         """Whether holding it means holding the base currency."""
-        return self.contract is Contract.SPOT
+        return self.contract is _SPOT
 
     @property
     def inverse(self) -> bool:
         """Whether it is settled in its base, so that value goes with one over the price."""
-        return self.contract is Contract.INVERSE
+        return self.contract is _INVERSE
 
     @property
     def size(self) -> float:
@@ -92,7 +95,7 @@ class Instrument:
 
     def price_for(self, side: Side, value: Number) -> Decimal:
         """A limit price on the tick grid, never worse for its owner: a buy is rounded down, a sell up."""
-        return _snap(decimal(value, "price"), self.tick, ROUND_FLOOR if side is Side.BUY else ROUND_CEILING)
+        return _snap(decimal(value, "price"), self.tick, ROUND_FLOOR if side is _BUY else ROUND_CEILING)
 
     def quantity(self, value: Number) -> Decimal:
         """The quantity on the lot grid, rounded towards zero so that it never risks more."""
@@ -103,7 +106,7 @@ class Instrument:
 
     def notional(self, quantity: Decimal, price: Decimal) -> Decimal:
         """The value of a quantity at a price, in `settle` for derivatives and `quote` for spot."""
-        if self.contract is Contract.INVERSE:
+        if self.contract is _INVERSE:
             return quantity * self.contract_size / price
         return quantity * self.contract_size * price
 
@@ -111,13 +114,13 @@ class Instrument:
         """The entry price of two quantities together: harmonic where profit is, arithmetic elsewhere."""
         if not held:
             return price
-        if self.contract is Contract.INVERSE:
+        if self.contract is _INVERSE:
             return (held + more) / (held / entry + more / price)
         return (held * entry + more * price) / (held + more)
 
     def profit(self, quantity: Decimal, entry: Decimal, exit_price: Decimal) -> Decimal:
         """What a signed quantity earns from `entry` to `exit_price`, in the settlement currency."""
-        if self.contract is Contract.INVERSE:
+        if self.contract is _INVERSE:
             return quantity * self.contract_size * (1 / entry - 1 / exit_price)
         return quantity * self.contract_size * (exit_price - entry)
 

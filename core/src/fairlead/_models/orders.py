@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-import attrs
 import msgspec
 
 from fairlead._models.words import Word
@@ -141,8 +140,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return self.group.startswith(EXIT)
 
 
-@attrs.define(eq=False, kw_only=True)
-class Order:
+class Order(msgspec.Struct, eq=False, kw_only=True):
     """An order and its life so far; only the engine changes it, everybody may read it at any time.
 
     `client_order_id` is ours and exists before anything is sent; `broker_order_id` is the venue's and may be

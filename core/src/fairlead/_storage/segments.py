@@ -3,7 +3,8 @@
 A folder holds `000001.seg`, `000002.seg`, …: a header of 72 bytes, then records, each on a multiple of 8 bytes.
 Numbers are little-endian.
 
-    header   8s "fairlead" · u16 version · u8 kind · u8 0 · u32 number · u64 after · u32 chain · 36s boot id · u32 0 · u32 crc32
+    header   8s "fairlead" · u16 version · u8 kind · u8 0 · u32 number · u64 after · u32 chain · 36s boot id · u32 0 ·
+             u32 crc32
     record   u32 length · u32 crc32 · u64 seq · u32 chain · payload of `length` bytes · zeros up to a multiple of 8
 
 The checksum is the chain: each record holds the crc32 of the one before it (0 before the first) as its `chain`, and

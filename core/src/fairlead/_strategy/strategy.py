@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fairlead._kernel.context import Context
     from fairlead._strategy.styles import Style
 
+_BUY, _SELL = Side.BUY, Side.SELL
+
 
 class Strategy:
     """Decides. Override the `on_…` handlers you need; call `buy`, `sell`, `close`, `target` and the rest.
@@ -158,25 +160,25 @@ class Strategy:
         the only one watched. Raises ConfigurationError for an order that makes no sense; a refusal by a rule, a
         limit or a breaker stands on the returned order.
         """
-        return self._engine.trade(
-            Side.BUY,
+        return (self._context or self._engine).trade(
+            _BUY,
             quantity,
-            value=value,
-            percent=percent,
-            instrument=instrument,
-            limit_price=limit_price,
-            stop_price=stop_price,
-            trail=trail,
-            time_in_force=time_in_force,
-            expires=expires,
-            post_only=post_only,
-            reduce_only=reduce_only,
-            take_profit=take_profit,
-            stop_loss=stop_loss,
-            account=account,
-            style=style,
-            venue_options=venue_options,
-            tag=tag,
+            value,
+            percent,
+            instrument,
+            limit_price,
+            stop_price,
+            trail,
+            time_in_force,
+            expires,
+            post_only,
+            reduce_only,
+            take_profit,
+            stop_loss,
+            account,
+            style,
+            venue_options,
+            tag,
         )
 
     def sell(
@@ -201,25 +203,25 @@ class Strategy:
         tag: str = "",
     ) -> Order:
         """Place a sell order; see `buy`."""
-        return self._engine.trade(
-            Side.SELL,
+        return (self._context or self._engine).trade(
+            _SELL,
             quantity,
-            value=value,
-            percent=percent,
-            instrument=instrument,
-            limit_price=limit_price,
-            stop_price=stop_price,
-            trail=trail,
-            time_in_force=time_in_force,
-            expires=expires,
-            post_only=post_only,
-            reduce_only=reduce_only,
-            take_profit=take_profit,
-            stop_loss=stop_loss,
-            account=account,
-            style=style,
-            venue_options=venue_options,
-            tag=tag,
+            value,
+            percent,
+            instrument,
+            limit_price,
+            stop_price,
+            trail,
+            time_in_force,
+            expires,
+            post_only,
+            reduce_only,
+            take_profit,
+            stop_loss,
+            account,
+            style,
+            venue_options,
+            tag,
         )
 
     def cancel(self, order: Order) -> None:
