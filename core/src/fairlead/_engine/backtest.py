@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -59,12 +60,14 @@ def backtest(
         streams=parts.streams,
         breakers=parts.breakers,
     )
+    loop = asyncio.new_event_loop()  # for what brokers and streams do as coroutines
     journal = Journal.open(folder.journal, boot_id="", sync_behind=False)
     try:
-        run = _Backtest(simulated, journal, start, end)
+        run = _Backtest(simulated, journal, loop, start, end)
         run.run(progress)
     finally:
         journal.close()
+        loop.close()
     return summarise(folder, run.kernel, journal.hash, simulated, run.events, run.prices.points)
 
 
@@ -76,12 +79,20 @@ def _simulate(broker: BrokerAdapter) -> BrokerAdapter:
 class _Backtest:
     """One run over the data."""
 
-    def __init__(self, parts: Parts, journal: Journal, start: int | None, end: int | None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        journal: Journal,
+        loop: asyncio.AbstractEventLoop,
+        start: int | None,
+        end: int | None,
+    ) -> None:
         self._parts = parts
+        self._loop = loop
         self._start = start
         self._end = end
         self.events = 0
-        self._time = ManualTime(start or min(_starts(parts.streams.values()), default=0))
+        self._time = ManualTime(start or self._first_moment())
         self._agenda = Agenda(self._time)
         self._questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._new: list[tuple[Subscription, int]] = []
@@ -94,17 +105,27 @@ class _Backtest:
         self.prices = PriceLine(self.kernel.market, self.kernel.recorder)
         self.kernel.observers += [speak, self.prices.facts]
 
+    def _first_moment(self) -> int:
+        """When the data begin: as their streams say, or at the first event of those that do not."""
+        moments: list[int] = []
+        for stream in self._parts.streams.values():
+            brought = stream.time() if hasattr(stream, "time") else None
+            if brought is not None:
+                moments.append(brought.start_ns)
+                continue
+            assert isinstance(stream, Replayable)
+            listed = self._loop.run_until_complete(stream.instruments())
+            every = [Subscription(i.id, kind) for i in listed for kind in stream.offers(i.id)]
+            moments += [event.received_ns for event in islice(stream.replay(every), 1)]
+        return min(moments, default=0)
+
     def run(self, progress: Callable[[int], None] | None) -> None:
         """From the first event to the last."""
-        loop = self._loop = asyncio.new_event_loop()
-        try:
-            self._begin(loop)
-            self._through(progress)
-            self._agenda.run(self._time.now())
-            self.kernel.turn(self.kernel.stop_strategies)
-            self.kernel.turn(lambda: self.kernel.recorder.record(EngineStopped, reason="the data ended"))
-        finally:
-            loop.close()
+        self._begin(self._loop)
+        self._through(progress)
+        self._agenda.run(self._time.now())
+        self.kernel.turn(self.kernel.stop_strategies)
+        self.kernel.turn(lambda: self.kernel.recorder.record(EngineStopped, reason="the data ended"))
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         kernel, parts = self.kernel, self._parts
@@ -232,10 +253,3 @@ async def _await(awaitable: Any) -> Any:
 
 def _reporter(kernel: Kernel, account: str) -> Callable[[Any], None]:
     return lambda report: kernel.report(account, report)
-
-
-def _starts(streams: Iterable[Any]) -> Iterator[int]:
-    for stream in streams:
-        brought = stream.time() if hasattr(stream, "time") else None
-        if brought is not None:
-            yield brought.start_ns
