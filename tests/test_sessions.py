@@ -121,6 +121,13 @@ def test_one_engine_again(tmp_path: Path) -> None:
     ids = [fact.fill.fill_id for fact in facts if isinstance(fact, f.Filled)]
     assert len(ids) == len(set(ids))
     assert any(fact.seq > last.seq for fact in facts if isinstance(fact, f.Filled))
+    broker = engine.wiring.brokers["paper"]
+    assert [fill.fill_id for fill in broker.venue.fills(0)] == ids
+    other = make(tmp_path / "run", Cross(BTC, 2, 5), fast())
+    asyncio.run(other.run("30m"))
+    assert len(facts_of(other, f.Filled)) > len(ids)
+    with pytest.raises(ConfigurationError, match="make the broker anew"):
+        asyncio.run(engine.run("30m"))
 
 
 def test_running_it_twice_at_once_is_refused(tmp_path: Path) -> None:
@@ -128,6 +135,18 @@ def test_running_it_twice_at_once_is_refused(tmp_path: Path) -> None:
     engine = make(tmp_path / "run", Watcher(), live())
     with engine.background(), pytest.raises(ConfigurationError, match="running already"):
         asyncio.run(engine.run())
+
+
+@pytest.mark.parametrize("settings", [{"durability": "full"}, {"busy_poll": True}], ids=str)
+def test_other_ways_to_run(tmp_path: Path, settings: Any) -> None:
+    """Durable against power cuts, or never sleeping: the same facts as always."""
+
+    def facts(path: Path, **more: Any) -> list[Any]:
+        engine = make(path, Cross(BTC, 2, 5), fast(), **more)
+        asyncio.run(engine.run("30m"))
+        return [(fact.seq, type(fact), fact.now) for fact in facts_of(engine)]
+
+    assert facts(tmp_path / "other", **settings) == facts(tmp_path / "plain")
 
 
 # --- locks ------------------------------------------------------------------------------------------------------

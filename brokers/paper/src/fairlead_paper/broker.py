@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 
-from fairlead import Instrument
+from fairlead import ConfigurationError, Instrument
 from fairlead.ports import Clock, Report
 from fairlead_sim import Cash, FaultPlan, Fees, FillModel, Latency, LedgerFile, SimulatedBroker, Slippage
 
@@ -55,13 +55,22 @@ class PaperBroker(SimulatedBroker):
             faults=faults,
         )
         self._store: LedgerFile | None = None
+        self._path: Path | None = None
+        self._left = b""
 
     def persist(self, folder: Path) -> None:
         """Keep the books in this folder from now on, in a file of this account's name, and take up those there are.
 
-        Call it before `connect`.
+        Call it before `connect`; once is enough for an object that is used again. Raises ConfigurationError where
+        somebody else has written the books since.
         """
-        self._store = LedgerFile(Path(folder) / f"{self.name}.jsonl", self.venue.desk)
+        path = Path(folder) / f"{self.name}.jsonl"
+        if path != self._path:
+            self._store, self._path = LedgerFile(path, self.venue.desk), path
+        elif not path.exists() or path.read_bytes() != self._left:
+            raise ConfigurationError(
+                f"the ledger {path} has changed since this account was used last: make the broker anew to read it"
+            )
 
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
         """Begin to report; orders that were left open go on working."""
@@ -71,5 +80,6 @@ class PaperBroker(SimulatedBroker):
 
     async def close(self) -> None:
         """Close the books."""
-        if self._store is not None:
+        if self._store is not None and self._path is not None:
             self._store.close()
+            self._left = self._path.read_bytes() if self._path.exists() else b""

@@ -88,8 +88,8 @@ class Pacer:
         self._time = agenda.time
         self._loop = loop
         self._failed = failed
-        self._busy = busy
         self._by_hand = isinstance(agenda.time, ManualTime)
+        self._busy = busy and not self._by_hand  # time that is moved by hand never comes by waiting for it
         self._handle: asyncio.Handle | None = None
         self._running = False
 

@@ -112,6 +112,7 @@ class SimulatedVenue:
         """Begin to report, by this clock; orders restored from earlier get their ends of time again."""
         self._emit = emit
         self._clock = clock
+        self._arrival = self._travelling = 0  # what travelled when an earlier clock stopped never arrives
         for order in list(self.desk.orders.values()):
             self._schedule_end(order)
 
