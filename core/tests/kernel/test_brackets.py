@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from fairlead import OrderStatus, OrderType
 from fairlead._models.orders import AT_VENUE, STOPS
+from fairlead.facts import Noted
 from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, fill, silence
 
 D = Decimal
@@ -100,9 +101,9 @@ class Brackets(RuleBasedStateMachine):
         if stops:
             self.bench.do(lambda s: s.replace(stops[pick % len(stops)], stop_price=price))
 
-    @rule()
-    def wait(self):
-        self.bench.advance("1s")
+    @rule(seconds=st.sampled_from([1, 1, 11]))
+    def wait(self, seconds):
+        self.bench.advance(f"{seconds}s")
 
     @rule()
     def restart(self):
@@ -145,6 +146,7 @@ class Brackets(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "bench"):
+            assert not [fact for fact in self.bench.of(Noted) if fact.source == "unprotected"]
             self.bench.check()
 
 
