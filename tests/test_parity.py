@@ -78,8 +78,8 @@ def agree(facts: tuple[list[f.AnyFact], list[f.AnyFact]], *kinds: type[f.Fact]) 
 
 @pytest.fixture(scope="module")
 def ticks() -> tuple[list[Any], list[Any]]:
-    """Two instruments, quotes and trades every second for three hours; and the instruments."""
-    made = SyntheticStream([BTC, ETH], seed=11, volatility="20%", duration="3h")
+    """Two instruments, quotes and trades every second for an hour and a half; and the instruments."""
+    made = SyntheticStream([BTC, ETH], seed=11, volatility="20%", duration="90m")
     return list(made.replay()), list(asyncio.run(made.instruments()))
 
 
@@ -127,10 +127,11 @@ def test_answers_and_sleeping(tmp_path: Path, ticks: Any) -> None:
     """While a question is out, a time that is moved by hand stands still: answers come at the same place."""
     facts = both(tmp_path, Patient(BTC), ticking(ticks))
     answers = [fact for fact in agree(facts, f.Asked, f.Answered, f.Filled) if isinstance(fact, f.Answered)]
-    assert len(answers) > 400
+    assert len(answers) > 200
     assert any(answer.error for answer in answers)
 
 
+@pytest.mark.full
 def test_latency(tmp_path: Path, ticks: Any) -> None:
     """Commands that travel 50 ms, and answers 20 ms, arrive at the same place."""
     broker = PaperBroker("1_000_000 USDT", latency="50ms", report_delay="20ms", slippage="1 tick")
@@ -139,6 +140,7 @@ def test_latency(tmp_path: Path, ticks: Any) -> None:
     agree(facts, f.Filled, f.OrderCanceled, f.Answered)
 
 
+@pytest.mark.full
 def test_two_strategies(tmp_path: Path, ticks: Any) -> None:
     """Strategies that share an account, each on its own part of it and with breakers, decide the same."""
     strategies = [
@@ -172,6 +174,7 @@ def test_an_invented_market_as_it_is(tmp_path: Path) -> None:
     agree(both(tmp_path, Dice(BTC, 9), stream), f.Filled, f.OrderCanceled)
 
 
+@pytest.mark.full
 def test_two_streams(tmp_path: Path, ticks: Any) -> None:
     """Events of two streams at the same moment come in the order of the streams' list."""
     events, instruments = ticks

@@ -522,6 +522,26 @@ def test_what_the_engine_held_is_armed_again(tmp_path: Path) -> None:
     assert not [position for position in state.positions.values() if position.quantity]
 
 
+def test_what_nobody_watches_any_more_is_still_protected(tmp_path: Path) -> None:
+    """A held stop sees prices after a restart, and the position is valued, though no strategy asks for them."""
+    instrument = make_instrument(venue="sim")
+    before, after = [1000.0, 1000.0], [1000.0, 985.0, 985.0, 970.0, 970.0]
+
+    class Leaves(Protected):
+        def on_start(self) -> None:
+            if not self.restored:
+                super().on_start()
+
+    for prices in (before, after):
+        both = [*quotes(before), *quotes(after, 30)] if prices is after else quotes(before)
+        engine = make(
+            tmp_path / "run", Leaves(), ReplayStream.of(both, instrument=instrument), broker=plain_paper()
+        )
+        asyncio.run(engine.run())
+    assert [fact.price for fact in facts_of(engine, f.OrderTriggered)] == [985.0, 970.0]
+    assert len(facts_of(engine, f.Filled)) == 3
+
+
 def test_timers_that_came_due_while_it_was_down(tmp_path: Path) -> None:
     """A durable timer that is overdue at the start fires once, and says that it is late."""
     clock = ManualClock()

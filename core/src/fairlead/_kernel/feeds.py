@@ -123,6 +123,12 @@ class Feeds:
             lane.detach(kind, sink)
         lane.watched = max(0, lane.watched - 1)
 
+    def follow(self, lane: Lane) -> None:
+        """Ask for the prices of an instrument that is held or traded, whether a strategy watches it or not."""
+        offers = self.offers(lane.id)
+        if offers:
+            self._ask_for_prices(lane, offers)
+
     def warm(self, history: History) -> None:
         """Put bars from before in front of what has been seen since."""
         lane = self._market.lanes.get(history.instrument)

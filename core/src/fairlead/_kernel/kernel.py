@@ -371,6 +371,14 @@ class Kernel:
                 except Exception as error:  # half restored it must not trade, whatever its error policy
                     runner.halt(f"load() failed, {type(error).__name__}: {error}")
             runner.start()
+        self._follow_holdings()
+
+    def _follow_holdings(self) -> None:
+        """Have prices of all that is held or worked, so that it is valued and its stops see them come."""
+        names = [o.instrument for o in self.state.open.values()]
+        names += [key.instrument for key, position in self.state.positions.items() if position.quantity]
+        for name in dict.fromkeys(names):
+            self.feeds.follow(self.market.lanes[name])
 
     def stop_strategies(self) -> None:
         """Call `on_stop`, and record what they want to remember."""
