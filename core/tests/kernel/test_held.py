@@ -73,6 +73,20 @@ def test_a_trailing_stop_follows_and_never_turns_back():
     bench.check()
 
 
+def test_a_replaced_trailing_stop_stays_where_it_stood():
+    """Another quantity is no reason to give way."""
+    bench = make(position=2)
+    order = bench.do(lambda s: s.sell(2, trail=10, reduce_only=True))
+    bench.price(120)
+    bench.price(112)
+    new = bench.do(lambda s: s.replace(order, quantity=1))
+    bench.price(113)
+    assert (new.status, new.stop_price, new.quantity) == (OrderStatus.HELD, 110, 1)
+    bench.price(110)
+    assert new.status is OrderStatus.FILLED
+    bench.check()
+
+
 def test_a_stop_looks_at_the_low_of_a_bar_before_its_high():
     """Inside one bar the order of prices is not known: the old stop is judged first."""
     bench = make()

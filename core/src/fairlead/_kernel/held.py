@@ -61,18 +61,19 @@ class _Watch:
         if self.level and self._met(low, high):
             self._held.triggered(self.order, low if self._selling != self._takes_profit else high)
         elif self.order.intent.trail is not None:
-            self._follow(high if self._selling else low)
+            self.follow(high if self._selling else low)
 
     def _met(self, low: float, high: float) -> bool:
         if self._selling:
             return high >= self.level if self._takes_profit else low <= self.level
         return low <= self.level if self._takes_profit else high >= self.level
 
-    def _follow(self, price: float) -> None:
+    def follow(self, price: float) -> None:
+        """Go after a better price; never back."""
         extreme = self.order.extreme
         if extreme is None or (price > extreme if self._selling else price < extreme):
-            stop = trail_stop(self.order, self._lane, price)
-            if stop != self.order.stop_price:
+            stop, now = trail_stop(self.order, self._lane, price), self.order.stop_price
+            if now is None or (stop > now if self._selling else stop < now):
                 self._held.trailed(self.order, price, stop)
                 self.level = float(stop)
 
@@ -102,10 +103,7 @@ class Held:
         watch = self._watches[order.client_order_id] = _Watch(self, order, lane)
         watch.start()
         if order.intent.trail is not None and order.extreme is None and lane.mark:
-            price = lane.price(buying=order.side is Side.BUY)
-            stop = trail_stop(order, lane, price)
-            self.trailed(order, price, stop)
-            watch.level = float(stop)
+            watch.follow(lane.price(buying=order.side is Side.BUY))
 
     def expire_later(self, order: Order) -> None:
         """See to it that a DAY or GTD order ends, where its venue does not."""
@@ -167,6 +165,7 @@ class Held:
             self.triggered(order, self._market.lanes[order.instrument].mark)
         else:
             self.desk.send_held(order)
+            self.settle(order)
 
     def _in_the_way(self, order: Order) -> list[Order]:
         """What must be gone before an order is sent: linked orders, and entries that a stop would trade with."""
