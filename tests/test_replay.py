@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from stories import BTC, ETH, Cross, Dice, Patient
+from stories import BTC, ETH, Cross, Dice, Patient, Wanderer
 
 from fairlead import ConfigurationError, LiveTradingEngine
 from fairlead import facts as f
@@ -31,9 +31,10 @@ def paper(*, plain: bool = False, **settings: Any) -> SimulatedBroker:
 
 def strategies() -> list[Any]:
     return [
-        Dice(BTC, 3, name="dice", allocation="40%"),
+        Dice(BTC, 3, name="dice", allocation="30%"),
         Patient(BTC, name="patient", allocation="30%"),
         Cross(ETH, 2, 5, name="cross", allocation="20%"),
+        Wanderer(BTC, ETH, name="wanderer", allocation="10%"),
     ]
 
 
@@ -100,11 +101,14 @@ def test_a_session_in_real_time(tmp_path: Path) -> None:
         trader.unpause("patient", "seen")
         trader.halt("a look at the market")
         trader.resume("looked")
+        assert trader._session is not None
+        trader._session._stalled("a note from outside of the kernel")
         await running
 
     asyncio.run(asyncio.wait_for(session(), 20))
     result = same(replay(trader))
     seen = {type(fact) for fact in result.facts}
+    assert any(isinstance(fact, f.Noted) and fact.source == "stall" for fact in result.facts)
     assert {f.Commanded, f.Filled, f.TimerFired, f.Answered, f.OrderTriggered} <= seen
     assert result.events > 300
 

@@ -140,7 +140,8 @@ def fail() -> None:
 class Wanderer(Strategy):
     """Watches another market half-way, with a past, and lets the first one go later."""
 
-    def __init__(self, first: str, second: str) -> None:
+    def __init__(self, first: str, second: str, **more: Any) -> None:
+        super().__init__(**more)
         self.symbols = (first, second)
         self.bars = 0
 
