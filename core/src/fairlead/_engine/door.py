@@ -75,7 +75,10 @@ class Door(Intake):
             agenda.time.reach(now)
             for market in self.simulators:
                 market(event)
-            self._see_after_due(event)
+            if agenda.due <= now or agenda.held:
+                self._see_after_due(event)
+            else:
+                self._see(event)
         except BaseException as error:  # the kernel can go no further: the run ends with it
             self.fail(error)
         finally:

@@ -151,7 +151,9 @@ class Session:
         )
         self._restored = state.seq > 0
         self._last_ns = state.now
-        self._time = self._agenda.time = self._feeds.time = not_before(self._time, state.now)
+        self._time = not_before(self._time, state.now)
+        for agenda in (self._agenda, self._feeds):
+            agenda.use(self._time)
         self._epoch = epoch
         if self._engine.durability == "full":
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=_Synced(journal), tape=tape)

@@ -102,7 +102,7 @@ def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
         order.after = ()
         order.updated_ns = fact.now
     order.quantity = fact.quantity
-    _reserve(state, order, order.remaining_quantity)
+    _reserve(state, order, fact.quantity - order.filled_quantity)
 
 
 def _order_accepted(state: State, fact: f.OrderAccepted) -> None:

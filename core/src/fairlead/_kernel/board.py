@@ -51,7 +51,11 @@ class Board:
         self._schedule = schedule
         self.breakers = tuple(breakers)
         self._by_name = {b.name: b for b in breakers}
-        self._checks = tuple((b.name, b.check, EQUITY in b.wants and hasattr(b, "quiet")) for b in breakers)
+        self._checks = tuple((b.name, b.check) for b in breakers)
+        self._loud = tuple(
+            (b.name, b.check) for b in breakers if EQUITY not in b.wants or not hasattr(b, "quiet")
+        )
+        """The checks that are made also while equity is quiet."""
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
         self.tripped: Callable[[BreakerTripped], None] = lambda _: None
@@ -115,12 +119,10 @@ class Board:
     def reasons(self, intent: OrderIntent) -> list[str]:
         """Why breakers refuse an order; an exception in a check is a refusal."""
         found: list[str] = []
-        quiet = self._valuer.quiet(intent.account)
-        for name, check, skips in self._checks:
-            if quiet and skips:
-                continue
+        view = self._view
+        for name, check in self._loud if self._valuer.quiet(intent.account) else self._checks:
             try:
-                trip = check(intent, self._view)
+                trip = check(intent, view)
             except Exception as error:  # a broken check refuses, and says that it is broken
                 found.append(f"{name} failed: {type(error).__name__}: {error}")
                 continue

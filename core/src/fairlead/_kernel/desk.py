@@ -87,10 +87,10 @@ class Desk:
         profile = self._profiles[intent.account]
         if intent.style or intent.type not in profile.order_types:
             return True
+        if not intent.group or profile.oco:
+            return False
         # Of linked orders at a venue that cannot link them, one is there at a time: the stop rather than the limit.
-        return (
-            bool(intent.group) and not profile.oco and (intent.type is OrderType.LIMIT or self._there(intent))
-        )
+        return intent.type is OrderType.LIMIT or self._there(intent)
 
     def _there(self, intent: OrderIntent) -> bool:
         return any(o.intent.group == intent.group and o.status in AT_VENUE for o in self._state.open.values())

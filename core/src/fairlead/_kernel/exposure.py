@@ -59,10 +59,10 @@ class Row:
         else:
             if working.buy is not self._buy:
                 self._buy = working.buy
-                self._buys = float(working.buy)
+                self._buys = float(working.buy) if working.buy else 0.0
             if working.sell is not self._sell:
                 self._sell = working.sell
-                self._sells = float(working.sell)
+                self._sells = float(working.sell) if working.sell else 0.0
             buys, sells = self._buys, self._sells
         if extra is not None:
             if extra.side is _BUY:

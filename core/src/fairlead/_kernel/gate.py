@@ -19,7 +19,8 @@ from fairlead._models.venue import VenueProfile
 _ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
 """Times in force that the engine keeps itself where the venue does not know them."""
 
-_BUY, _SELL, _GTD = Side.BUY, Side.SELL, TimeInForce.GTD
+_BUY, _SELL = Side.BUY, Side.SELL
+_GTC, _GTD = TimeInForce.GTC, TimeInForce.GTD
 
 _AMPLE = 1.05
 """A spot buy worth less than this part of the cash there is needs no exact sum: no fee comes near 5 %."""
@@ -96,7 +97,8 @@ class Gate:
         if state.lowered or state.tripped or state.paused or state.halted:
             self._permission(intent, protects, reasons)
         _grid(intent, instrument, reasons)
-        _ability(intent, profile, state.now, reasons)
+        if intent.post_only or intent.time_in_force is not _GTC:
+            _ability(intent, profile, state.now, reasons)
         if not lane.mark:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
@@ -210,9 +212,8 @@ class Gate:
             currency = instrument.base
         else:
             have = account.balances.get(instrument.quote, ZERO)
-            if not self._state.open and self._valuer.price(intent, lane) * float(
-                intent.quantity
-            ) * _AMPLE < float(have):
+            roughly = self._valuer.price(intent, lane) * float(intent.quantity) * _AMPLE
+            if roughly < float(have) and not self._state.open:
                 return  # plainly enough, so that cents need not be counted
             price = instrument.price(self._valuer.price(intent, lane))
             cost = instrument.notional(intent.quantity, price) * (1 + max(instrument.taker_fee, ZERO))

@@ -31,12 +31,14 @@ from fairlead._kernel.view import KernelView
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import MarketEvent
-from fairlead._models.orders import Order, OrderIntent, OrderStatus
+from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus, TimeInForce
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker
+
+_GTC = TimeInForce.GTC
 
 
 class FactLog(Protocol):
@@ -241,10 +243,9 @@ class Kernel:
             self._drop()
             return
         batch = self.recorder.batch
-        seen = 0
-        while seen < len(batch):
-            self.board.fact(batch[seen])
-            seen += 1
+        show = self.board.fact
+        for fact in batch:  # what breakers record joins it, and is shown to them in its turn
+            show(fact)
         self.recorder.batch = []
         try:
             self._journal.append(batch)
@@ -286,8 +287,9 @@ class Kernel:
         if self.state.tripped:
             self.board.refresh()
         order = self.desk.place(intent, after)
-        if not order.closed:
-            self.held.expire_later(order)
+        if order.status not in CLOSED:
+            if intent.time_in_force is not _GTC:
+                self.held.expire_later(order)
             if intent.style:
                 self.styles.work(order)
         return order

@@ -90,8 +90,9 @@ class Runner:
         return self.closed and self._waiting is None and not self.halted
 
     def placed(self) -> None:
-        """The handler that runs has placed an order: its `save()` joins the turn's record."""
-        self.emitted = self._busy = True
+        """The handler that runs has placed an order: its `save()`, if it has one, joins the turn's record."""
+        if self._saves:
+            self.emitted = self._busy = True
 
     # --- delivery -------------------------------------------------------------------------------------------
 

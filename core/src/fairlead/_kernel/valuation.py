@@ -53,7 +53,8 @@ class AccountValue:
 
     `missing` names the prices that are wanting: while it is not empty, equity is unknown. `peak` and
     `max_drawdown` (a ratio) are exact for as long as this engine has run. While equity stays between `quiet_low`
-    and `quiet_high` nothing can happen that anybody waits for: no new peak or trough, no breaker's limit.
+    and `quiet_high` nothing can happen that anybody waits for: no new peak or trough, no breaker's limit. `band` is
+    the part of it that the breakers' limits leave.
     """
 
     def __init__(self, state: AccountState, watchers: Callable[[str], tuple[float, float]]) -> None:
@@ -67,7 +68,7 @@ class AccountValue:
         self.quiet_low = inf
         self.quiet_high = -inf
         self._floor = 0.0
-        self._band = (inf, -inf)
+        self.band = (inf, -inf)
         self._watchers = watchers
         self.subscriptions: list[tuple[Lane, Callable[[float], None]]] = []
 
@@ -82,20 +83,14 @@ class AccountValue:
         elif equity < self._floor:
             self.max_drawdown = 1 - equity / self.peak
             self._floor = equity
-        low, high = self._band
+        low, high = self.band
         if not low < equity < high:
-            low, high = self._band = self._watchers(self.name)
+            low, high = self.band = self._watchers(self.name)
         self.quiet_low, self.quiet_high = max(self._floor, low), min(self.peak, high)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether equity is known, and inside every limit that is measured on it."""
-        low, high = self._band
-        return low < self.equity < high and not self.missing
 
     def listen(self) -> None:
         """What somebody waits for has changed: the next move is told, whatever it is."""
-        self._band = (inf, -inf)
+        self.band = (inf, -inf)
         self.quiet_low, self.quiet_high = inf, -inf
 
 
@@ -271,7 +266,10 @@ class Valuer:
     def quiet(self, account: str) -> bool:
         """Whether equity is known, and inside every limit that is measured on it."""
         value = self.accounts[account]
-        return value.quiet and (not value.rates or self._fresh(value.rates))
+        low, high = value.band
+        if value.missing or not low < value.equity < high:
+            return False
+        return not value.rates or self._fresh(value.rates)
 
     def unknown(self, account: str) -> str:
         """Why equity is unknown, in words."""

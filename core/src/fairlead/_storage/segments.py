@@ -165,18 +165,20 @@ class SegmentWriter:
         `last_words` lets it take the reserve where the disk is full. Raises JournalError and leaves everything
         as it was where there is no space, an earlier sync failed, or `seq` does not rise.
         """
-        size = RECORD_BYTES + len(payload)
+        length = len(payload)
         offset = self._offset
+        end = offset + RECORD_BYTES + length
         # One comparison for all that is wrong or rare: a failed sync leaves no room.
-        if offset + size > self._room or seq <= self.seq or not payload:
-            self._make_room(seq, size, last_words)
+        if end > self._room or seq <= self.seq or not length:
+            self._make_room(seq, RECORD_BYTES + length, last_words)
             offset = self._offset
+            end = offset + RECORD_BYTES + length
         body = _seq_and_chain(seq, self.chain) + payload
         self.chain = checksum = crc32(body)
         # One store. A reader that sees half of it sees a torn record, and looks again.
-        self._map[offset : offset + size] = _length_and_checksum(len(payload), checksum) + body
+        self._map[offset:end] = _length_and_checksum(length, checksum) + body
         self.seq = seq
-        self._offset = offset + (size + 7 & -8)
+        self._offset = end + 7 & -8
 
     def sync(self) -> None:
         """Make all records before this call survive a power cut; cheap where they do already.
