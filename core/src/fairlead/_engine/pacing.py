@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fairlead._kernel.clock import NEVER, REPORT, Agenda, ManualTime, ScaledTime, SystemTime
+from fairlead._kernel.clock import NEVER, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead.errors import ConfigurationError
 from fairlead.ports import Time
 
@@ -70,8 +70,8 @@ class _Shifted:
 class Pacer:
     """Runs the agenda on an event loop. An exception that comes out of it ends the pacing and goes to `failed`.
 
-    `feeds` is what streams have scheduled: their events, each of which runs the agenda up to its own time. At
-    equal time it comes after the reports on the agenda and before the rest.
+    `feeds` is what streams have scheduled: their events, each of which runs what is on the agenda at its own time
+    as the one rule of order has it.
     """
 
     def __init__(
@@ -151,8 +151,8 @@ class Pacer:
     def _run_until(self, now: int) -> None:
         agenda, feeds = self._agenda, self._feeds
         while (due := feeds.due) <= now and self._running:
-            if agenda.due <= due:
-                agenda.run(due, REPORT)
+            if agenda.due < due:
+                agenda.run(due - 1)
             if agenda.held:
                 return
             feeds.run(due)
