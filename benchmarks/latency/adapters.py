@@ -126,7 +126,9 @@ class WireBroker:
         ))  # fmt: skip
 
     async def snapshot(self) -> Snapshot:
-        return Snapshot(orders=(), positions={}, balances={"USDT": Decimal(1_000_000)})
+        # Enough to sell before the fill of what was bought has come: a refused order would be waited for in vain, and
+        # each later one be taken for the one before it.
+        return Snapshot(orders=(), positions={}, balances={"USDT": Decimal(1_000_000), "BTC": Decimal(10)})
 
     async def lookup(self, client_order_ids: Sequence[str]) -> Mapping[str, OrderReport | None]:
         return {}

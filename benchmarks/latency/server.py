@@ -56,14 +56,15 @@ def accept(listener: socket.socket) -> tuple[str, socket.socket]:
     return first.split()[1].decode(), connection
 
 
-def payload_of(data: bytes | bytearray) -> bytes:
-    """The unmasked payload of the one frame that a client sent."""
-    size, at = data[1] & 127, 2
+def unmasked(data: bytes | bytearray, begin: int = 0) -> tuple[bytes, int]:
+    """The payload of the frame of a client that begins here, and where it ends."""
+    size, at = data[begin + 1] & 127, begin + 2
     if size == 126:
-        size, at = int.from_bytes(data[2:4], "big"), 4
+        size, at = int.from_bytes(data[at : at + 2], "big"), at + 2
+    end = at + 4 + size
     mask = (bytes(data[at : at + 4]) * (size // 4 + 1))[:size]
-    body = data[at + 4 : at + 4 + size]
-    return (int.from_bytes(mask, "big") ^ int.from_bytes(body, "big")).to_bytes(size, "big")
+    body = data[at + 4 : end]
+    return (int.from_bytes(mask, "big") ^ int.from_bytes(body, "big")).to_bytes(size, "big"), end
 
 
 class Ticks:
@@ -105,7 +106,7 @@ def measure(
     sent_at: list[int] = []
     came_at: list[int] = []
     stalls: list[tuple[int, int]] = []
-    buffer = bytearray(4096)
+    buffer = bytearray(1 << 16)
     wrong = turns = sent = 0
     long_send = STALL_NS if burst == 1 else 5 * STALL_NS
     block = b""
@@ -140,11 +141,15 @@ def measure(
         at = perf_counter_ns()
         if not size:
             raise SystemExit(f"the client left after {len(came_at)} orders")
-        if len(came_at) == len(sent_at) or buffer[0] & 0x0F not in {1, 2}:
-            wrong += 1
-            continue
-        came_at.append(at)
-        orders.send(fill(payload_of(buffer)))
+        end = 0
+        while end < size:  # of a client that was held up, several orders can come at once
+            text = buffer[end] & 0x0F in {1, 2}
+            order, end = unmasked(buffer, end)
+            if len(came_at) == len(sent_at) or not text:
+                wrong += 1
+                continue
+            came_at.append(at)
+            orders.send(fill(order))
         last = perf_counter_ns()
     return {"sent": sent_at, "came": came_at, "stalls": stalls, "wrong": wrong}
 

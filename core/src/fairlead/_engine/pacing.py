@@ -96,8 +96,11 @@ class Pacer:
     def start(self) -> None:
         """Begin."""
         self._running = True
-        self._wake_by(self._arm)
-        self._arm()
+        if self._busy:  # it looks by itself: woken as well, it would poll twice from then on
+            self._handle = self._loop.call_soon(self._poll)
+        else:
+            self._wake_by(self._arm)
+            self._arm()
 
     def stop(self) -> None:
         """End; harmless to repeat."""
@@ -119,9 +122,7 @@ class Pacer:
             self._handle = None
         if not self._running:
             return
-        if self._busy:
-            self._handle = self._loop.call_soon(self._poll)
-        elif (due := self._due()) < NEVER and not self._agenda.held:
+        if (due := self._due()) < NEVER and not self._agenda.held:
             delay = self._time.delay(due)
             self._handle = (
                 self._loop.call_later(delay, self._fire) if delay > 0 else self._loop.call_soon(self._fire)
