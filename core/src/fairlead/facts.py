@@ -208,9 +208,10 @@ class HeldResized(Fact, frozen=True, kw_only=True):
 
 
 class CancelRequested(Fact, frozen=True, kw_only=True):
-    """A cancel is about to be sent."""
+    """A cancel is about to be sent; `expires` says that the engine ends the order because its time is over."""
 
     client_order_id: str
+    expires: bool = False
 
 
 class CancelRefused(Fact, frozen=True, kw_only=True):

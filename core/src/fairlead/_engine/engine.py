@@ -217,6 +217,10 @@ class LiveTradingEngine:
         """Close a tripped breaker."""
         self._command("reset", who, why, breaker=breaker)
 
+    def cancel_all(self, why: str, who: str = "script", account: str = "") -> None:
+        """Take every order back, of one account or all: those known here by id, then whatever else the venue has."""
+        self._command("cancel_all", who, why, account=account)
+
     def _command(self, verb: str, who: str, why: str, **arguments: str) -> None:
         if self._session is None:
             raise ConfigurationError(f"{verb} needs a running engine")

@@ -154,6 +154,7 @@ def _held_resized(state: State, fact: f.HeldResized) -> None:
 
 def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
     order = _order(state, fact)
+    order.expiring = order.expiring or fact.expires
     if allowed(order.status, _S.PENDING_CANCEL):
         move(order, _S.PENDING_CANCEL)
 
@@ -362,6 +363,9 @@ def _timer_fired(state: State, fact: f.TimerFired) -> None:
         )
     else:
         del state.timers[fact.strategy, fact.name]
+        state.done[fact.strategy, fact.name] = fact.due_ns
+        if len(state.done) > REMEMBERED_ORDERS:
+            del state.done[next(iter(state.done))]
 
 
 def _timer_canceled(state: State, fact: f.TimerCanceled) -> None:

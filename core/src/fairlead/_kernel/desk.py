@@ -145,7 +145,7 @@ class Desk:
             for child in self.children(order):
                 self.cancel(child, reason)
         else:
-            self._outbox.cancel(order)
+            self._outbox.cancel(order, expires=expired)
 
     def children(self, parent: Order) -> list[Order]:
         """The open orders that carry a styled order out."""

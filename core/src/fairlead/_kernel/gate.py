@@ -131,6 +131,20 @@ class Gate:
         allowed = trading is TradingState.REDUCE_ONLY or (trading is TradingState.HALTED and protects)
         return allowed and self._shrinks(intent, intent.strategy)
 
+    def still(self, intent: OrderIntent) -> bool:
+        """Whether an approved order may still be sent: its trading state may have fallen since, in the same turn."""
+        trading, _ = self._state.trading(intent)
+        if trading is TradingState.ACTIVE:
+            return True
+        held = self._state.quantity(intent.account, intent.instrument, intent.strategy)
+        if held == 0 or (held > 0) == (intent.side is _BUY):
+            return False
+        shrinks = self._leaving(intent, intent.strategy) <= abs(held)  # it counts among them itself
+        protects = bool(intent.exits) or intent.type in STOPS
+        return shrinks and (
+            trading is TradingState.REDUCE_ONLY or (trading is TradingState.HALTED and protects)
+        )
+
     def _shrinks(self, intent: OrderIntent, strategy: str) -> bool:
         """Whether the order only reduces a position, whatever else of it that may still fill does."""
         held = self._state.quantity(intent.account, intent.instrument, strategy)

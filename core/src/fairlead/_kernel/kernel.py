@@ -11,6 +11,7 @@ import msgspec
 from fairlead import facts as f
 from fairlead._kernel.board import Board
 from fairlead._kernel.clock import Agenda, Entry
+from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
 from fairlead._kernel.desk import Desk
 from fairlead._kernel.equity import EquityBooks
@@ -28,7 +29,6 @@ from fairlead._kernel.styles import Styles
 from fairlead._kernel.timers import Timers
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
-from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus, TimeInForce
@@ -97,6 +97,7 @@ class Kernel:
         self.exits = Exits(self.recorder, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
+        self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
         self.catalogue: dict[str, Instrument] = {}
@@ -166,7 +167,8 @@ class Kernel:
         self._enter(self._answer_turn, strategy, number, value, error, self.agenda.stamp())
 
     def command(self, verb: str, who: str, why: str, **arguments: str) -> None:
-        """What a person asks for: halt, resume, pause, unpause or reset."""
+        """What a person asks for. Raises ConfigurationError for what is not there to be asked for."""
+        self.commands.check(verb, arguments)
         self._enter(self._command_turn, verb, who, why, arguments, self.agenda.stamp())
 
     def turn(self, action: Callable[[], object]) -> None:
@@ -212,21 +214,7 @@ class Kernel:
         self, verb: str, who: str, why: str, arguments: dict[str, str], received_ns: int
     ) -> None:
         self.recorder.now = max(self.recorder.now, received_ns)
-        self.recorder.input(f.Commanded, verb=verb, who=who, why=why, arguments=arguments)
-        if verb == "reset":
-            for name, scope in [key for key in self.state.tripped if key[0] == arguments["breaker"]]:
-                self.recorder.record(f.BreakerReset, breaker=name, who=who, why=why, scope=scope)
-        elif verb in ("pause", "unpause"):
-            paused = verb == "pause"
-            self.recorder.record(
-                f.StrategyPaused, strategy=arguments["strategy"], paused=paused, who=who, why=why
-            )
-            if not paused:
-                self.runners[arguments["strategy"]].open()
-        else:
-            state = TradingState.HALTED if verb == "halt" else TradingState.ACTIVE
-            scope = arguments.get("scope", "engine")
-            self.recorder.record(f.StateChanged, scope=scope, state=state, reason=why, who=who)
+        self.commands.act(verb, who, why, arguments)
         self._commit()
 
     def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
@@ -246,6 +234,9 @@ class Kernel:
         show = self.board.fact
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
             show(fact)
+        if self.outbox.waiting and (self.state.lowered or self.state.tripped):
+            for order in self.outbox.withdraw(self.gate.still):
+                self.changed(order)
         self.recorder.batch = []
         try:
             self._journal.append(batch)

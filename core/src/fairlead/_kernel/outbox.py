@@ -8,9 +8,9 @@ import msgspec
 
 from fairlead._kernel.gate import Approved
 from fairlead._kernel.recorder import Recorder
-from fairlead._models.orders import Order, TimeInForce
+from fairlead._models.orders import Order, OrderIntent, TimeInForce
 from fairlead._models.venue import Cancel, CancelAll, Command, Submit, VenueProfile
-from fairlead.facts import CancelRequested, OrderSubmitted
+from fairlead.facts import CancelRequested, OrderRejected, OrderSubmitted
 
 
 class Outbox:
@@ -47,9 +47,9 @@ class Outbox:
         command = Submit(client_order_id, intent, intent.quantity, approved.reduce_only, deadline)
         self.waiting.append((intent.account, command))
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, order: Order, *, expires: bool = False) -> None:
         """Record a cancel and queue its command; it may be repeated freely."""
-        self._recorder.record(CancelRequested, client_order_id=order.client_order_id)
+        self._recorder.record(CancelRequested, client_order_id=order.client_order_id, expires=expires)
         deadline = self._recorder.now + self._profiles[order.account].validity_ns
         command = Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline)
         self.waiting.append((order.account, command))
@@ -58,6 +58,26 @@ class Outbox:
         """Queue a venue-wide cancel: also for what we do not know of."""
         deadline = self._recorder.now + self._profiles[account].validity_ns
         self.waiting.append((account, CancelAll(instrument, deadline)))
+
+    def withdraw(self, allowed: Callable[[OrderIntent], bool]) -> list[Order]:
+        """Take back orders that may not be sent any more; what they were is recorded, and returned."""
+        kept: list[tuple[str, Command]] = []
+        gone: list[Order] = []
+        for account, command in self.waiting:
+            order = (
+                self._recorder.state.orders.get(command.client_order_id)
+                if isinstance(command, Submit)
+                else None
+            )
+            if order is not None and not allowed(order.intent):
+                name = order.client_order_id
+                reason = "not sent: trading was lowered in the same turn"
+                self._recorder.record(OrderRejected, client_order_id=name, code="not_sent", reason=reason)
+                gone.append(order)
+            else:
+                kept.append((account, command))
+        self.waiting = kept
+        return gone
 
     def release(self) -> None:
         """Send what waits, in order: its record is in the journal."""

@@ -97,7 +97,7 @@ class Reports:
         voided = any(i.startswith(VOIDED) for i in order.fill_ids)  # venues count those, or not
         if filled is None or filled <= order.filled_quantity or voided:
             self._ending.pop(name, None)
-            self._end(f.OrderCanceled, order, report.reason)
+            self._end(f.OrderExpired if order.expiring else f.OrderCanceled, order, report.reason)
         elif name not in self._ending:
             self._ending[name] = report
             text = f"{name} ended with {filled} filled, and {order.filled_quantity} is known: waiting for the rest"

@@ -14,7 +14,7 @@ from fairlead._models.orders import Order, OrderIntent, Side
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
-"""Closed orders kept in the state, and ids of fills that nobody here ordered; the journal has all."""
+"""Closed orders kept in the state, ids of fills that nobody here ordered, timers that fired; the journal has all."""
 
 ZERO = Decimal(0)
 
@@ -106,6 +106,7 @@ class State:
     day_profits: dict[PositionKey, float] = attrs.Factory(dict)
     external_fills: deque[str] = attrs.Factory(lambda: deque(maxlen=REMEMBERED_ORDERS))
     timers: dict[tuple[str, str], Timer] = attrs.Factory(dict)
+    done: dict[tuple[str, str], int] = attrs.Factory(dict)
     saved: dict[str, bytes] = attrs.Factory(dict)
     halted: dict[str, str] = attrs.Factory(dict)
     paused: dict[str, str] = attrs.Factory(dict)
@@ -163,6 +164,7 @@ def fingerprint(state: State) -> bytes:
         if name not in ("positions", "open", "orders", "children")
     }
     plain["timers"] = list(state.timers.values())
+    plain["done"] = list(state.done.items())
     plain["tripped"] = list(state.tripped.values())
     plain["day_profits"] = list(state.day_profits.items())
     plain["positions"] = list(state.positions.values())

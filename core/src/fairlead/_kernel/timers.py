@@ -36,8 +36,10 @@ class Timers:
         self._arm(key)
 
     def at(self, runner: Runner, when: int, function: Callable[[], Any] | None, name: str) -> None:
-        """Fire once."""
+        """Fire once, over all restarts."""
         key = self._register(runner, function, name, str(when))
+        if self._state.done.get(key) == when:
+            return
         if key not in self._state.timers:
             self._set(key, when, 0)
         self._arm(key)

@@ -166,6 +166,7 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     after: tuple[str, ...] = ()
     triggered: bool = False
     extreme: float | None = None
+    expiring: bool = False
 
     def __repr__(self) -> str:
         price = f" @{self.limit_price}" if self.limit_price is not None else ""
