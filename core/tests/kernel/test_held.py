@@ -313,7 +313,7 @@ def test_a_day_order_ends_at_midnight_of_the_account():
     bench.advance("4h")
     assert (held.status, resting.status) == (OrderStatus.HELD, OrderStatus.ACCEPTED)
     bench.advance("1h")
-    assert (held.status, resting.status) == (OrderStatus.EXPIRED, OrderStatus.CANCELED)
+    assert (held.status, resting.status) == (OrderStatus.EXPIRED, OrderStatus.EXPIRED)
 
 
 def test_a_good_till_date_order_ends_then_also_after_a_restart():
@@ -322,7 +322,7 @@ def test_a_good_till_date_order_ends_then_also_after_a_restart():
     order = bench.do(lambda s: s.buy(1, limit_price=90, time_in_force="GTD", expires="10m"))
     bench.restart(down="20m")
     bench.advance("1s")
-    assert status(bench, order) is OrderStatus.CANCELED
+    assert status(bench, order) is OrderStatus.EXPIRED
 
 
 def test_a_replacement_keeps_its_end():
@@ -331,7 +331,7 @@ def test_a_replacement_keeps_its_end():
     order = bench.do(lambda s: s.buy(1, limit_price=90, time_in_force="GTD", expires="10m"))
     new = bench.do(lambda s: s.replace(order, limit_price=91))
     bench.advance("10m")
-    assert new.status is OrderStatus.CANCELED
+    assert new.status is OrderStatus.EXPIRED
 
 
 # --- brackets ---------------------------------------------------------------------------------------------------
