@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
+from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.moments import moment
@@ -26,14 +27,14 @@ from fairlead._engine.recovery import catch_up, restore
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.warmup import history, windows
-from fairlead._kernel.clock import END, Agenda, ManualTime
+from fairlead._kernel.clock import END, Agenda, ManualTime, SystemTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, JournalError
-from fairlead.facts import EngineStopped, Fact, Noted
+from fairlead.facts import ClockStepped, EngineStopped, Fact, Noted
 from fairlead.ports import Snapshot, Subscription
 from fairlead.units import duration
 
@@ -109,6 +110,8 @@ class Session:
             )
             stack.callback(pacer.stop)
             stack.enter_context(StallSampler(kernel, self._thread, self._stalled))
+            if isinstance(self._time, SystemTime):
+                stack.enter_context(ClockWatch(self._time, self._loop, self._clock_stepped))
             await self._start(kernel)
             await self._connect_streams(kernel, stack)
             observers.started(self._engine)
@@ -339,6 +342,11 @@ class Session:
             kernel.recorder.input(Noted, source="stall", text=text)
 
         self._loop.call_soon_threadsafe(self._door.note, kernel.turn, note)
+
+    def _clock_stepped(self, step_ns: int) -> None:
+        assert self.kernel is not None
+        kernel = self.kernel
+        self._door.note(kernel.turn, lambda: kernel.recorder.input(ClockStepped, step_ns=step_ns))
 
     # --- from other threads ---------------------------------------------------------------------------------
 
