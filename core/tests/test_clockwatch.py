@@ -27,8 +27,7 @@ def test_a_step_of_the_wall_clock_is_a_fact(tmp_path, monkeypatch):
         session = engine.session()
         session._time = session._agenda.time = time
         running = asyncio.create_task(session.run(None))
-        while not session.started.is_set():
-            await asyncio.sleep(0)
+        await asyncio.to_thread(session.started.wait, 10)
         before = time.now()
         wall[0] += 5_000_000_000
         async for fact in engine.events():
