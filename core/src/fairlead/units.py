@@ -65,11 +65,7 @@ def decimal(value: Number, what: str = "number") -> Decimal:
     if isinstance(value, bool):
         raise ConfigurationError(f"{what} {value!r} is a truth value: pass a number")
     try:
-        result = (
-            value
-            if isinstance(value, Decimal)
-            else Decimal(repr(value) if isinstance(value, float) else value)
-        )
+        result = Decimal(repr(value) if isinstance(value, float) else value)
     except (InvalidOperation, ValueError, TypeError):
         raise ConfigurationError(
             f"{what} {value!r} is not a number: pass an int, float, str or Decimal"

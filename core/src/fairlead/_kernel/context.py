@@ -149,7 +149,8 @@ class Context:
                 type=_MARKET if limit_price is None else _LIMIT,
                 limit_price=None if limit_price is None else found.price_for(side, limit_price),
             )
-            return self._place(intent)
+            self._runner.placed()
+            return self._kernel.place(intent)
         limit = None if limit_price is None else found.price_for(side, limit_price)
         stop = None if stop_price is None else found.price_for(side, stop_price)
         intent = OrderIntent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from fairlead._kernel.market import Lane, Market
@@ -10,6 +11,7 @@ from fairlead._models.accounts import Position, PositionKey
 from fairlead._models.orders import OrderIntent, Side
 
 _BUY, _SELL = Side.BUY, Side.SELL
+_NONE: tuple[int, dict[str, Row]] = (-1, {})
 
 
 class Row:
@@ -27,17 +29,13 @@ class Row:
         "_sells",
         "_signed",
         "_working",
-        "inverse",
         "lane",
         "rate_of",
-        "size",
     )
 
     def __init__(self, lane: Lane, working: Working | None, position: Position | None, rate_of: str) -> None:
         self.lane = lane
         self.rate_of = rate_of
-        self.size = lane.instrument.size
-        self.inverse = lane.instrument.inverse
         self._working = working
         self._position = position
         self._buy: Decimal | None = None
@@ -45,8 +43,8 @@ class Row:
         self._held: Decimal | None = None
         self._buys = self._sells = self._signed = 0.0
 
-    def value(self, extra: OrderIntent | None, rate: float) -> float | None:
-        """The most this instrument can come to at its mark, `extra` included; None without a mark."""
+    def worst(self, extra: OrderIntent | None) -> float:
+        """The most that there can be of it, long or short, `extra` included: in base units, not below zero."""
         working, position = self._working, self._position
         if position is not None and position.quantity is not self._held:
             self._held = position.quantity
@@ -59,39 +57,55 @@ class Row:
         else:
             if working.buy is not self._buy:
                 self._buy = working.buy
-                self._buys = float(working.buy) if working.buy else 0.0
+                self._buys = float(working.buy)
             if working.sell is not self._sell:
                 self._sell = working.sell
-                self._sells = float(working.sell) if working.sell else 0.0
+                self._sells = float(working.sell)
             buys, sells = self._buys, self._sells
         if extra is not None:
             if extra.side is _BUY:
                 buys += float(extra.quantity)
             else:
                 sells += float(extra.quantity)
-        # Of a position and what may fill on both sides the larger end counts; neither side is below zero.
-        high, low = self._signed + buys, sells - self._signed
-        worst = max(low, high)
-        mark = self.lane.mark
-        if not mark:
-            return 0.0 if not worst else None
-        return (worst * self.size / mark if self.inverse else worst * self.size * mark) * rate
+        long, short = self._signed + buys, sells - self._signed
+        return max(short, long)
 
 
 class Exposures:
     """The rows of every account. New instruments make new rows; nothing else does."""
 
-    def __init__(self, state: State, market: Market) -> None:
+    def __init__(self, state: State, market: Market, rate: Callable[[str, str], float | None]) -> None:
         self._state = state
         self._market = market
+        self._rate = rate
         self._rows: dict[str, tuple[int, dict[str, Row]]] = {}
 
-    def rows(self, account: AccountState, instrument: str) -> dict[str, Row]:
+    def total(self, account: AccountState, extra: OrderIntent | None) -> float | None:
+        """The worst case of an account in its currency, one more order included; None without a mark or a rate."""
+        new = "" if extra is None else extra.instrument
+        count, rows = self._rows.get(account.name, _NONE)
+        if count != len(account.working) + len(self._state.positions) or (new and new not in rows):
+            rows = self._make(account, new)
+        total = 0.0
+        for name, row in rows.items():
+            worst = row.worst(extra if name == new else None)
+            if not worst:
+                continue
+            lane = row.lane
+            mark = lane.mark
+            if not mark:
+                return None
+            value = worst * lane.size / mark if lane.inverse else worst * lane.size * mark
+            if row.rate_of:
+                rate = self._rate(row.rate_of, account.currency)
+                if rate is None:
+                    return None
+                value *= rate
+            total += value
+        return total
+
+    def _make(self, account: AccountState, instrument: str) -> dict[str, Row]:
         """An account's rows, one for `instrument` among them where it is not empty."""
-        count = len(account.working) + len(self._state.positions)
-        known = self._rows.get(account.name)
-        if known is not None and known[0] == count and (not instrument or instrument in known[1]):
-            return known[1]
         names = dict.fromkeys(account.working)
         for key in self._state.positions:
             if key.account == account.name and not key.strategy:
@@ -99,11 +113,11 @@ class Exposures:
         if instrument:
             names[instrument] = None
         made = {name: self._row(account, name) for name in names if name in self._market.lanes}
-        self._rows[account.name] = (count, made)
+        self._rows[account.name] = (len(account.working) + len(self._state.positions), made)
         return made
 
     def _row(self, account: AccountState, name: str) -> Row:
         lane = self._market.lanes[name]
-        settle = lane.instrument.settle
         position = self._state.positions.get(PositionKey(account.name, name, ""))
-        return Row(lane, account.working.get(name), position, "" if settle == account.currency else settle)
+        rate_of = "" if lane.settle == account.currency else lane.settle
+        return Row(lane, account.working.get(name), position, rate_of)

@@ -107,7 +107,10 @@ class Gate:
         if state.open:
             self._crossing(intent, lane, reasons)
         if not intent.reduce_only:
-            self._funds(intent, lane, reasons)
+            if lane.spot:
+                self._spot_funds(intent, lane, reasons)
+            else:
+                self._margin(intent, lane, reasons)
         return reasons
 
     def _permission(self, intent: OrderIntent, protects: bool, reasons: list[str]) -> None:
@@ -202,13 +205,10 @@ class Gate:
                 )
                 return
 
-    def _funds(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
+    def _margin(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
         instrument = lane.instrument
-        if lane.spot:
-            self._spot_funds(intent, lane, reasons)
-            return
         equity = self._valuer.equity(intent.account)
-        exposure = self._valuer.exposure(intent.account, intent)
+        exposure = self._valuer.exposure_with(intent)
         if self._shrinks(intent, ""):
             return
         if equity is None or exposure is None:

@@ -106,7 +106,7 @@ class Kernel:
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
         self.failed: Callable[[str], None] = _nobody
-        self._journal = journal
+        self._write = journal.append
         self._tape = tape
         self._busy = False
         self._see = self.market.event
@@ -230,16 +230,17 @@ class Kernel:
         if self.fatal:  # what depends on a record that was refused must not be written either
             self._drop()
             return
-        batch = self.recorder.batch
+        recorder = self.recorder
+        batch = recorder.batch
         show = self.board.fact
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
             show(fact)
         if self.outbox.waiting and (self.state.lowered or self.state.tripped):
             for order in self.outbox.withdraw(self.gate.still):
                 self.changed(order)
-        self.recorder.batch = []
+        recorder.batch = []
         try:
-            self._journal.append(batch)
+            self._write(batch)
         except JournalError as error:
             self._stop_sending(str(error))
             return

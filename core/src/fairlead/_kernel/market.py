@@ -181,7 +181,8 @@ class Market:
             sink(event)
 
     def _on_trade(self, lane: Lane, event: Trade) -> None:
-        if not (0.0 < event.price < inf and 0.0 <= event.size < inf):
+        price = event.price
+        if not (0.0 < price < inf and 0.0 <= event.size < inf):
             self._refuse(lane, event, "price must be finite and above 0, size finite and not negative")
             return
         lane.received_ns = event.received_ns
@@ -190,7 +191,12 @@ class Market:
             last is None or event.event_ns >= last.event_ns
         ):  # a late print counts in its bar, but moves no mark
             lane.trade = event
-            self._mark(lane, event.price, _FROM_TRADE)
+            if lane.source <= _FROM_TRADE:
+                lane.source = _FROM_TRADE
+                if price != lane.mark:
+                    lane.mark = price
+                    for revalue in lane.mark_sinks:
+                        revalue(price)
         for sink in lane.trade_sinks:
             sink(event)
 

@@ -105,7 +105,7 @@ class Valuer:
         self._equivalents = equivalents
         self.accounts: dict[str, AccountValue] = {}
         self.watchers: Callable[[str], tuple[float, float]] = _nobody
-        self._exposures = Exposures(state, market)
+        self._exposures = Exposures(state, market, self.rate)
         self._asked: tuple[OrderIntent | None, int, float | None] = (None, -1, None)
 
     def rebuild(self, name: str) -> None:
@@ -295,23 +295,16 @@ class Valuer:
         size = float(intent.quantity) * lane.size
         return (size / price if lane.inverse else size * price) * rate
 
-    def exposure(self, account: str, extra: OrderIntent | None = None) -> float | None:
-        """Worst-case gross value of positions and everything that may still fill, one more order included."""
+    def exposure(self, account: str) -> float | None:
+        """Worst-case gross value of positions and everything that may still fill; None while it is unknown."""
+        return self._exposures.total(self._state.accounts[account], None)
+
+    def exposure_with(self, intent: OrderIntent) -> float | None:
+        """The same of its account, one more order included. Gate and breakers ask in turn: worked out once."""
         asked, seq, total = self._asked
-        if extra is not None and asked is extra and seq == self._state.seq:
-            return total
-        state = self._state.accounts[account]
-        new = "" if extra is None else extra.instrument
-        total = 0.0
-        for name, row in self._exposures.rows(state, new).items():
-            rate = self.rate(row.rate_of, state.currency) if row.rate_of else 1.0
-            part = None if rate is None else row.value(extra if name == new else None, rate)
-            if part is None:
-                total = None
-                break
-            total += part
-        if extra is not None:
-            self._asked = (extra, self._state.seq, total)
+        if asked is not intent or seq != self._state.seq:
+            total = self._exposures.total(self._state.accounts[intent.account], intent)
+            self._asked = (intent, self._state.seq, total)
         return total
 
 

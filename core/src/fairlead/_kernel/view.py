@@ -9,7 +9,7 @@ from fairlead._kernel.market import Market
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import Position
-from fairlead._models.orders import Order, OrderIntent
+from fairlead._models.orders import Order
 
 
 class KernelView:
@@ -23,6 +23,7 @@ class KernelView:
         # Asked at every order, so without a detour.
         self.equity = valuer.equity
         self.value = valuer.value
+        self.exposure_with = valuer.exposure_with
 
     @property
     def now(self) -> int:
@@ -49,10 +50,6 @@ class KernelView:
     def exposure(self, account: str) -> float | None:
         """Worst-case gross value of positions, working and unknown orders."""
         return self._valuer.exposure(account)
-
-    def exposure_with(self, intent: OrderIntent) -> float | None:
-        """`exposure` as it would be if this order were working too."""
-        return self._valuer.exposure(intent.account, intent)
 
     def mark(self, instrument: str) -> float | None:
         """The price that values a position."""
