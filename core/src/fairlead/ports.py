@@ -155,6 +155,8 @@ class DataStream(Protocol):
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.
     - `label`, a text for people: what these data are. It stands in the wiring table and in results.
+    - `settle`, ns or a duration such as `"500ms"`: how long after its end a time bar made from this feed waits for
+      late prints; without it bars close at their end, as a file's do.
     """
 
     @property

@@ -14,6 +14,7 @@ from fairlead._models.instrument import Instrument
 from fairlead.errors import ConfigurationError
 from fairlead.facts import AccountOpened, EngineStarted
 from fairlead.ports import DataStream, Snapshot, Subscription
+from fairlead.units import duration
 
 
 def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape: EventLog | None) -> Kernel:
@@ -36,6 +37,7 @@ def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape:
         if strategy.allocation is not None:
             kernel.allocations[strategy.name] = allocation(strategy.allocation)
     kernel.feeds.offers = lambda instrument: _offers(parts.streams.values(), instrument)
+    kernel.feeds.settle = lambda instrument: _settle(parts.streams.values(), instrument)
     return kernel
 
 
@@ -45,6 +47,11 @@ def _offers(streams: Iterable[DataStream], instrument: str) -> tuple[str, ...]:
         if offered:
             return offered
     return ()
+
+
+def _settle(streams: Iterable[DataStream], instrument: str) -> int:
+    serving = next((stream for stream in streams if stream.offers(instrument)), None)
+    return duration(getattr(serving, "settle", 0))
 
 
 def stream_for(streams: Iterable[DataStream], subscription: Subscription) -> DataStream | None:

@@ -257,6 +257,8 @@ def _health(kernel: Any) -> dict[str, Any]:
         "fatal": kernel.fatal,
         "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
         "halted": dict(kernel.state.halted),
+        "streams_down": [name for name, account in kernel.state.accounts.items() if not account.stream_up],
+        "late_prints": {name: lane.late for name, lane in kernel.market.lanes.items() if lane.late},
         "refused_events": {name: lane.refused for name, lane in kernel.market.lanes.items() if lane.refused},
         "unknown_orders": [o.client_order_id for o in kernel.state.open.values() if o.status == "unknown"],
         "data_age": {

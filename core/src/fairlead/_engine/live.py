@@ -35,7 +35,7 @@ from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.facts import ClockStepped, EngineStopped, Fact, Noted
-from fairlead.ports import Snapshot, Subscription
+from fairlead.ports import Lease, Snapshot, Subscription
 from fairlead.units import duration
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ class Session:
         self._engine = engine
         self._folder = engine.folder
         self._parts = parts
-        self._homes: list[AccountHome] = []
         self._time = time_for(engine.wiring.clock, parts.streams.values())
         self._agenda = Agenda(self._time)
         self._feeds = Agenda(self._time)
@@ -135,7 +134,7 @@ class Session:
             key = (
                 f"{broker.profile.venue}.{broker.profile.environment}.{getattr(broker, 'fingerprint', name)}"
             )
-            home = AccountHome(root, key, run=self._folder.path)
+            home: Lease = AccountHome(root, key, run=self._folder.path)
             epoch = max(epoch, home.acquire()[0])
             stack.callback(home.release)
         state = restore(self._folder)

@@ -58,7 +58,6 @@ class Board:
         """The checks that are made also while equity is quiet."""
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
-        self.tripped: Callable[[BreakerTripped], None] = lambda _: None
 
     def start(self) -> None:
         """Give breakers back what they saved, and arrange their first looks."""
@@ -158,10 +157,7 @@ class Board:
         save = getattr(breaker, "save", None)
         if save is not None:
             self._recorder.record(BreakerSaved, breaker=name, state=save())
-        fact = self._recorder.record(
-            BreakerTripped, breaker=name, reason=trip.reason, state=trip.state, scope=scope
-        )
-        self.tripped(fact)
+        self._recorder.record(BreakerTripped, breaker=name, reason=trip.reason, state=trip.state, scope=scope)
 
     def _clean(self, breaker: CircuitBreaker) -> None:
         clean = getattr(breaker, "clean", None)

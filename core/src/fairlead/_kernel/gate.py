@@ -99,6 +99,10 @@ class Gate:
         _grid(intent, instrument, reasons)
         if intent.post_only or intent.time_in_force is not _GTC:
             _ability(intent, profile, state.now, reasons)
+        for option in intent.venue_options:
+            if option not in profile.venue_options:
+                there = ", ".join(sorted(profile.venue_options)) or "none"
+                reasons.append(f"{profile.venue} has no option {option!r} (it has: {there})")
         if not lane.mark:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons

@@ -19,7 +19,8 @@ class VenueProfile:
     (post-only, IOC, FOK). `oco` says that the venue itself cancels or shrinks the other orders of a group
     when one fills. `environment` is paper, testnet or live; live needs `live=True` on the engine.
     `validity_ns` bounds how late a command may still be written. `equivalents` are pairs of currencies that
-    count as one, `zone` the IANA zone of the account's trading day.
+    count as one, `zone` the IANA zone of the account's trading day. `venue_options` are the names that an order's
+    own `venue_options` may use; the gate refuses any other.
     """
 
     venue: str
@@ -33,6 +34,7 @@ class VenueProfile:
     base_currency: str = ""
     equivalents: tuple[tuple[str, str], ...] = ()
     zone: str = "UTC"
+    venue_options: frozenset[str] = frozenset()
 
 
 class Submit(msgspec.Struct, frozen=True):
