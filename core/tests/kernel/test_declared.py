@@ -2,25 +2,11 @@
 
 import attrs
 
-from fairlead import Trade
+from fairlead import Bar, Trade
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, FakeStream, Puppet, make_instrument
 from fairlead.units import MINUTE, SECOND
 
 INSTRUMENT = make_instrument("BTC/USDT:USDT")
-
-
-class Bars(Puppet):
-    """Keeps the minute bars it is shown."""
-
-    def __init__(self, symbol):
-        super().__init__(symbol)
-        self.seen = []
-
-    def on_start(self):
-        self.watch(self.symbol, bars="1m")
-
-    def on_bar(self, bar):
-        self.seen.append(bar)
 
 
 def closes(settle):
@@ -28,7 +14,7 @@ def closes(settle):
     stream = FakeStream(INSTRUMENT, kinds=("trade",))
     if settle:
         stream.settle = settle
-    bench = Bench(Bars("BTC/USDT:USDT"), broker=FakeBroker(INSTRUMENT), stream=stream)
+    bench = Bench(Puppet("BTC/USDT:USDT", bars="1m"), broker=FakeBroker(INSTRUMENT), stream=stream)
     start = bench.clock.now() - bench.clock.now() % MINUTE + MINUTE
     bench.clock.advance_to(start)
     for event_ns, received_ns, price in (
@@ -37,7 +23,7 @@ def closes(settle):
     ):
         bench.take(Trade(INSTRUMENT.id, price, 1.0, event_ns, received_ns))
     bench.clock.advance_to(start + MINUTE + 5 * SECOND)
-    return [bar.close for bar in bench.strategy.seen]
+    return [bar.close for bar in bench.strategy.seen if isinstance(bar, Bar)]
 
 
 def test_a_bar_waits_for_late_prints_as_long_as_its_stream_says():
