@@ -40,6 +40,32 @@ def test_a_file_without_one_engine_is_refused(fairlead, script, text: str, code:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("verb", ["check", "run", "backtest"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import asyncio\nasyncio.run(engine.run())",
+        "engine.background()",
+        "engine.backtest()",
+        "try:\n    engine.background()\nexcept Exception:\n    pass",
+        "import threading\nthread = threading.Thread(target=engine.backtest)\nthread.start()\nthread.join()",
+    ],
+    ids=["run", "background", "backtest", "swallowed", "thread"],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_script_that_starts_its_engine_while_it_is_read_does_not_trade(
+    fairlead, script: Path, verb: str, start: str
+) -> None:
+    """An engine that is started at the top level is refused in one sentence, and nothing is written."""
+    script.write_text(f"{script.read_text(encoding='utf-8')}\n{start}\n", encoding="utf-8")
+    done = fairlead(verb, script)
+    assert done.exit_code == 2, done.output
+    assert done.stderr.splitlines()[-1] == (
+        f"fairlead: {script} starts its engine while it is being read: put that under if __name__ == '__main__':"
+    )
+    assert not (script.parent / "run").exists()
+
+
 def test_a_missing_file_and_a_name_that_is_taken(fairlead, tmp_path: Path) -> None:
     """A file that is not there, and one that would hide another module, are refused."""
     assert "is no file" in fairlead("check", tmp_path / "none.py").stderr

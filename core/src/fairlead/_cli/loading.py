@@ -10,6 +10,7 @@ from types import ModuleType
 
 from fairlead._cli.faults import REFUSED, USAGE, CommandFailed
 from fairlead._engine.engine import LiveTradingEngine
+from fairlead._engine.guard import reading
 from fairlead.errors import FairleadError
 
 
@@ -35,6 +36,7 @@ def load_engine(file: Path) -> LiveTradingEngine:
 
 
 def _import(file: Path) -> ModuleType:
+    """The script as a module. It is read, not run: an engine that it starts would trade before anybody asked."""
     if not file.is_file():
         raise CommandFailed(f"{file} is no file: give the script that composes your engine", USAGE)
     if file.suffix != ".py":
@@ -49,15 +51,24 @@ def _import(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
     sys.path.insert(0, str(file.parent.resolve()))  # a script finds what lies beside it
-    try:
-        spec.loader.exec_module(module)
-    except FairleadError as error:
-        raise CommandFailed(f"{file}: {error}", REFUSED) from error
-    except Exception as error:  # anything can go wrong in a user's file; it is named with its line
+    with reading() as script:
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # anything can go wrong in a user's file; it is named with its line
+            if not script.started:
+                raise _unreadable(file, error) from error
+    if script.started:  # whatever became of the refusal: a script may swallow it
         raise CommandFailed(
-            f"{file}{_line(error, file)} cannot be imported: {_said(error)}", USAGE
-        ) from error
+            f"{file} starts its engine while it is being read: put that under if __name__ == '__main__':",
+            USAGE,
+        )
     return module
+
+
+def _unreadable(file: Path, error: Exception) -> CommandFailed:
+    if isinstance(error, FairleadError):
+        return CommandFailed(f"{file}: {error}", REFUSED)
+    return CommandFailed(f"{file}{_line(error, file)} cannot be imported: {_said(error)}", USAGE)
 
 
 def _line(error: Exception, file: Path) -> str:

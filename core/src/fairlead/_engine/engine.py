@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairlead._engine.guard import refuse_while_read
 from fairlead._engine.moments import moment
 from fairlead._engine.parts import Parts, fresh, strategies_of
 from fairlead._models.accounts import Position, Profit
@@ -113,6 +114,7 @@ class LiveTradingEngine:
 
     def session(self) -> Session:
         """The run in hand, made if there is none. One at a time."""
+        refuse_while_read()
         if self._session is not None:
             raise ConfigurationError("this engine is running already: stop it first, or make another engine")
         if self._ran:  # a second run begins as one in a new process would: with nothing but what was saved
@@ -154,6 +156,7 @@ class LiveTradingEngine:
         engine's own streams. The simulated venue replaces every broker and keeps its cash, fees and profile.
         Raises ConfigurationError.
         """
+        refuse_while_read()
         streams = self.wiring.streams if data is None else _streams(data)
         parts = Parts(self.strategies, self.wiring.brokers, streams, self.wiring.fresh_breakers())
         from fairlead._engine.backtest import backtest
