@@ -30,7 +30,8 @@ def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -
 
     Whose order it is, of which start of the engine and which try can be read off any venue's order list.
     """
-    return "%04x%04x%022x%02x" % (namespace, epoch, intent, attempt)  # noqa: UP031  (twice as fast)
+    bits = (namespace << 16 | epoch) << 96 | intent << 8 | attempt
+    return bits.to_bytes(16, "big").hex()
 
 
 class Desk:
