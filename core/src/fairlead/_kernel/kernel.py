@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -233,11 +234,15 @@ class Kernel:
         recorder = self.recorder
         batch = recorder.batch
         show = self.board.fact
+        shown = 0
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
             show(fact)
+            shown += 1
         if self.outbox.waiting and (self.state.lowered or self.state.tripped):
             for order in self.outbox.withdraw(self.gate.still):
                 self.changed(order)
+            for fact in islice(batch, shown, None):
+                show(fact)
         recorder.batch = []
         try:
             self._write(batch)
