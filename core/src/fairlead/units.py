@@ -48,6 +48,20 @@ def duration(text: str | int) -> int:
     return int(Decimal(match[1].replace("_", "")) * _DURATION_UNITS[match[2]])
 
 
+def written_duration(text: object, least: int = MILLISECOND) -> int:
+    """Nanoseconds of a duration that must be written out, since a bare number could be of any unit.
+
+    Raises ConfigurationError for anything else, and for one that is shorter than `least`.
+    """
+    if not isinstance(text, str):
+        number = isinstance(text, int | float | Decimal) and not isinstance(text, bool)
+        raise ConfigurationError(f"{text!r} is not a duration: write {f'{text}s' if number else '5s'!r}")
+    length = duration(text)
+    if length < least:
+        raise ConfigurationError(f"{text!r} is shorter than {duration_text(least)}: write a longer duration")
+    return length
+
+
 def duration_text(nanoseconds: int) -> str:
     """The shortest exact text of a duration: 60_000_000_000 gives `"1m"`."""
     for unit in ("w", "d", "h", "m", "s", "ms", "us"):

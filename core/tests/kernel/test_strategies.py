@@ -294,6 +294,31 @@ def test_an_error_policy_goes_on_until_so_many_faults():
     assert len(bench.of(StrategyHalted)) == 1
 
 
+# --- units of time ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda s: s.every(900), "900 is not a duration: write '900s'"),
+        (lambda s: s.every(0.5, s.on_stop), "0.5 is not a duration: write '0.5s'"),
+        (lambda s: s.every(None), "None is not a duration: write '5s'"),
+        (lambda s: s.every("999us"), "'999us' is shorter than 1ms: write a longer duration"),
+        (lambda s: s.sleep(5), "5 is not a duration: write '5s'"),
+        (lambda s: s.wait(None, within=True), "True is not a duration: write '5s'"),
+        (lambda s: s.at(900), "900 is no time: write a duration from now such as '900s', an aware datetime"),
+        (lambda s: s.at(1700000000), "1700000000 is no time"),
+        (lambda s: s.at(9.5), "9.5 is no time"),
+    ],
+)
+def test_a_bare_number_is_no_duration(act, message):
+    """Timers and waits want their unit written out: a number taken for nanoseconds would flood everything."""
+    bench = Bench()
+    bench.kernel.turn(lambda: bench.kernel.runners["Puppet"].deliver(lambda: act(bench.strategy), None))
+    assert message in bench.of(StrategyHalted)[0].reason
+    assert not bench.of(TimerSet)
+
+
 # --- what is remembered -----------------------------------------------------------------------------------------
 
 

@@ -17,12 +17,14 @@ from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderIntent, OrderTy
 from fairlead._strategy.styles import Style, describe
 from fairlead.errors import ConfigurationError
 from fairlead.facts import Noted, StrategyPaused
-from fairlead.units import Money, Number, decimal, duration, percent
+from fairlead.units import Money, Number, decimal, duration, percent, written_duration
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
 _MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
+_LEAST_TIME = 100_000_000_000_000_000
+"""In 1973: an integer below is no time in nanoseconds, but seconds, milliseconds or a duration."""
 _LIVES = {lives.value: lives for lives in TimeInForce}
 
 
@@ -456,19 +458,25 @@ class Context:
     # --- time and the rest ----------------------------------------------------------------------------------
 
     def every(self, interval: str, function: Callable[[], Any] | None, name: str) -> None:
-        self._kernel.timers.every(self._runner, duration(interval), function, name)
+        self._kernel.timers.every(self._runner, written_duration(interval), function, name)
 
     def at(self, when: Any, function: Callable[[], Any] | None, name: str) -> None:
+        whole = isinstance(when, int) and not isinstance(when, bool)
+        if not isinstance(when, str | datetime) and (not whole or when < _LEAST_TIME):
+            raise ConfigurationError(
+                f"{when!r} is no time: write a duration from now such as '900s', an aware datetime, or nanoseconds "
+                f"since 1970 in UTC"
+            )
         self._kernel.timers.at(self._runner, self._when(when), function, name)
 
     def cancel_timer(self, name: str) -> None:
         self._kernel.timers.cancel(self.name, name)
 
     def sleep(self, text: str) -> Awaitable[None]:
-        return self._runner.sleep(duration(text))
+        return self._runner.sleep(written_duration(text))
 
     def wait(self, order: Order, within: str) -> Awaitable[Order]:
-        return self._runner.wait(order, duration(within))
+        return self._runner.wait(order, written_duration(within))
 
     def ask(
         self, function: Callable[..., Any], args: tuple[Any, ...], then: Callable[[Any], Any] | None

@@ -8,7 +8,6 @@ from typing import Any
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.runner import Runner
-from fairlead.errors import ConfigurationError
 from fairlead.facts import TimerCanceled, TimerFired, TimerSet
 from fairlead.units import duration_text
 
@@ -24,10 +23,6 @@ class Timers:
 
     def every(self, runner: Runner, interval: int, function: Callable[[], Any] | None, name: str) -> None:
         """Fire at each full interval of UTC time."""
-        if interval <= 0:
-            raise ConfigurationError(
-                f"timer {name!r} of {runner.name}: an interval must be longer than nothing"
-            )
         key = self._register(runner, function, name, duration_text(interval))
         standing = self._state.timers.get(key)
         if standing is None or standing.every_ns != interval:

@@ -342,12 +342,16 @@ class Strategy:
     def every(self, interval: str, function: Callable[[], Any] | None = None, *, name: str = "") -> None:
         """Call a method of this strategy at each full `interval` of UTC time; without one, `on_timer(name)`.
 
+        An interval is written out, `"900s"` or `"15m"`, and no shorter than `"1ms"`: a bare number is refused.
         The timer is durable: after a restart call `every` again, and what came due meanwhile runs once.
         """
         self._engine.every(interval, function, name)
 
     def at(self, when: Any, function: Callable[[], Any] | None = None, *, name: str = "") -> None:
-        """Call a method once, at an aware datetime, nanoseconds, or a duration from now; see `every`."""
+        """Call a method once, at an aware datetime, nanoseconds since 1970 in UTC, or a duration from now (`"900s"`).
+
+        What has been called is not called again after a restart; see `every`.
+        """
         self._engine.at(when, function, name)
 
     def cancel_timer(self, name: str) -> None:
