@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from fairlead._engine.intake import Intake
+from fairlead._engine.pacing import TURN_SECONDS
 from fairlead._kernel.clock import REPORT, TIMER, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._models.market import Bar, History, MarketEvent
@@ -70,8 +71,9 @@ class Door(Intake):
         before = agenda.moment
         agenda.moment = now
         try:
-            if agenda.due < now:
-                agenda.run(now - 1)
+            if agenda.due < now and (reached := self._reach(now)) < now:
+                agenda.moment = now = reached
+                event = msgspec.structs.replace(event, received_ns=now)
             agenda.time.reach(now)
             for market in self.simulators:
                 market(event)
@@ -146,9 +148,24 @@ class Door(Intake):
     def _now(self) -> int:
         return max(self._agenda.now(), self._recorder.now)
 
+    def _reach(self, now: int) -> int:
+        """Run what was due before an input, and say what time it has then.
+
+        That is `now`, unless so much was due that the loop needs its turn: the engine is late then, and the input
+        comes at the moment that it has got to, before what is due next.
+        """
+        agenda = self._agenda
+        turn_ends = self._loop.time() + TURN_SECONDS
+        while agenda.due < now and not agenda.held:
+            agenda.run(agenda.due)
+            if agenda.due < now and not self._by_hand and self._loop.time() >= turn_ends:
+                return max(agenda.due - 1, self._recorder.now)
+        return now
+
     def _at(self, now: int, act: Callable[..., None], *arguments: Any, **named: str) -> None:
         agenda = self._agenda
-        agenda.run(now - 1)
+        if agenda.due < now:
+            now = self._reach(now)
         before, agenda.moment = agenda.moment, now
         try:
             act(*arguments, **named)

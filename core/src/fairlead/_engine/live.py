@@ -27,7 +27,7 @@ from fairlead._engine.recovery import catch_up, restore
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.warmup import history, windows
-from fairlead._kernel.clock import END, Agenda, ManualTime, SystemTime
+from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
@@ -47,6 +47,9 @@ log = logging.getLogger("fairlead.engine")
 
 QUERY_SECONDS = 10.0
 """How long a question from another thread waits for the kernel."""
+
+LATE_SECONDS = 1.0
+"""How late a run may be for its own end, on the clock on the wall, before it ends whatever is due."""
 
 
 class Session:
@@ -114,7 +117,7 @@ class Session:
             await self._start(kernel)
             await self._connect_streams(kernel, stack)
             observers.started(self._engine)
-            self._stop_at(until)
+            self._stop_at(until, stack)
             try:
                 pacer.start()
                 self.started.set()
@@ -267,7 +270,7 @@ class Session:
 
     # --- ending ---------------------------------------------------------------------------------------------
 
-    def _stop_at(self, until: str | datetime | None) -> None:
+    def _stop_at(self, until: str | datetime | None, stack: contextlib.AsyncExitStack) -> None:
         if until is None:
             return
         if isinstance(until, datetime):
@@ -275,6 +278,11 @@ class Session:
         else:
             due = self._time.now() + duration(until)
         self._agenda.call_at(due, lambda: self.stop("the time was up"))
+        if not isinstance(self._time, ManualTime | ScaledTime):  # however late the agenda is on the clock on the wall
+            assert self._loop is not None
+            patience = self._time.delay(due) + LATE_SECONDS
+            handle = self._loop.call_later(patience, self.stop, "the time was up")
+            stack.callback(handle.cancel)
 
     def _stream_ended(self) -> None:
         self._open_streams -= 1

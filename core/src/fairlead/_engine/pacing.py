@@ -2,6 +2,7 @@
 
 On real (or scaled) time the event loop is asked for the next due moment. On time that is moved by hand, and
 belongs to a recording played as fast as possible, the agenda drives the time. A busy-polling loop never sleeps.
+However much is due, the loop gets its turn after `TURN_SECONDS`: signals and what comes from outside must get in.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from fairlead.ports import Time
 
 log = logging.getLogger("fairlead.engine")
 
-_RUSH = 500
-"""Agenda entries run in one go at full speed before the loop may do something else."""
+TURN_SECONDS = 0.01
+"""For how long what is due may be run in one go before the loop may do something else."""
 
 
 def time_for(clock: Time | None, streams: Iterable[Any]) -> Time:
@@ -96,6 +97,8 @@ class Pacer:
     def start(self) -> None:
         """Begin."""
         self._running = True
+        if isinstance(self._time, ScaledTime):
+            self._time.run()
         if self._busy:  # it looks by itself: woken as well, it would poll twice from then on
             self._handle = self._loop.call_soon(self._poll)
         else:
@@ -104,6 +107,8 @@ class Pacer:
 
     def stop(self) -> None:
         """End; harmless to repeat."""
+        if self._running and isinstance(self._time, ScaledTime):
+            self._time.rest()
         self._running = False
         self._wake_by(None)
         if self._handle is not None:
@@ -140,32 +145,25 @@ class Pacer:
             self._arm()
 
     def _run(self) -> None:
-        if not self._by_hand:
-            self._run_until(self._time.now())
-            return
-        for _ in range(_RUSH):
+        """Moment by moment what is due, until nothing is or the loop must have its turn."""
+        agenda, feeds, time = self._agenda, self._feeds, self._time
+        turn_ends = self._loop.time() + TURN_SECONDS
+        while self._running and not agenda.held:
             due = self._due()
-            if due == NEVER or self._agenda.held or not self._running:
-                break
-            self._run_until(due)
-
-    def _run_until(self, now: int) -> None:
-        agenda, feeds = self._agenda, self._feeds
-        while (due := feeds.due) <= now and self._running:
-            if agenda.due < due:
-                agenda.run(due - 1)
-            if agenda.held:
+            if due == NEVER or (not self._by_hand and due > time.now()):
                 return
-            feeds.run(due)
-        if self._running:
-            agenda.run(now)
+            if feeds.due <= due:  # an event has what is due at its own moment run as the one rule of order has it
+                feeds.run(due)
+            else:
+                agenda.run(due)
+            if self._loop.time() >= turn_ends:
+                return
 
     def _poll(self) -> None:
         """Never sleep: a callback that is always ready keeps the loop from waiting in its selector."""
-        now = self._time.now()
-        if self._agenda.due <= now or self._feeds.due <= now:
+        if self._due() <= self._time.now():
             try:
-                self._run_until(now)
+                self._run()
             except Exception as error:  # as in _fire
                 self._failed(error)
         if self._running:

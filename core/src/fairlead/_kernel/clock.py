@@ -50,7 +50,12 @@ class SystemTime:
 
 
 class ScaledTime:
-    """Recorded time that runs `speed` times as fast as real time, from `start_ns` on."""
+    """Recorded time that runs `speed` times as fast as real time, from `start_ns` on.
+
+    It stands still until `run`. From then on it follows real time as far as the next thing that is due on an agenda
+    in `bounds`, and no further before that has been reached: whoever is late in real time is on time here, so what is
+    played fast does not depend on how fast the machine is.
+    """
 
     def __init__(
         self, start_ns: int, speed: float, *, monotonic: Callable[[], int] = time.monotonic_ns
@@ -59,18 +64,40 @@ class ScaledTime:
         self._speed = speed
         self._monotonic = monotonic
         self._origin = monotonic()
+        self._reached = start_ns
+        self._runs = False
+        self.bounds: list[Agenda] = []
+
+    def run(self) -> None:
+        """Let it run from where it stands."""
+        self._start, self._origin, self._runs = self._reached, self._monotonic(), True
+
+    def rest(self) -> None:
+        """Let it stand still."""
+        self._reached, self._runs = self.now(), False
+
+    def _wanted(self) -> int:
+        """Where real time is."""
+        return self._start + int((self._monotonic() - self._origin) * self._speed)
 
     def now(self) -> int:
         """The time now."""
-        return self._start + int((self._monotonic() - self._origin) * self._speed)
+        if self._runs:
+            now = self._wanted()
+            for agenda in self.bounds:
+                now = min(now, agenda.due)
+            self._reached = max(self._reached, now)
+        return self._reached
 
     def reach(self, when_ns: int) -> None:
-        """It moves by itself, and leaps where it is behind: a recording goes on where an earlier run left it."""
-        self._start += max(0, when_ns - self.now())
+        """It has come there; where real time is behind it leaps: a recording goes on where an earlier run left it."""
+        self._reached = max(self._reached, when_ns)
+        if self._runs:
+            self._start += max(0, when_ns - self._wanted())
 
     def delay(self, when_ns: int) -> float:
-        """Real seconds until then."""
-        return (when_ns - self.now()) / 1e9 / self._speed
+        """Real seconds until then, below 0 where real time has passed it."""
+        return (when_ns - (self._wanted() if self._runs else self._reached)) / 1e9 / self._speed
 
 
 class ManualTime:
@@ -128,13 +155,19 @@ class Agenda:
         self._serial = 0
 
     def use(self, time_source: Time) -> None:
-        """Take the time from here from now on; `now()` is its own, without a detour."""
+        """Take the time from here from now on; `now()` is its own, without a detour.
+
+        Scaled time stands still while something is in hand, and waits for what is due here.
+        """
         self.time = time_source
         self.now = time_source.now
+        if isinstance(time_source, ScaledTime):
+            self.now = self.stamp
+            time_source.bounds = [*(other for other in time_source.bounds if other is not self), self]
 
     def stamp(self) -> int:
         """The time that an input gets: that of what is in hand and led to it, else the time now."""
-        return self.moment or self.now()
+        return self.moment or self.time.now()
 
     def hold(self) -> None:
         """Run nothing until as many releases have come."""
