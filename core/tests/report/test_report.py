@@ -181,6 +181,7 @@ def test_charts_of_odd_values(values: list[float]) -> None:
     assert "nan" not in drawn
     assert "inf" not in drawn
     assert sparkline(points).startswith("<svg")
+    assert chart(points, title="odd", span=(0, len(values) * MINUTE), zero=True).count("<svg") == 2
     for y in re.findall(r'<text x="[\d.]+" y="([-\d.]+)"', drawn):
         assert -5 <= float(y) <= 265
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from math import ceil, floor, log10
+from math import ceil, floor, isfinite, log10
 
 import attrs
 
@@ -58,6 +58,7 @@ def chart(
     markers: Sequence[Marker] = (),
 ) -> str:
     """One chart in two sizes, of which the page shows the one that fits. "" where there is nothing to draw."""
+    points = [point for point in points if isfinite(point[1])]
     if len(points) < 2:
         return ""
     return "".join(
@@ -67,6 +68,7 @@ def chart(
 
 def sparkline(points: Points, width: int = 120, height: int = 28) -> str:
     """A line as small as a word."""
+    points = [point for point in points if isfinite(point[1])]
     if len(points) < 2:
         return ""
     scale = _Scale.over(points, (points[0][0], points[-1][0]), 2, 2, width - 2, height - 2, zero=False)
@@ -106,7 +108,9 @@ class _Scale:
         if zero:
             low, high = min(low, 0.0), max(high, 0.0)
         room = (high - low) * 0.06 or abs(high) * 0.01 or 1.0
-        low, high = (low if zero and low == 0 else low - room), (high if zero and high == 0 else high + room)
+        # With nothing but zeros, as of a run that never lost, the scale still has two ends.
+        keeps_low = zero and low == 0 < high
+        low, high = (low if keeps_low else low - room), (high if zero and high == 0 else high + room)
         first, last = span
         return cls(left, top, right, bottom, first, max(last, first + 1), low, high)
 
@@ -135,7 +139,7 @@ def _draw(
     scale = _Scale.over(points, span, 4, 10, width - 4, height - 26, zero=zero)
     lines, places = _values(scale.low, scale.high, 4)
     labels = [f"{value:,.{places}f}{suffix}" for value in lines]
-    gutter = max(*(len(label) * 7 + 12 for label in labels), 64)
+    gutter = max([64, *(len(label) * 7 + 12 for label in labels)])
     scale = attrs.evolve(scale, left=gutter)
     parts = [
         f'<svg class="chart {size.name}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">',
