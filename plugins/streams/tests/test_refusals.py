@@ -123,7 +123,7 @@ def test_missing_bars_are_gaps_and_no_faults(write: Write, caplog: pytest.LogCap
     (gap,) = stream.gaps
     assert (gap.line, gap.missing, gap.end_ns - gap.start_ns) == (5, 2, 120_000_000_000)
     assert str(gap) == "line 5: 2 bars are missing from 2021-01-01T00:03:00Z to 2021-01-01T00:05:00Z"
-    assert caplog.text.count("2 bars are missing in 1 gaps") == 1
+    assert caplog.text.count("2 bars are missing in 1 gap:") == 1
     assert stream.faults == ()
 
 
@@ -233,7 +233,34 @@ def test_packed_data_that_ends_early_is_refused(write: Write) -> None:
             "columns=(",
         ),
         ("time,price,qty,bid,ask\n1609459200,5,6,4,5\n", {}, "could be quotes or trades", "pass kind="),
-        (TRADES + "1609459200,5,1\n", {"kind": "quotes"}, "quotes need bid and ask", "name them"),
+        (
+            TRADES + "1609459200,5,1\n",
+            {"kind": "quotes"},
+            "quotes need bid and ask",
+            "name bid and ask, such as",
+        ),
+        (
+            "time,open,high,low,settle\n1609459200,5,6,4,5\n",
+            {},
+            "only close of bars is wanting",
+            "columns={'close': 'last'}",
+        ),
+        (TRADES + "1609459200,5,1\n", {"tick": 0}, "tick 0 is no step between prices", "or leave it out"),
+        (TRADES + "1609459200,5,1\n", {"interval": "0m"}, "interval 0m is no length", "or leave it out"),
+        (
+            BARS + "1609459200,10,12,9,11,5\n1609459260,10,12,9,11,5\n1609459320,10,12,9,11,5\n",
+            {**SAID, "interval": "5m"},
+            "its bars follow each other by 1m, and interval='5m' would have them overlap",
+            "pass interval='1m', or leave it out",
+        ),
+        (
+            BARS + "2021-01-01 00:00:00,10,12,9,11,5\n2021-01-01 00:01:00,10,12,9,11,5\n",
+            {"symbol": None, "bar_label": None},
+            "symbol='BTC/USDT' or another (its instrument), tz='UTC'",
+            "bar_label='open' or 'close'",
+        ),
+        (TRADES + "1609459200,5,1\n", {"fee": "5"}, "a fee is a ratio below 5 %", "write 0.0005 for 0.05 %"),
+        (TRADES + "1609459200,5,1\n", {"fee": "-0.05"}, "fee -0.05 is -5.00 %", "write 0.0005 for 0.05 %"),
         (
             TRADES + "1609459200,5,1\n",
             {"columns": {"price": "last"}},

@@ -23,6 +23,9 @@ class Contract(Word):
     INVERSE = "inverse"
 
 
+_NO_FEE = Decimal("0.05")
+"""A ratio from which on a fee is a slip of the pen: percent or basis points taken for a ratio."""
+
 _SPOT, _INVERSE, _BUY = Contract.SPOT, Contract.INVERSE, Side.BUY
 
 
@@ -149,9 +152,17 @@ def symbol_parts(symbol: str) -> tuple[str, str, str, Contract]:
 
 
 def default_instrument(symbol: str, venue: str, *, tick: Number, fee: Number = "0.0005") -> Instrument:
-    """The instrument assumed for a bare data file: lot 1e-6, no minimum, one fee for maker and taker."""
+    """The instrument assumed for a bare data file: lot 1e-6, no minimum, one fee for maker and taker.
+
+    `fee` is a ratio below 5 %, a rebate where it is negative. Raises ConfigurationError.
+    """
     base, quote, settle, kind = symbol_parts(symbol)
     rate = decimal(fee, "fee")
+    if abs(rate) >= _NO_FEE:
+        raise ConfigurationError(
+            f"fee {fee} is {rate * 100:f} % of what is traded, and a fee is a ratio below 5 %: "
+            f"write 0.0005 for 0.05 %"
+        )
     return Instrument(
         symbol=symbol,
         venue=venue,

@@ -120,14 +120,23 @@ def _layout(file: str, names: Sequence[str] | None, at: dict[str, int], kind: st
         fits.remove("trades")
     shown = some(map(str, names), ", ") if names is not None else "a known shape without names"
     if kind is not None and KINDS[kind] not in fits:
+        missing = _missing(KINDS[kind], at)
         raise ConfigurationError(
-            f"{file}: {kind} need {_wanted(KINDS[kind])}, and its columns are {shown}: name them, "
-            f"such as columns={{'price': 'last'}}"
+            f"{file}: {kind} need {_wanted(KINDS[kind])}, and its columns are {shown}: name "
+            f"{' and '.join(missing)}, such as columns={{{missing[0]!r}: 'last'}}"
         )
-    if kind is None and len(fits) != 1:
-        found = f"could be {' or '.join(fits)}" if fits else "are neither bars, quotes nor trades"
-        remedy = "pass kind=" if fits else "name them, such as columns={'price': 'last'}"
-        raise ConfigurationError(f"{file}: its columns ({shown}) {found}, and one of them must fit: {remedy}")
+    if kind is None and len(fits) > 1:
+        raise ConfigurationError(
+            f"{file}: its columns ({shown}) could be {' or '.join(fits)}, and one of them must fit: "
+            f"pass kind={fits[0]!r} or {fits[1]!r}"
+        )
+    if kind is None and not fits:
+        nearest, missing = _nearest(at)
+        what = f"only {' and '.join(missing)} of {nearest} is wanting" if nearest else "none has a known name"
+        raise ConfigurationError(
+            f"{file}: its columns ({shown}) are neither bars, quotes nor trades, and one of them must fit ({what}): "
+            f"name them, such as columns={{{missing[0]!r}: 'last'}}"
+        )
     chosen = KINDS[kind] if kind is not None else fits[0]
     if not {"time", "open_time", "close_time"} & at.keys():
         raise ConfigurationError(
@@ -143,6 +152,24 @@ def _layout(file: str, names: Sequence[str] | None, at: dict[str, int], kind: st
         elif names_base:
             unit = "base"
     return Layout(chosen, at, label, unit)
+
+
+def _missing(kind: str, at: Mapping[str, int]) -> list[str]:
+    """The roles of a kind that no column has."""
+    missing = [role for role in _NEEDS[kind] if role not in at]
+    if kind == "trades" and not {"size", "quote_size"} & at.keys():
+        missing.append("size")
+    return missing
+
+
+def _nearest(at: Mapping[str, int]) -> tuple[str, list[str]]:
+    """The kind of which some columns are there and the fewest are not; "" where none is of any."""
+    missing = {kind: _missing(kind, at) for kind in _NEEDS}
+    begun = [kind for kind in _NEEDS if len(missing[kind]) < len(_NEEDS[kind]) + (kind == "trades")]
+    if not begun:
+        return "", ["price"]
+    best = min(begun, key=lambda kind: len(missing[kind]))
+    return best, missing[best]
 
 
 def _wanted(kind: str) -> str:

@@ -153,7 +153,7 @@ def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
 
 def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading) -> Layout:
     """The layout with what the user said, refused where neither said what must be known."""
-    missing = []
+    missing: list[str] = []
     time = chunk.columns[layout.at[time_role(layout)]]
     if said.zone is None and zoneless(time) is not None:
         missing.append(f"tz='UTC' or another zone (its times, such as {zoneless(time)!r}, name none)")
@@ -170,12 +170,23 @@ def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading) -> Layout:
             missing.append("volume_unit='base' or 'quote' (what its volume counts)")
         if label is None:
             missing.append("bar_label='open' or 'close' (which end of a bar its time marks)")
+    if missing and said.symbol is None and _unnamed(layout, chunk):
+        missing.insert(0, "symbol='BTC/USDT' or another (its instrument)")
     if missing:
         raise ConfigurationError(
             f"{file}: it does not say what must be known, and a guess could be wrong without a sign: "
             f"pass {', '.join(missing)}"
         )
     return attrs.evolve(layout, bar_label=label, volume_unit=unit)
+
+
+def _unnamed(layout: Layout, chunk: Chunk) -> bool:
+    """Whether the rows do not tell what they are of: no symbol, or one that does not tell base from quote."""
+    return "symbol" not in layout.at or not all(map(_tells, chunk.columns[layout.at["symbol"]][:1]))
+
+
+def _tells(name: object) -> bool:
+    return "/" in str(name) or "." in str(name)
 
 
 def _by_symbol(rows: Rows, said: Reading, found: Loaded) -> list[tuple[str, Rows]]:
@@ -190,7 +201,7 @@ def _by_symbol(rows: Rows, said: Reading, found: Loaded) -> list[tuple[str, Rows
         return [(said.symbol, rows)]
     every = list(dict.fromkeys(map(str, native)))
     if said.symbol is None:
-        unclear = [name for name in every if "/" not in name and "." not in name]
+        unclear = [name for name in every if not _tells(name)]
         if unclear:
             raise ConfigurationError(
                 f"{rows.file}: its symbol {unclear[0]!r} does not tell base from quote, and an instrument needs both: "
@@ -236,9 +247,15 @@ def _check(rows: Rows, layout: Layout, found: Loaded) -> None:
 
 
 def _interval(rows: Rows, said: Reading) -> int:
-    if said.interval_ns is not None:
-        return said.interval_ns
     step = spacing(rows.columns["order"])
+    if said.interval_ns is not None:
+        if step is not None and step < said.interval_ns:
+            wanted = interval_text(said.interval_ns)
+            raise ConfigurationError(
+                f"{rows.file}: its bars follow each other by {interval_text(step)}, and interval={wanted!r} would have "
+                f"them overlap: pass interval={interval_text(step)!r}, or leave it out"
+            )
+        return said.interval_ns
     if step is None and "close_time" in rows.columns and len(rows):
         step = rows.columns["close_time"][0] - rows.columns["time"][0]
         step += -step % (1000 * _MILLISECOND)

@@ -16,7 +16,7 @@ from fairlead_streams.loading import Feed, Loaded, Reading, load
 from fairlead_streams.memory import bars_of, events_of, quotes_of, trades_of
 from fairlead_streams.playing import Player, ReplayTime, parse_speed
 from fairlead_streams.series import Series, bar_interval, merge
-from fairlead_streams.text import some, when
+from fairlead_streams.text import plural, some, when
 from fairlead_streams.times import moment, zone_of
 
 log = logging.getLogger("fairlead.streams")
@@ -78,7 +78,17 @@ class ReplayStream:
             raise ConfigurationError("a ReplayStream of no files has nothing to replay: name one at least")
         self.label = ", ".join(item.name for item in self._paths)
         self._tick = None if tick is None else decimal(tick, "tick")
+        if self._tick is not None and self._tick <= 0:
+            raise ConfigurationError(
+                f"tick {tick} is no step between prices, and one is above 0: pass one such as tick='0.01', "
+                f"or leave it out"
+            )
         self._fee = decimal(fee, "fee")
+        interval_ns = None if interval is None else duration(interval)
+        if interval_ns is not None and interval_ns <= 0:
+            raise ConfigurationError(
+                f"interval {interval} is no length of a bar: pass one such as interval='1m', or leave it out"
+            )
         self._given = () if instrument is None else (instrument,)
         self._said = Reading(
             symbol=instrument.id if instrument is not None else symbol,
@@ -86,7 +96,7 @@ class ReplayStream:
             zone=zone_of(tz),
             volume_unit=volume_unit,
             bar_label=bar_label,
-            interval_ns=None if interval is None else duration(interval),
+            interval_ns=interval_ns,
             columns=columns,
             skip=on_fault == "skip",
         )
@@ -370,13 +380,13 @@ class ReplayStream:
     def _report(self) -> None:
         found = self._found
         if found.faults:
-            log.warning(
-                "%s: left out %d rows: %s", self.label, len(found.faults), some(map(str, found.faults))
-            )
+            left_out = plural(len(found.faults), "row")
+            log.warning("%s: left out %s: %s", self.label, left_out, some(map(str, found.faults)))
         if found.gaps:
             missing = sum(gap.missing for gap in found.gaps)
+            bars = f"{plural(missing, 'bar')} {'is' if missing == 1 else 'are'} missing"
             shown = some(map(str, found.gaps))
-            log.warning("%s: %d bars are missing in %d gaps: %s", self.label, missing, len(found.gaps), shown)
+            log.warning("%s: %s in %s: %s", self.label, bars, plural(len(found.gaps), "gap"), shown)
         for note in found.notes:
             log.warning("%s", note)
 

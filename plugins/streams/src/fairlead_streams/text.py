@@ -32,6 +32,11 @@ def when(ns: int) -> str:
     return text.replace("+00:00", "Z")
 
 
+def plural(number: int, noun: str) -> str:
+    """`1 gap`, `2 gaps`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def some(items: Iterable[str], separator: str = "; ") -> str:
     """The first few of a list, and how many more there are."""
     every = list(items)
