@@ -23,6 +23,17 @@ _DATA = (
     click.option("--tick", help="Price step; the finest decimal of the first rows without it."),
     click.option("--fee", help="Fee ratio, such as 0.0005, or 0.05%."),
     click.option("--interval", help="Length of the bars, where the file does not tell."),
+    click.option(
+        "--kind", type=click.Choice(["bars", "quotes", "trades"]), help="What the rows are, if unclear."
+    ),
+    click.option(
+        "--columns", metavar="ROLE=COLUMN,..", help="Columns of other names, such as close=settle,volume=vol."
+    ),
+    click.option(
+        "--on-fault",
+        type=click.Choice(["refuse", "skip"]),
+        help="Rows that cannot be used; skip leaves them out.",
+    ),
 )
 
 
@@ -98,7 +109,10 @@ def demo(**options: Any) -> None:
 @SCRIPT
 @click.option("--live", is_flag=True, help="Allow brokers that trade real money.")
 @click.option(
-    "--until", metavar="D", help="Stop after a duration such as 30s, 5m, 8h, or at a time with zone."
+    "--until",
+    metavar="D",
+    help="Stop after a duration such as 30s, 5m, 8h, or at a time with zone, both in the engine's time: "
+    "with speed= that of the data, else the wall clock's.",
 )
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of the run, instead of the script's.")
 @click.option("--view/--no-view", default=None, help="Live view; on a terminal it is on without asking.")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from fairlead._cli.data import in_options, no_rows, streams_of, time_of
 from fairlead._cli.faults import FAULT, USAGE, CommandFailed
 from fairlead._cli.loading import load_engine
-from fairlead._cli.words import count, exact, gain, moment, money, plain, ratio
+from fairlead._cli.watching import written_or_said
+from fairlead._cli.words import exact, gain, moment, money, plain, ratio
 from fairlead._engine.result import Result
 from fairlead.errors import ConfigurationError
 from fairlead.units import percent
@@ -37,77 +38,36 @@ def backtest(
     """Run it, print it, and write the report."""
     engine = load_engine(file)
     zone = said["tz"]
-    try:
-        streams = _streams(data, symbol, said)
-        with _progress() as progress:
-            result = engine.backtest(
-                streams, start=_time(start, zone), end=_time(end, zone), progress=progress
-            )
-    except ConfigurationError as error:
-        remedy = "" if data else "; or give recorded data: --data FILE"
-        raise CommandFailed(_with_options(str(error)) + remedy, USAGE) from error
+    first, last = time_of(start, "--start", zone), time_of(end, "--end", zone)
+    with _warnings():
+        try:
+            streams = streams_of(data, symbol, said, timed=start is not None or end is not None)
+            with _progress() as progress:
+                result = engine.backtest(streams, start=first, end=last, progress=progress)
+        except ConfigurationError as error:
+            text = in_options(str(error)) if data else f"{error}; or give recorded data: --data FILE"
+            raise CommandFailed(text, USAGE) from error
     _refuse_other_symbol(result, symbol)
-    if html is not None or not as_json:
-        html = html or result.folder.reports / "report.html"
-        result.report(html)
+    if not result.events and not result.halted:
+        result.folder.discard()
+        raise CommandFailed(
+            no_rows(streams, first, last)
+            if streams is not None
+            else "no event reached a strategy: have it watch what its streams hold, within --start and --end",
+            USAGE,
+        )
     if as_json:
         click.echo(json.dumps(summary(result), indent=2, sort_keys=True, ensure_ascii=False))
     else:
-        _show(result, html)
+        _show(result)
+    if html is not None or not as_json:
+        written = written_or_said(lambda: result.report(html))
+        if not as_json:
+            click.echo(f"\nreport   {written or '-'}\njournal  {result.folder.journal}")
     if result.halted:
         raise CommandFailed(
             "; ".join(f"strategy {name} was halted: {why}" for name, why in result.halted.items()), FAULT
         )
-
-
-# --- what goes in -----------------------------------------------------------------------------------------------
-
-
-def _streams(data: Sequence[Path], symbols: Sequence[str], said: dict[str, Any]) -> list[Any] | None:
-    """The data as streams: all files one instrument, or as many instruments as files; None where none is given."""
-    from fairlead._engine.distributions import plugin_class
-
-    options = {name: value for name, value in said.items() if value is not None}
-    if not data:
-        given = ["--symbol"] * bool(symbols) + [f"--{name.replace('_', '-')}" for name in options]
-        if given:
-            raise CommandFailed(
-                f"{', '.join(given)} describes data, and there is none: add --data FILE", USAGE
-            )
-        return None
-    for path in data:
-        if not path.is_file():
-            raise CommandFailed(f"--data {path} is no file", USAGE)
-    if "fee" in options:
-        options["fee"] = str(percent(options["fee"]))
-    replay = plugin_class("replay")
-    if len(symbols) > 1:
-        if len(symbols) != len(data):
-            raise CommandFailed(
-                f"{count(len(symbols), '--symbol')} for {count(len(data), '--data')}: give one for all files, "
-                f"or one for each",
-                USAGE,
-            )
-        return [replay(str(path), symbol=name, **options) for path, name in zip(data, symbols, strict=True)]
-    return [replay([str(path) for path in data], symbol=symbols[0] if symbols else None, **options)]
-
-
-def _time(text: str | None, zone: str | None) -> str | datetime | None:
-    """A time in the zone of the data, where it names none itself and `--tz` is given."""
-    if text is None or zone is None:
-        return text
-    try:
-        parsed = datetime.fromisoformat(text)
-        return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=ZoneInfo(zone))
-    except (ValueError, ZoneInfoNotFoundError):
-        return text
-
-
-def _with_options(message: str) -> str:
-    """A message of a stream names its arguments: say how they are written here."""
-    named = dict.fromkeys(re.findall(r"\b(symbol|tz|volume_unit|bar_label|interval|tick|fee)=", message))
-    options = ", ".join(f"--{name.replace('_', '-')}" for name in named)
-    return f"{message} (here {options})" if options else message
 
 
 def _refuse_other_symbol(result: Result, symbols: Sequence[str]) -> None:
@@ -116,11 +76,29 @@ def _refuse_other_symbol(result: Result, symbols: Sequence[str]) -> None:
         wanted = re.search(r"(?:nobody trades|no stream serves) '?([^'@\s]+)", why)
         if wanted is None or result.events or not symbols:
             continue
+        result.folder.discard()
         raise CommandFailed(
             f"strategy {name} trades {wanted[1]}, and the data are {', '.join(symbols)}: "
             f"pass --symbol {wanted[1]}, or change the symbol in the script",
             USAGE,
         )
+
+
+@contextmanager
+def _warnings() -> Iterator[None]:
+    """What the engine and its streams warn of, a line each. That a strategy was halted is said at the end, once."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("fairlead: %(message)s"))
+    handler.addFilter(
+        lambda record: not (record.name == "fairlead.facts" and " halted: " in record.getMessage())
+    )
+    logger = logging.getLogger("fairlead")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @contextmanager
@@ -189,7 +167,7 @@ def summary(result: Result) -> dict[str, Any]:
 _FIGURES = ("equity_start", "equity_end", "realised", "unrealised", "fees", "funding", "max_drawdown")
 
 
-def _show(result: Result, html: Path | None) -> None:
+def _show(result: Result) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -228,7 +206,6 @@ def _show(result: Result, html: Path | None) -> None:
         table.add_row("breaker tripped", text)
     table.add_row("journal hash", result.journal_hash)
     console.print(table)
-    console.print(f"\nreport   {html}\njournal  {result.folder.journal}", soft_wrap=True)
 
 
 def percent_text(text: str) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from fairlead._cli.data import in_options, replay_options
 from fairlead._cli.demo_strategies import Reversion, Trend
+from fairlead._cli.faults import CommandFailed
 from fairlead._cli.running import can_draw, trade
-from fairlead._cli.watching import Lines, Screen, print_summary
+from fairlead._cli.watching import Lines, Screen, print_summary, written_or_said
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._report import write_report
@@ -45,10 +47,14 @@ def demo(
     viewer = (
         Screen(engine.folder, ["--demo", json.dumps(settings)]) if shown else Lines(engine.folder, every=3.0)
     )
-    reason = trade(engine, f"{int(seconds * speed)}s", viewer, quiet=shown)
+    try:
+        reason = trade(engine, f"{int(seconds * speed)}s", viewer, quiet=shown)
+    except CommandFailed as error:
+        raise CommandFailed(in_options(str(error)), error.code) from error
     click.echo()
     print_summary(engine.folder, reason)
-    click.echo(f"\nreport   {write_report(engine.folder)}\njournal  {engine.folder.journal}")
+    written = written_or_said(lambda: write_report(engine.folder))
+    click.echo(f"\nreport   {written or '-'}\njournal  {engine.folder.journal}")
 
 
 def make_engine(settings: dict[str, Any], run: Path) -> LiveTradingEngine:
@@ -57,7 +63,9 @@ def make_engine(settings: dict[str, Any], run: Path) -> LiveTradingEngine:
     if settings["data"]:
         symbol = settings["symbol"] or "BTC/USDT:USDT"
         symbols = (symbol, symbol)
-        stream = plugin_class("replay")(settings["data"], symbol=symbol, speed=speed, **settings["said"])
+        stream = plugin_class("replay")(
+            settings["data"], symbol=symbol, speed=speed, **replay_options(settings["said"])
+        )
     else:
         symbols = ("BTC/USDT:USDT", "ETH/USDT:USDT")
         stream = plugin_class("synthetic")(

@@ -6,8 +6,9 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import click
@@ -138,6 +139,17 @@ def log_to(folder: RunFolder, *, quiet: bool) -> logging.Handler:
     return handler
 
 
+def written_or_said(write: Callable[[], Path]) -> Path | None:
+    """Where a report was written. One that cannot be is a sentence on stderr: what ran has run all the same."""
+    try:
+        return write()
+    except Exception as error:  # no figure that was printed, and no exit code, depends on a drawing
+        logging.getLogger("fairlead.report").debug("the report was not written", exc_info=error)
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        click.echo(f"fairlead: the report was not written ({said})", err=True)
+        return None
+
+
 def print_summary(folder: RunFolder, reason: str) -> Digest | None:
     """What the run came to; None where its journal has nothing."""
     from rich.console import Console
@@ -181,4 +193,4 @@ def print_summary(folder: RunFolder, reason: str) -> Digest | None:
     return run
 
 
-__all__ = ["Lines", "Screen", "Viewer", "log_to", "print_summary"]
+__all__ = ["Lines", "Screen", "Viewer", "log_to", "print_summary", "written_or_said"]

@@ -161,10 +161,13 @@ class LiveTradingEngine:
         parts = Parts(self.strategies, self.wiring.brokers, streams, self.wiring.fresh_breakers())
         from fairlead._engine.backtest import backtest
 
+        first, last = moment(start, "start"), moment(end, "end")
         folder = self.folder.new_backtest()
-        return backtest(
-            parts, folder, start=moment(start, "start"), end=moment(end, "end"), progress=progress
-        )
+        try:
+            return backtest(parts, folder, start=first, end=last, progress=progress)
+        except ConfigurationError:
+            _discard_unstarted(folder)
+            raise
 
     # --- looking --------------------------------------------------------------------------------------------
 
@@ -230,6 +233,15 @@ class LiveTradingEngine:
         if not why.strip():
             raise ConfigurationError(f"{verb} needs a reason: say why")
         self._session.command(verb, who, why, arguments)
+
+
+def _discard_unstarted(folder: RunFolder) -> None:
+    """Leave no numbered folder behind for data that were refused before anything ran."""
+    from fairlead._storage.journal import read_facts
+    from fairlead.facts import EngineStarted
+
+    if not any(isinstance(fact, EngineStarted) for fact in read_facts(folder.journal)):
+        folder.discard()
 
 
 def _streams(data: Any) -> dict[str, DataStream]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -99,6 +100,10 @@ class RunFolder:
         with self._writable():
             self.backtests.mkdir(parents=True, exist_ok=True)
             return RunFolder(_new_numbered(self.backtests))
+
+    def discard(self) -> None:
+        """Delete the folder with all that is in it: for what was begun and came to nothing."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     @contextlib.contextmanager
     def _writable(self) -> Iterator[None]:
