@@ -212,7 +212,7 @@ class Trip:
     """
 
     reason: str
-    state: TradingState | None = None
+    state: TradingState | None = attrs.field(default=None, converter=attrs.converters.optional(TradingState))
     scope: str = ""
 
 

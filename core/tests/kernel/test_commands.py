@@ -3,9 +3,55 @@
 import pytest
 
 from fairlead import ConfigurationError, OrderStatus, Side, TradingState
-from fairlead.facts import BreakerReset, Commanded, OrderSubmitted, StateChanged
+from fairlead.facts import (
+    BreakerReset,
+    BreakerTripped,
+    Commanded,
+    DayStarted,
+    Filled,
+    Noted,
+    OrderAccepted,
+    OrderHeld,
+    OrderSubmitted,
+    ReportReceived,
+    StateChanged,
+)
 from fairlead.ports import CancelAll, Trip
 from fairlead.testing import Bench, FakeBroker, Puppet, make_instrument
+
+
+class FillsPerDay:
+    """The breaker that the documentation writes."""
+
+    wants = (Filled, DayStarted)
+
+    def __init__(self, most, name="fills_per_day"):
+        self.name = name
+        self.most = most
+        self.count = 0
+
+    def check(self, intent, view):
+        return None
+
+    def watch(self, item, view):
+        self.count = 0 if isinstance(item, DayStarted) else self.count + 1
+        if self.count >= self.most:
+            return Trip(f"{self.count} fills today", TradingState.REDUCE_ONLY)
+        return None
+
+    def clean(self, scope, view):
+        return self.count < self.most
+
+
+class Says:
+    """Returns what a test says."""
+
+    name = "max_fills"
+
+    def __init__(self, *wants, check=None, watch=None):
+        self.wants = wants
+        self.check = lambda intent, view: check
+        self.watch = lambda item, view: watch
 
 
 class TripsOnSubmit:
@@ -35,6 +81,65 @@ def make(breakers=()):
 
 def ask(bench, verb, **arguments):
     bench.kernel.command(verb, "ann", "a reason", **arguments)
+
+
+def two_accounts(*breakers):
+    """Two venues of one instrument; the strategy trades on the first unless it says another."""
+    brokers = [FakeBroker(make_instrument("BTC/USDT:USDT"), name=name) for name in ("one", "two")]
+    bench = Bench(Puppet("BTC/USDT:USDT"), broker=brokers, breakers=breakers)
+    bench.price(100)
+    return bench
+
+
+def test_a_trip_without_a_scope_is_of_the_account_that_was_traded():
+    """A breaker that counts fills lowers the account they were on, and the other one goes on."""
+    bench = two_accounts(FillsPerDay(2))
+    for _ in range(2):
+        bench.do(lambda s: s.buy(1, account="two"))
+    assert [trip.scope for trip in bench.of(BreakerTripped)] == ["account:two"]
+    assert bench.do(lambda s: s.buy(1, account="two")).denied
+    assert bench.do(lambda s: s.buy(1, account="one")).status is OrderStatus.FILLED
+    bench.clock.advance("1d")
+    bench.price(100)
+    assert not bench.do(lambda s: s.buy(1, account="two")).denied
+    bench.check()
+
+
+@pytest.mark.parametrize("kind", [OrderSubmitted, OrderAccepted, OrderHeld, ReportReceived])
+def test_every_fact_of_an_order_is_of_its_account(kind):
+    """By its intent, by the order it names, or said outright."""
+    bench = two_accounts(Says(kind, watch=Trip("seen", TradingState.REDUCE_ONLY)))
+    bench.do(lambda s: s.buy(1, account="two", stop_price=110 if kind is OrderHeld else None))
+    assert [trip.scope for trip in bench.of(BreakerTripped)] == ["account:two"]
+
+
+def test_a_trip_of_a_fact_that_is_of_no_account_holds_for_all():
+    """What concerns no account lowers the engine."""
+    bench = two_accounts(Says(Noted, watch=Trip("seen", "reduce_only")))
+    bench.do(lambda s: s.note("x"))
+    assert [(trip.scope, trip.state) for trip in bench.of(BreakerTripped)] == [
+        ("engine", TradingState.REDUCE_ONLY)
+    ]
+
+
+def test_a_trip_of_a_scope_that_is_not_there_holds_for_all():
+    """A misspelt scope would lower nothing: it lowers everything, and says why."""
+    bench = two_accounts(Says(Noted, watch=Trip("seen", TradingState.HALTED, "acount:one")))
+    bench.do(lambda s: s.note("x"))
+    [trip] = bench.of(BreakerTripped)
+    assert trip.scope == "engine"
+    assert trip.reason == "seen (there is no scope 'acount:one' here, so it holds for all)"
+
+
+def test_a_breaker_that_returns_no_trip_is_named():
+    """Anything but a Trip or None refuses the order, or lowers trading, with the remedy."""
+    order = make([Says(check=True)]).do(lambda s: s.buy(1))
+    assert order.reasons == ("max_fills.check returned True: return a Trip or None",)
+    bench = make([Says(OrderSubmitted, watch="too many")])
+    assert bench.do(lambda s: s.buy(1)).status is OrderStatus.REJECTED
+    [trip] = bench.of(BreakerTripped)
+    assert trip.reason == "max_fills.watch returned 'too many': return a Trip or None"
+    assert (trip.scope, trip.state) == ("engine", TradingState.REDUCE_ONLY)
 
 
 def test_an_order_is_withdrawn_when_trading_is_lowered_before_it_leaves():
@@ -98,6 +203,15 @@ def test_a_tripped_breaker_is_reset_by_a_person():
         ("pause", {"strategy": "Nobody"}, "no strategy 'Nobody' here .there are: Puppet."),
         ("reset", {"breaker": "Nothing"}, "no breaker 'Nothing' here .there are: none."),
         ("cancel_all", {"account": "elsewhere"}, "no account 'elsewhere' here"),
+        (
+            "halt",
+            {"scope": "acount:fake"},
+            "halt: there is no scope 'acount:fake' here: write engine, account:NAME",
+        ),
+        ("halt", {"scope": "account:fkae"}, "no scope 'account:fkae' here .there are: fake.: write engine"),
+        ("halt", {"scope": "strategy:puppet"}, "no scope 'strategy:puppet' here .there are: Puppet."),
+        ("resume", {"scope": "instrument:BTC"}, "no scope 'instrument:BTC' here .there are: BTC/USDT:USDT@"),
+        ("halt", {"scope": ""}, "no scope '' here"),
         ("explode", {}, "no command 'explode': write one of halt, resume"),
     ],
 )

@@ -125,9 +125,13 @@ class Board:
             except Exception as error:  # a broken check refuses, and says that it is broken
                 found.append(f"{name} failed: {type(error).__name__}: {error}")
                 continue
-            if trip is not None:
-                found.append(f"{name}: {trip.reason}")
-                self._trip(name, trip, intent.account)
+            if trip is None:
+                continue
+            if not isinstance(trip, Trip):
+                found.append(_no_trip(name, "check", trip))
+                continue
+            found.append(f"{name}: {trip.reason}")
+            self._trip(name, trip, intent.account)
         return found
 
     def refresh(self) -> None:
@@ -144,12 +148,28 @@ class Board:
             reason = f"it failed: {type(error).__name__}: {error}"
             trip = Trip(reason, TradingState.REDUCE_ONLY, "engine")
         if trip is not None:
-            self._trip(breaker.name, trip, item if isinstance(item, str) else getattr(item, "account", ""))
+            if not isinstance(trip, Trip):
+                trip = Trip(_no_trip(breaker.name, "watch", trip), TradingState.REDUCE_ONLY, "engine")
+            self._trip(breaker.name, trip, self._account_of(item))
+
+    def _account_of(self, item: Any) -> str:
+        """The account that something seen is about, itself or by its fill, its intent or its order; "" for none."""
+        if isinstance(item, str):
+            return item
+        found: str = getattr(item, "account", "")
+        for part in ("fill", "intent"):
+            found = found or getattr(getattr(item, part, None), "account", "")
+        if not found:
+            order = self._state.orders.get(getattr(item, "client_order_id", ""))
+            found = order.account if order is not None else ""
+        return found
 
     def _trip(self, name: str, trip: Trip, account: str) -> None:
         if trip.state is None or trip.state is TradingState.ACTIVE:
             return
-        scope = trip.scope or (f"account:{account}" if account else "engine")
+        scope, why = trip.scope or (f"account:{account}" if account else "engine"), trip.reason
+        if not self._is_there(scope):  # it would lower nothing, in silence
+            scope, why = "engine", f"{why} (there is no scope {scope!r} here, so it holds for all)"
         standing = self._state.tripped.get((name, scope))
         if standing is not None and standing.state.severity >= trip.state.severity:
             return
@@ -157,7 +177,12 @@ class Board:
         save = getattr(breaker, "save", None)
         if save is not None:
             self._recorder.record(BreakerSaved, breaker=name, state=save())
-        self._recorder.record(BreakerTripped, breaker=name, reason=trip.reason, state=trip.state, scope=scope)
+        self._recorder.record(BreakerTripped, breaker=name, reason=why, state=trip.state, scope=scope)
+
+    def _is_there(self, scope: str) -> bool:
+        kind, _, name = scope.partition(":")
+        known = {"account": set(self._state.accounts), "instrument": set(self._state.instruments)}
+        return scope == "engine" or kind == "strategy" or name in known.get(kind, ())
 
     def _clean(self, breaker: CircuitBreaker) -> None:
         clean = getattr(breaker, "clean", None)
@@ -168,3 +193,7 @@ class Board:
                 self._recorder.record(
                     BreakerReset, breaker=breaker.name, who=breaker.name, why="clean again", scope=trip.scope
                 )
+
+
+def _no_trip(name: str, method: str, said: object) -> str:
+    return f"{name}.{method} returned {said!r}: return a Trip or None"

@@ -32,7 +32,7 @@ class Commands:
         }
 
     def check(self, verb: str, arguments: Arguments) -> None:
-        """Raises ConfigurationError for a verb, strategy, breaker or account that is not there."""
+        """Raises ConfigurationError for a verb, strategy, breaker, account or scope that is not there."""
         kernel = self._kernel
         for name, known in (
             ("strategy", kernel.runners),
@@ -43,6 +43,19 @@ class Commands:
             if wanted and wanted not in known:
                 there = ", ".join(sorted(known)) or "none"
                 raise ConfigurationError(f"{verb}: there is no {name} {wanted!r} here (there are: {there})")
+        scope = arguments.get("scope", "engine")
+        kind, _, name = scope.partition(":")
+        scopes = {
+            "account": set(self._state.accounts),
+            "strategy": set(kernel.runners),
+            "instrument": {*self._state.instruments, *kernel.catalogue},
+        }
+        if scope != "engine" and scope not in self._state.lowered and name not in scopes.get(kind, ()):
+            there = f" (there are: {', '.join(sorted(scopes[kind])[:8]) or 'none'})" if kind in scopes else ""
+            raise ConfigurationError(
+                f"{verb}: there is no scope {scope!r} here{there}: write engine, account:NAME, strategy:NAME or "
+                f"instrument:ID"
+            )
         if verb not in self._verbs:
             raise ConfigurationError(f"there is no command {verb!r}: write one of {', '.join(self._verbs)}")
 
