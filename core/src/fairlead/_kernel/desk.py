@@ -59,22 +59,34 @@ class Desk:
         self._refused: dict[str, tuple[str, ...]] = {}
 
     def place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
-        """Make an order of an intent: denied, held, or on its way. `after` are orders that must end first."""
+        """Make an order of an intent: denied, held, or on its way. `after` are orders that must end first.
+
+        The exit of a position is never denied: what the gate or a breaker has against it is said aloud, and it is
+        held and tried again, watched meanwhile. One that is held anyway is judged when it is sent.
+        """
         state = self._state
         name = client_order_id(state.namespace, state.epoch, state.intents + 1)
         if after:
             self._recorder.record(OrderHeld, client_order_id=name, intent=intent, after=after)
             return state.orders[name]
+        if intent.exits and self.keeps(intent):
+            return self._hold(name, intent)
         verdict = self._gate.review(intent)
         if isinstance(verdict, Refused):
-            order = self._deny(name, intent, verdict.reasons)
-        elif self.keeps(intent):
-            self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
-            order = state.orders[name]
-            self._held(order)
-        else:
-            self._outbox.submit(name, verdict)
-            order = state.orders[name]
+            if intent.exits:
+                return self._hold(name, intent, verdict.reasons)
+            return self._deny(name, intent, verdict.reasons)
+        if self.keeps(intent):
+            return self._hold(name, intent)
+        self._outbox.submit(name, verdict)
+        return state.orders[name]
+
+    def _hold(self, name: str, intent: OrderIntent, refused: tuple[str, ...] = ()) -> Order:
+        self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
+        order = self._state.orders[name]
+        if refused:
+            self._alarm(order, refused)
+        self._held(order)
         return order
 
     def _deny(self, name: str, intent: OrderIntent, reasons: tuple[str, ...]) -> Order:
@@ -182,10 +194,13 @@ class Desk:
 
 
 def on_the_wire(order: Order, profile: VenueProfile) -> OrderIntent:
-    """What is sent for a held order: a plain order where the venue has no stops, of the quantity still wanted."""
+    """What is sent for a held order, of the quantity still wanted.
+
+    It is a plain order where the venue has no stops, or the price of a stop was reached before it got there.
+    """
     intent = order.intent
     kind, stop, trail = intent.type, order.stop_price, intent.trail
-    if kind not in profile.order_types:
+    if kind not in profile.order_types or (order.triggered and kind in STOPS):
         kind = OrderType.LIMIT if kind is OrderType.STOP_LIMIT else OrderType.MARKET
         stop = trail = None
     return msgspec.structs.replace(

@@ -34,16 +34,30 @@ class Exits:
         self._desk = desk
         self._schedule = schedule
         self._checking: set[str] = set()
+        self._recovered = False
 
     def start(self) -> None:
         """After a restart: see whether all is protected that should be."""
         for order in self._state.orders.values():
             self._check_later(order)
 
+    def recovered(self) -> None:
+        """All is known that happened meanwhile: protect what it left. Until then alarms run, and nothing is placed."""
+        self._recovered = True
+        for order in list(self._state.orders.values()):
+            if _ever(self._exits(order)) < order.filled_quantity:
+                self.filled(order)
+        for order in list(self._state.open.values()):
+            if order.intent.exits:
+                self.trim(order.account, order.instrument, order.strategy)
+
     def filled(self, entry: Order) -> None:
         """An order filled or ended: where it was an entry with exits, see that all of it is covered."""
         intent = entry.intent
         if (intent.take_profit is None and intent.stop_loss is None) or not entry.filled_quantity:
+            return
+        if not self._recovered:
+            self._check_later(entry)
             return
         mine = self._live(entry)
         beside = [order for order in self._beside(entry) if _stays(order)]
@@ -60,6 +74,8 @@ class Exits:
 
     def trim(self, account: str, instrument: str, strategy: str) -> None:
         """A strategy traded: its exits never do more than close what is left of its position."""
+        if not self._recovered:
+            return
         held = self._state.quantity(account, instrument, strategy)
         live: dict[str, list[Order]] = {}
         for order in list(self._state.open.values()):
@@ -175,6 +191,9 @@ class Exits:
         return min(self._open(entry) - _size(mine), self._left(entry) - _size(all_stops))
 
     def _again(self, entry: Order, stop: Order) -> None:
+        if not self._recovered:
+            self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._again(entry, stop), TIMER, 0)
+            return
         bare = self._bare(entry)
         rejected = [o for o in self._exits(entry) if o.status is OrderStatus.REJECTED and o.type in STOPS]
         if bare > 0 and len(rejected) < _ATTEMPTS:
@@ -200,10 +219,18 @@ def _stays(order: Order) -> bool:
     return not order.closed and order.status is not OrderStatus.PENDING_CANCEL
 
 
-def _size(orders: list[Order]) -> Decimal:
+def _size(orders: Iterable[Order]) -> Decimal:
     """What may still fill of these orders, linked ones once."""
+    return _sum((order.intent.group, order.remaining_quantity) for order in orders)
+
+
+def _ever(orders: Iterable[Order]) -> Decimal:
+    """What these orders were for, whatever became of them, linked ones once."""
+    return _sum((order.intent.group, order.quantity) for order in orders)
+
+
+def _sum(sizes: Iterable[tuple[str, Decimal]]) -> Decimal:
     groups: dict[str, Decimal] = {}
-    for order in orders:
-        name = order.intent.group
-        groups[name] = max(groups.get(name, ZERO), order.remaining_quantity)
+    for group, size in sizes:
+        groups[group] = max(groups.get(group, ZERO), size)
     return sum(groups.values(), ZERO)

@@ -103,7 +103,7 @@ class Gate:
             if option not in profile.venue_options:
                 there = ", ".join(sorted(profile.venue_options)) or "none"
                 reasons.append(f"{profile.venue} has no option {option!r} (it has: {there})")
-        if not lane.mark:
+        if not lane.mark and not (intent.exits or (protects and intent.reduce_only)):
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
         if instrument.min_notional or intent.reduce_only:
@@ -192,6 +192,8 @@ class Gate:
         buying = intent.side is _BUY
         limit = intent.limit_price
         mine = lane.price(buying=buying) if limit is None else float(limit)
+        if not mine:
+            return
         for order in self._state.open.values():
             other = order.intent
             if (
@@ -271,6 +273,10 @@ def _grid(intent: OrderIntent, instrument: Instrument, reasons: list[str]) -> No
         _price("limit price", intent.limit_price, instrument, reasons)
     if intent.stop_price is not None:
         _price("stop price", intent.stop_price, instrument, reasons)
+    if intent.stop_loss is not None:
+        _price("stop loss", intent.stop_loss, instrument, reasons)
+    if intent.take_profit is not None:
+        _price("take profit", intent.take_profit, instrument, reasons)
     if intent.trail is not None and intent.trail.distance <= 0:
         reasons.append(f"trail {intent.trail.distance} is not above 0")
 

@@ -90,20 +90,30 @@ class Held:
         self._schedule = schedule
         self._profiles = profiles
         self._watches: dict[str, _Watch] = {}
+        self._due: set[str] = set()
         self.desk: Desk
 
     def arm(self, order: Order) -> None:
-        """Watch the market for a held order; one whose moment has come already is tried again a little later."""
-        if order.triggered:
-            self._schedule(self._recorder.now + AGAIN_NS, lambda: self._again(order), TIMER, 0)
-            return
-        if order.client_order_id in self._watches or order.intent.style:
+        """Watch the market for a held order; what should be at the venue already is tried again a little later."""
+        if order.triggered or not self.desk.keeps(order.intent):
+            self._later(order)
+        if order.triggered or order.client_order_id in self._watches or order.intent.style:
             return
         lane = self._market.lanes[order.instrument]
         watch = self._watches[order.client_order_id] = _Watch(self, order, lane)
         watch.start()
         if order.intent.trail is not None and order.extreme is None and lane.mark:
             watch.follow(lane.price(buying=order.side is Side.BUY))
+
+    def _later(self, order: Order) -> None:
+        if order.client_order_id not in self._due:
+            self._due.add(order.client_order_id)
+            self._schedule(self._recorder.now + AGAIN_NS, lambda: self._once_more(order), TIMER, 0)
+
+    def _once_more(self, order: Order) -> None:
+        self._due.discard(order.client_order_id)
+        if order.triggered or not self.desk.keeps(order.intent):
+            self._again(order)
 
     def expire_later(self, order: Order) -> None:
         """See to it that a DAY or GTD order ends, where its venue does not."""

@@ -359,6 +359,7 @@ class Kernel:
     def start_strategies(self, *, restored: bool) -> None:
         """Give strategies back what they saved and call `on_start`."""
         self.recorder.input(f.StrategiesStarted, restored=restored)
+        self.exits.recovered()
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
