@@ -130,6 +130,16 @@ def test_no_strategy_is_refused():
     assert "no strategy" in refusal(strategy=[])
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("on_quotes", "did you mean on_quote?"), ("on_candle", "the handlers are on_start, on_bar")],
+)
+def test_a_misspelt_handler_is_refused(name, meant):
+    """A method that nobody would ever call is refused when the engine is made, with the one that was meant."""
+    kind = type("Mine", (Idle,), {name: lambda self, event: None})
+    assert f"Mine.{name} is no handler: {meant}" in refusal(strategy=kind())
+
+
 def test_a_strategy_is_an_object_of_a_strategy_class():
     """A class, or an object of another kind, is named with what to pass instead."""
     assert "strategy Idle is a class: pass an object, Idle(...)" in refusal(strategy=Idle)

@@ -96,6 +96,20 @@ def percent(value: Number) -> Decimal:
     return decimal(value, "ratio")
 
 
+def share(value: Number) -> Decimal:
+    """A ratio as `percent` reads it, of which what is above 1 must be written as a percentage.
+
+    Raises ConfigurationError for a bare number above 1, since 50 is meant as 50 % more often than as 5000 %.
+    """
+    ratio = percent(value)
+    if abs(ratio) > 1 and not (isinstance(value, str) and "%" in value):
+        raise ConfigurationError(
+            f"{value} is {ratio * 100:f} %: write '{value}%' or {(ratio / 100).normalize():f}, and '{ratio * 100:f}%' "
+            f"only if that is meant"
+        )
+    return ratio
+
+
 @attrs.frozen
 class Money:
     """An exact amount of one currency."""

@@ -54,6 +54,21 @@ def denial(bench, action):
         (lambda s: s.buy(1, time_in_force="OPG"), "has no OPG orders"),
         (lambda s: s.buy(1, time_in_force="GTD"), "needs an expires= that is still to come"),
         (lambda s: s.buy(1, time_in_force="GTD", expires=1), "still to come"),
+        (lambda s: s.buy(1, stop_loss=100), "stop_loss 100 of a buy is not below its entry price of 100"),
+        (
+            lambda s: s.buy(1, limit_price=90, stop_loss=95),
+            "stop_loss 95 of a buy is not below its entry price of 90",
+        ),
+        (lambda s: s.buy(1, limit_price=120, stop_loss=110), "of a buy is not below its entry price of 100"),
+        (
+            lambda s: s.buy(1, stop_price=110, take_profit=105),
+            "take_profit 105 of a buy is not above its entry",
+        ),
+        (lambda s: s.sell(1, stop_loss=99), "stop_loss 99 of a sell is not above its entry price of 100"),
+        (
+            lambda s: s.sell(1, limit_price=110, take_profit=112),
+            "take_profit 112 of a sell is not below its entry",
+        ),
         (lambda s: s.sell(1, reduce_only=True), "would do more than reduce 0"),
         (lambda s: s.buy(1, account="elsewhere"), "on account 'elsewhere' is not traded here"),
         (lambda s: s.buy(1, limit_price=2_000_000), "margin of 200,000.00 is more than the equity"),

@@ -319,6 +319,38 @@ def test_a_bare_number_is_no_duration(act, message):
     assert not bench.of(TimerSet)
 
 
+# --- shares -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda s: s.buy(percent=50), "50 is 5000 %: write '50%' or 0.5, and '5000%' only if that is meant"),
+        (lambda s: s.sell(percent=1.5), "1.5 is 150.0 %: write '1.5%' or 0.015, and '150.0%' only if"),
+        (lambda s: s.target(percent=-50), "50 is 5000 %"),
+        (lambda s: s.target(percent="20"), "20 is 2000 %: write '20%' or 0.2"),
+        (lambda s: s.rebalance({BTC: 50}), "50 is 5000 %"),
+        (lambda s: s.rebalance({BTC: 0.5}, band=2), "2 is 200 %"),
+    ],
+)
+def test_a_bare_number_above_one_is_no_share(act, message):
+    """Who writes 50 means 50 %: the order is not made, and the message says how to write either."""
+    bench = Bench()
+    bench.price(100)
+    bench.kernel.turn(lambda: bench.kernel.runners["Puppet"].deliver(lambda: act(bench.strategy), None))
+    assert message in bench.of(StrategyHalted)[0].reason
+    assert not bench.broker.submits
+
+
+def test_a_share_above_all_of_it_is_written_as_a_percentage():
+    """Leverage is there for whoever says it; one and below may be a bare number."""
+    bench = Bench()
+    bench.price(100)
+    assert bench.do(lambda s: s.buy(percent="150%", limit_price=100)).quantity == 1500
+    assert bench.do(lambda s: s.buy(percent=1, limit_price=100)).quantity == 1000
+    assert bench.do(lambda s: s.buy(percent=0.5, limit_price=100)).quantity == 500
+
+
 # --- what is remembered -----------------------------------------------------------------------------------------
 
 

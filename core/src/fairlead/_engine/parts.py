@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,8 @@ def strategies_of(given: Strategy | Sequence[Strategy]) -> list[Strategy]:
             raise ConfigurationError(
                 f"{strategy!r} is no strategy: derive its class from fairlead.Strategy; plugins go to plugins=[...]"
             )
+    for strategy in strategies:
+        _check_handlers(type(strategy))
     names = [strategy.name for strategy in strategies]
     for name in names:
         if names.count(name) > 1:
@@ -80,6 +83,18 @@ def strategies_of(given: Strategy | Sequence[Strategy]) -> list[Strategy]:
                 f"give each its share, allocation='50%' or allocation='10_000 USDT'"
             )
     return strategies
+
+
+def _check_handlers(kind: type[Strategy]) -> None:
+    """Refuse a method that looks like a handler and would never be called."""
+    handlers = [name for name in vars(Strategy) if name.startswith("on_")]
+    for name in dir(kind):
+        if name.startswith("on_") and name not in handlers and callable(getattr(kind, name)):
+            close = difflib.get_close_matches(name[3:], [handler[3:] for handler in handlers], 1)
+            remedy = f"did you mean on_{close[0]}?" if close else f"the handlers are {', '.join(handlers)}"
+            raise ConfigurationError(
+                f"{kind.__name__}.{name} is no handler: {remedy} (a method of your own has a name without on_)"
+            )
 
 
 def kind_of(brokers: Iterable[BrokerAdapter]) -> str:

@@ -19,6 +19,7 @@ from fairlead.errors import ConfigurationError
 from fairlead.facts import Noted, StrategyPaused
 from fairlead.units import Money, Number, decimal, duration, percent, written_duration
 
+from fairlead.units import share as ratio
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
@@ -201,7 +202,11 @@ class Context:
         price = own_price or lane.price(buying=side is Side.BUY)
         if not price:
             return ZERO  # the gate says why: there is no price yet
-        money = self._money(value, instrument) if value is not None else self._share(share or 0, instrument)
+        money = (
+            self._money(value, instrument)
+            if value is not None
+            else self._share(ratio(share or 0), instrument)
+        )
         unit = instrument.notional(Decimal(1), instrument.price(price))
         return instrument.quantity(money / unit)
 
@@ -215,11 +220,11 @@ class Context:
             return money.amount
         return decimal(value, "value")
 
-    def _share(self, share: str | Number, instrument: Instrument) -> Decimal:
+    def _share(self, part: Decimal, instrument: Instrument) -> Decimal:
         """A share of equity in the instrument's own money; nothing while equity or the rate is unknown."""
         equity = self.equity()
         rate = self._kernel.valuer.rate(instrument.settle, self._state.accounts[self._account].currency)
-        return ZERO if equity is None or not rate else Decimal(equity / rate) * percent(share)
+        return ZERO if equity is None or not rate else Decimal(equity / rate) * part
 
     def _when(self, when: Any) -> int:
         if isinstance(when, datetime):
@@ -338,7 +343,7 @@ class Context:
         equity = self.equity()
         if equity is None:
             return []
-        wanted = {self._kernel.resolve(symbol).id: percent(weight) for symbol, weight in weights.items()}
+        wanted = {self._kernel.resolve(symbol).id: ratio(weight) for symbol, weight in weights.items()}
         for key, position in self._state.positions.items():
             if key.account == account and key.strategy == self.name and position.quantity:
                 wanted.setdefault(key.instrument, ZERO)
@@ -353,7 +358,7 @@ class Context:
             have = self._state.quantity(account, name, self.name)
             goal = found.quantity(self._share(weight, found) / unit)
             apart = abs(goal - have) * unit
-            if apart < self._share(percent(band), found) and (weight or not have):
+            if apart < self._share(ratio(band), found) and (weight or not have):
                 continue
             (reductions if abs(goal) < abs(have) else increases).append((found, goal))
         first = [self._trade_to(found, goal, account, "rebalance", ()) for found, goal in reductions]

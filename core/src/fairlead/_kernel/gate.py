@@ -113,6 +113,8 @@ class Gate:
         if not intent.reduce_only:
             if lane.spot:
                 self._spot_funds(intent, lane, reasons)
+        if intent.stop_loss is not None or intent.take_profit is not None:
+            _bracket(intent, lane, reasons)
             else:
                 self._margin(intent, lane, reasons)
         return reasons
@@ -286,6 +288,22 @@ def _price(name: str, price: Decimal, instrument: Instrument, reasons: list[str]
         reasons.append(f"{name} {price} is not above 0")
     elif price % instrument.tick:
         reasons.append(f"{name} {price} is not a multiple of the tick {instrument.tick}")
+
+
+def _bracket(intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
+    """Exits stand on their own sides of the price that the order is entered at, or they would end it at once."""
+    buys = intent.side is _BUY
+    entry = lane.price(buying=buys)
+    if intent.stop_price is not None:
+        entry = float(intent.stop_price)
+    elif intent.limit_price is not None:  # no worse than the limit, and better where the market is
+        entry = min(entry, float(intent.limit_price)) if buys else max(entry, float(intent.limit_price))
+    lower, upper = ("stop_loss", "take_profit") if buys else ("take_profit", "stop_loss")
+    below, above = getattr(intent, lower), getattr(intent, upper)
+    if below is not None and float(below) >= entry:
+        reasons.append(f"{lower} {below} of a {intent.side} is not below its entry price of {entry:.15g}")
+    if above is not None and float(above) <= entry:
+        reasons.append(f"{upper} {above} of a {intent.side} is not above its entry price of {entry:.15g}")
 
 
 def _ability(intent: OrderIntent, profile: VenueProfile, now: int, reasons: list[str]) -> None:

@@ -156,9 +156,11 @@ class Strategy:
         The prices given make the type: none is a market order, `limit_price` a limit, `stop_price` a stop, both
         a stop-limit, `trail` (a distance, or `"1%"`) a trailing stop. `take_profit` and `stop_loss` protect
         whatever part of it fills. `expires` (an aware datetime, ns, or a duration from now) goes with GTD.
-        Quantities are rounded down to the lot, limit prices never to your disadvantage. `instrument=None` is
-        the only one watched. Raises ConfigurationError for an order that makes no sense; a refusal by a rule, a
-        limit or a breaker stands on the returned order.
+        A stop-loss is below the price that a buy is entered at and above that of a sell, a take-profit on the other
+        side. `percent` is `"50%"` or 0.5; more than all of it, as leverage allows, is written `"150%"`: a bare number
+        above 1 is refused. Quantities are rounded down to the lot, limit prices never to your disadvantage.
+        `instrument=None` is the only one watched. Raises ConfigurationError for an order that makes no sense; a
+        refusal by a rule, a limit or a breaker stands on the returned order.
         """
         return (self._context or self._engine).trade(
             _BUY,
@@ -263,6 +265,7 @@ class Strategy:
         None when there is nothing to trade.
         """
         return self._engine.target(quantity, value, percent, instrument, account, tag)
+        `percent` is written as for `buy`.
 
     def rebalance(
         self, weights: Mapping[str, Number], *, band: str | Number = "1%", account: str | None = None
@@ -272,6 +275,7 @@ class Strategy:
         An instrument that you hold and that is not named is closed. Increases wait for the end of reductions.
         """
         return self._engine.rebalance(weights, band, account)
+        Weights are written as `percent` is for `buy`.
 
     def oco(
         self,
