@@ -90,5 +90,5 @@ class AccountHome:
         if owner is not None and owner != self._run:
             raise ConfigurationError(
                 f"the account {self.key} belongs to the run {owner}, whose journal holds its orders and limits: go on "
-                f"in that run, or take it over with `fairlead account move`"
+                f"in that run, with run={str(owner)!r}"
             )
