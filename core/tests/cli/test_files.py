@@ -123,6 +123,36 @@ def test_a_folder_without_a_journal_is_no_run(fairlead, tmp_path: Path) -> None:
     assert "holds no journal" in done.stderr
 
 
+def test_whoever_misses_a_run_sees_those_there_are(fairlead, script: Path, bars: Path) -> None:
+    """A name of no run, and a run that has backtests only, are answered with the runs that can be read."""
+    assert "nothing is no run: give the folder of one" in fairlead("trades", "nothing").stderr
+    data = ("--tz", "UTC", "--volume-unit", "base", "--bar-label", "open", "--symbol", "BTC/USDT:USDT")
+    fairlead("backtest", script, "--data", bars, *data, "--json")
+    (script.parent / "runs").mkdir()
+    (script.parent / "run").rename(script.parent / "runs" / "cross")
+    for wrong in ("cros", "cross", "runs", "runs/cros", "runs/cross"):
+        done = fairlead("trades", wrong)
+        assert done.exit_code == 2
+        assert "the runs here are runs/cross/backtests/0001" in done.stderr, wrong
+        assert done.stderr.count("\n") == 1
+    assert fairlead("trades", "runs/cross/backtests/0001").exit_code == 0
+
+
+def test_trades_are_rounded_for_people_and_exact_for_programs(fairlead, script: Path, bars: Path) -> None:
+    """Money is shown to the cent and prices on their grid; --json keeps every digit."""
+    data = ("--tz", "UTC", "--volume-unit", "base", "--bar-label", "open", "--symbol", "BTC/USDT:USDT")
+    fairlead("backtest", script, "--data", bars, *data, "--fee", "0.00037", "--json")
+    run = script.parent / "run" / "backtests" / "0001"
+    rows = [line.split() for line in fairlead("trades", run).stdout.splitlines()[1:]]
+    assert rows
+    for *_, entry, leaving, profit, fees, unit in rows:
+        assert unit == "USDT"
+        assert all(re.fullmatch(r"[-+]?[\d,]+\.\d\d", amount) for amount in (profit, fees)), (profit, fees)
+        assert all(re.fullmatch(r"[\d,]+(\.\d)?", price) for price in (entry, leaving))
+    exact = json.loads(fairlead("trades", run, "--json").stdout)
+    assert any(len(trade["fees"].partition(".")[2]) > 2 for trade in exact)
+
+
 def test_help_is_quick_to_import(process) -> None:
     """`--help` needs neither rich nor a plugin."""
     code = "import sys, fairlead._cli.app; print('rich' in sys.modules, 'fairlead_sim' in sys.modules)"

@@ -65,6 +65,39 @@ def test_a_second_ctrl_c_ends_it_at_once(script: Path) -> None:
     assert b"ended at once" in err
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("handler", ["on_start", "on_bar"])
+def test_a_run_whose_strategies_are_halted_says_so_and_is_a_fault(
+    process, script: Path, handler: str
+) -> None:
+    """Halted at its start or later: it is said when it happens and at the end, and the exit code is 1."""
+    text = script.read_text(encoding="utf-8")
+    line = {"on_start": "        self.watch(", "on_bar": "        if self.position():"}[handler]
+    assert line in text
+    script.write_text(text.replace(line, f"        1 / 0\n{line}"), encoding="utf-8")
+    done = process("run", script, "--until", "5m")
+    assert done.returncode == 1, done.stderr
+    assert "every strategy is halted: what is open keeps its exits" in done.stdout
+    assert done.stdout.index("ZeroDivisionError") < done.stdout.index("ended: the time was up")
+    assert done.stderr.startswith("fairlead: strategy InAndOut is halted: ZeroDivisionError")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.full
+def test_a_second_session_is_told_from_the_run(process, script: Path) -> None:
+    """After a restart the summary names the session and the run, and the drawdown of the run does not shrink."""
+    text = script.read_text(encoding="utf-8").replace("speed=600", 'speed="max"').replace("50%", "90%")
+    script.write_text(text, encoding="utf-8")
+    said = [process("run", script, "--until", "2h").stdout for _ in range(3)]
+    assert "whole run" not in said[0]
+    span = r"session 3 from 2024-01-01 04:00:00 to 2024-01-01 06:00:00; .* the whole run, from 2024-01-01 00:00:00"
+    assert re.search(span, said[2]), said[2]
+    falls = [float(re.search(r"max drawdown ([\d.]+) %", text)[1]) for text in said]
+    assert falls == sorted(falls)
+    lost = -float(re.search(r"\(([-+\d.]+)%\)", said[2])[1])
+    assert falls[2] >= lost > falls[0]
+
+
 def test_a_run_in_use_is_refused(fairlead, script: Path) -> None:
     """Another engine's folder is not entered: exit code 5, one sentence."""
     from fairlead._storage.run import RunFolder

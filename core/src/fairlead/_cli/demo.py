@@ -12,8 +12,8 @@ import click
 from fairlead._cli.data import in_options, replay_options
 from fairlead._cli.demo_strategies import Reversion, Trend
 from fairlead._cli.faults import CommandFailed
-from fairlead._cli.running import can_draw, trade
-from fairlead._cli.watching import Lines, Screen, print_summary, written_or_said
+from fairlead._cli.running import can_draw, names_of, trade
+from fairlead._cli.watching import Lines, Screen, print_summary, refuse_halted, written_or_said
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._report import write_report
@@ -45,16 +45,19 @@ def demo(
         f"{seconds:g} seconds at {speed:g} times real time; Ctrl-C ends it earlier. No money is at risk."
     )
     viewer = (
-        Screen(engine.folder, ["--demo", json.dumps(settings)]) if shown else Lines(engine.folder, every=3.0)
+        Screen(engine.folder, ["--demo", json.dumps(settings)])
+        if shown
+        else Lines(engine.folder, names_of(engine), every=3.0)
     )
     try:
         reason = trade(engine, f"{int(seconds * speed)}s", viewer, quiet=shown)
     except CommandFailed as error:
         raise CommandFailed(in_options(str(error)), error.code) from error
     click.echo()
-    print_summary(engine.folder, reason)
+    found = print_summary(engine.folder, reason)
     written = written_or_said(lambda: write_report(engine.folder))
     click.echo(f"\nreport   {written or '-'}\njournal  {engine.folder.journal}")
+    refuse_halted(found)
 
 
 def make_engine(settings: dict[str, Any], run: Path) -> LiveTradingEngine:

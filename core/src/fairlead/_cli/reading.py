@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import USAGE, CommandFailed
-from fairlead._cli.words import exact, gain, moment, plain
+from fairlead._cli.words import exact, moment, plain, settled
 from fairlead._engine.roundtrips import RoundTrip, round_trips
+from fairlead._models.instrument import Instrument
+from fairlead._models.orders import Fill
 from fairlead._storage.journal import read_facts
 from fairlead._storage.reading import payload_hash, read
 from fairlead._storage.run import RunFolder
@@ -36,11 +38,25 @@ def print_table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: s
 
 
 def folder_of(run: Path) -> RunFolder:
-    """The folder of a run that has a journal. Raises CommandFailed."""
+    """The folder of a run that has a journal. Raises CommandFailed, which lists the runs that there are."""
     folder = RunFolder(run)
-    if not folder.journal.is_dir():
-        raise CommandFailed(f"{run} holds no journal: give the folder of a run, such as runs/cross", USAGE)
-    return folder
+    if folder.journal.is_dir():
+        return folder
+    near = [run, run / "runs", run.parent, Path("runs") / run, Path("runs")]
+    found = next((runs for runs in map(_runs_in, near) if runs), [])
+    listed = ", ".join(map(str, found[:_LISTED])) + (" and more" if len(found) > _LISTED else "")
+    what = f"the runs here are {listed}" if found else "give the folder of one, such as runs/cross"
+    raise CommandFailed(f"{run} {'holds no journal' if run.is_dir() else 'is no run'}: {what}", USAGE)
+
+
+_LISTED = 12
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """The runs right below a folder and their backtests, newest first."""
+    patterns = ("*/journal", "backtests/*/journal", "*/backtests/*/journal")
+    found = {path.parent for pattern in patterns for path in folder.glob(pattern) if path.is_dir()}
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def list_plugins(as_json: bool) -> None:
@@ -78,7 +94,7 @@ def verify_journal(run: Path, as_json: bool) -> None:
 
 def list_trades(run: Path, as_json: bool) -> None:
     """Closed trades, oldest first."""
-    found = trips_of(folder_of(run))
+    found, instruments = trips_of(folder_of(run))
     if as_json:
         print_json([_plain(trip) for trip in found])
         return
@@ -90,28 +106,31 @@ def list_trades(run: Path, as_json: bool) -> None:
             trip.instrument,
             "long" if trip.side == "buy" else "short",
             plain(trip.quantity),
-            plain(round(trip.entry_price, 8)),
-            plain(round(trip.exit_price, 8)),
-            gain(trip.profit),
-            plain(round(trip.fees, 8)),
+            plain(rules.price(trip.entry_price)),
+            plain(rules.price(trip.exit_price)),
+            settled(trip.profit, rules.settle, signed=True),
+            settled(trip.fees, rules.settle),
+            rules.settle,
         ]
         for trip in found
+        for rules in [instruments[trip.instrument]]
     ]
     headings = (
-        "opened", "closed", "strategy", "instrument", "side", "quantity", "entry", "exit", "profit", "fees",
+        "opened", "closed", "strategy", "instrument", "side", "quantity", "entry", "exit", "profit", "fees", "in",
     )  # fmt: skip
     print_table(rows, headings, right="quantity entry exit profit fees")
 
 
-def trips_of(folder: RunFolder) -> list[RoundTrip]:
-    """The closed trades of a run."""
-    fills, instruments = [], {}
+def trips_of(folder: RunFolder) -> tuple[list[RoundTrip], dict[str, Instrument]]:
+    """The closed trades of a run, and the instruments they are in."""
+    fills: list[Fill] = []
+    instruments: dict[str, Instrument] = {}
     for fact in read_facts(folder.journal):
         if isinstance(fact, InstrumentDefined):
             instruments[fact.instrument.id] = fact.instrument
         elif isinstance(fact, Filled):
             fills.append(fact.fill)
-    return round_trips(fills, instruments.__getitem__)
+    return round_trips(fills, instruments.__getitem__), instruments
 
 
 def _plain(trip: RoundTrip) -> dict[str, Any]:

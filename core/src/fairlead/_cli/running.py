@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import click
 
 from fairlead._cli.faults import FAULT, REFUSED, USAGE, CommandFailed
 from fairlead._cli.loading import load_engine
-from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, print_summary
+from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, print_summary, refuse_halted
 from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._storage.run import RunFolder
@@ -35,11 +35,17 @@ def run(file: Path, live: bool, until: str | None, run: Path | None, view: bool 
     click.echo(engine.describe())
     click.echo()
     shown = can_draw() if view is None else view
-    viewer = Screen(engine.folder, ["--file", str(file)]) if shown else Lines(engine.folder)
+    viewer = Screen(engine.folder, ["--file", str(file)]) if shown else Lines(engine.folder, names_of(engine))
     reason = trade(engine, when, viewer, quiet=shown)
     click.echo()
-    print_summary(engine.folder, reason)
+    found = print_summary(engine.folder, reason)
     click.echo(f"\njournal  {engine.folder.journal}")
+    refuse_halted(found)
+
+
+def names_of(engine: LiveTradingEngine) -> list[str]:
+    """The names of its strategies."""
+    return [strategy.name for strategy in engine.strategies]
 
 
 def can_draw() -> bool:
@@ -54,14 +60,14 @@ def trade(
 
     The first Ctrl-C ends it in good order, the second at once; `quiet` says that the terminal is the viewer's.
     """
-    with _signals(engine, quiet=quiet):
+    with _signals(engine, quiet=quiet), _logged(engine.folder, quiet=quiet) as told:
         try:
             handle = Background(engine, until)
         except FairleadError as error:
             raise CommandFailed(str(error), REFUSED) from error
-        log = log_to(engine.folder, quiet=quiet)
         try:
-            viewer.begin(_seq(engine))
+            viewer.begin(*_standing(engine))
+            told()
             while True:
                 try:
                     return handle.wait(LOOK_SECONDS)
@@ -74,7 +80,16 @@ def trade(
                     raise CommandFailed(_failed(error, engine), FAULT) from error
         finally:
             viewer.end()
-            log.close()
+
+
+@contextmanager
+def _logged(folder: RunFolder, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """The log of a run; nothing is logged where its folder cannot be written, which the engine says in its words."""
+    with ExitStack() as stack:
+        told: Callable[[], None] = lambda: None  # noqa: E731
+        with suppress(OSError):
+            told = stack.enter_context(log_to(folder, quiet=quiet))
+        yield told
 
 
 def _failed(error: BaseException, engine: LiveTradingEngine) -> str:
@@ -85,10 +100,12 @@ def _failed(error: BaseException, engine: LiveTradingEngine) -> str:
     return f"the engine failed ({said}): {engine.folder.logs / 'engine.log'} has where"
 
 
-def _seq(engine: LiveTradingEngine) -> int:
-    """The last number that the engine gave, 0 where it has ended already."""
+def _standing(engine: LiveTradingEngine) -> tuple[int, dict[str, str]]:
+    """The last number that the engine gave, and who is halted; 0 and nobody where it has ended already."""
     session = engine._session
-    return session.query(lambda kernel: kernel.state.seq) if session is not None else 0
+    if session is None:
+        return 0, {}
+    return session.query(lambda kernel: (kernel.state.seq, dict(kernel.state.halted)))
 
 
 @contextmanager

@@ -6,14 +6,15 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import click
 
 from fairlead import facts as f
+from fairlead._cli.faults import FAULT, CommandFailed
 from fairlead._cli.words import clock, count, gain, moment, money, ratio
 from fairlead._report.digest import Digest, digest
 from fairlead._report.phrases import event_of
@@ -27,8 +28,8 @@ LOOK_SECONDS = 0.5
 class Viewer(Protocol):
     """Shows a run while it goes on."""
 
-    def begin(self, seq: int) -> None:
-        """The engine runs; `seq` is the last number that it has given."""
+    def begin(self, seq: int, halted: Mapping[str, str]) -> None:
+        """The engine runs; `seq` is the last number that it has given, `halted` who trades no more, and why."""
         ...
 
     def look(self) -> None:
@@ -43,17 +44,32 @@ class Viewer(Protocol):
 class Lines:
     """One line for each thing worth one, and every few seconds one on how it stands."""
 
-    def __init__(self, folder: RunFolder, *, every: float = 60.0, fills: bool = True) -> None:
+    def __init__(
+        self, folder: RunFolder, strategies: Sequence[str], *, every: float = 60.0, fills: bool = True
+    ) -> None:
         self._folder = folder
+        self._trading = set(strategies)
         self._every = every
         self._fills = fills
         self._tail: Tail | None = None
         self._next = time.monotonic() + every
         self._count = 0
 
-    def begin(self, seq: int) -> None:
-        """Tell of what happens from here on."""
+    def begin(self, seq: int, halted: Mapping[str, str]) -> None:
+        """Tell of what happens from here on, and of who has been halted by then."""
         self._tail = Tail(self._folder.journal, seq)
+        for name, why in halted.items():
+            click.echo(f"strategy {name} is halted: {why}")
+            self._halted(name)
+
+    def _halted(self, name: str) -> None:
+        if name not in self._trading:
+            return
+        self._trading.remove(name)
+        if not self._trading:
+            click.echo(
+                "every strategy is halted: what is open keeps its exits, nothing new is decided; Ctrl-C ends it"
+            )
 
     def look(self) -> None:
         """Print what is new."""
@@ -68,6 +84,10 @@ class Lines:
                 event = event_of(fact)
                 if event is not None and (self._fills or event.kind != "fill"):
                     click.echo(f"{clock(event.now)}  {event.kind:<8} {event.text}")
+                if isinstance(fact, f.StrategyHalted):
+                    self._halted(fact.strategy)
+                elif isinstance(fact, f.StrategyPaused) and not fact.paused:
+                    self._trading.add(fact.strategy)
         if sample is not None and time.monotonic() >= self._next:
             self._next = time.monotonic() + self._every
             click.echo(
@@ -91,7 +111,7 @@ class Screen:
         self._arguments = arguments
         self._child: subprocess.Popen[bytes] | None = None
 
-    def begin(self, seq: int) -> None:
+    def begin(self, seq: int, halted: Mapping[str, str]) -> None:
         """Start it."""
         command = [
             sys.executable,
@@ -122,21 +142,38 @@ class Screen:
             child.wait()
 
 
-def log_to(folder: RunFolder, *, quiet: bool) -> logging.Handler:
-    """Have warnings written to the run's log; `quiet` keeps them from the terminal, where the view is."""
+@contextmanager
+def log_to(folder: RunFolder, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Have warnings written to the run's log; `quiet` keeps them from the terminal, where the view is.
+
+    Gives what to call when lines begin to tell of facts: until then those worth a warning are logged here, but for
+    halts, which the lines begin with.
+    """
+    told: list[bool] = []
+
+    def untold(record: logging.LogRecord) -> bool:
+        return record.name != "fairlead.facts" or not (told or " halted: " in record.getMessage())
+
     folder.logs.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder.logs / "engine.log", delay=True, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logger = logging.getLogger("fairlead")
-    logger.setLevel(logging.DEBUG)
-    logger.addHandler(handler)
+    written = logging.FileHandler(folder.logs / "engine.log", delay=True, encoding="utf-8")
+    written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handlers: list[logging.Handler] = [written]
     if not quiet:
         shown = logging.StreamHandler()
         shown.setLevel(logging.WARNING)
         shown.setFormatter(logging.Formatter("fairlead: %(message)s"))
-        shown.addFilter(lambda record: record.name != "fairlead.facts")  # the lines say it
-        logger.addHandler(shown)
-    return handler
+        shown.addFilter(untold)
+        handlers.append(shown)
+    logger = logging.getLogger("fairlead")
+    logger.setLevel(logging.DEBUG)
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield lambda: told.append(True)
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def written_or_said(write: Callable[[], Path]) -> Path | None:
@@ -161,7 +198,7 @@ def print_summary(folder: RunFolder, reason: str) -> Digest | None:
     if not run.facts:
         return None
     what = f"{run.kind}  {run.label}".strip()
-    console.print(Text(f"{run.name}: {what}, {moment(run.start_ns)} to {moment(run.end_ns)}"), soft_wrap=True)
+    console.print(Text(f"{run.name}: {what}, {span_of(run)}"), soft_wrap=True)
     console.print(Text(f"ended: {reason}"))
     console.print()
     for account in run.accounts.values():
@@ -171,7 +208,7 @@ def print_summary(folder: RunFolder, reason: str) -> Digest | None:
             text += f", {gain(change)} ({change / account.opening:+.2%})"
         console.print(Text(f"{text}, max drawdown {ratio(account.drawdown)}"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("strategy", "trades", "won", "profit", "fees", "max drawdown", "orders", "denied"):
+    for heading in ("strategy", "trades", "won", "profit", "fees", "sampled drawdown", "orders", "denied"):
         table.add_column(heading, justify="left" if heading == "strategy" else "right")
     for own in run.strategies.values():
         table.add_row(
@@ -193,4 +230,22 @@ def print_summary(folder: RunFolder, reason: str) -> Digest | None:
     return run
 
 
-__all__ = ["Lines", "Screen", "Viewer", "log_to", "print_summary", "written_or_said"]
+def span_of(run: Digest) -> str:
+    """From when to when; with several sessions, what belongs to which."""
+    if run.starts < 2:
+        return f"{moment(run.start_ns)} to {moment(run.end_ns)}"
+    return (
+        f"session {run.starts} from {moment(run.session_ns)} to {moment(run.end_ns)}; "
+        f"the figures are of the whole run, from {moment(run.start_ns)}"
+    )
+
+
+def refuse_halted(run: Digest | None) -> None:
+    """Raise CommandFailed where a strategy is halted at the end: the run did not do what it was started for."""
+    if run is not None and run.halted:
+        raise CommandFailed(
+            "; ".join(f"strategy {name} is halted: {why}" for name, why in run.halted.items()), FAULT
+        )
+
+
+__all__ = ["Lines", "Screen", "Viewer", "log_to", "print_summary", "refuse_halted", "written_or_said"]

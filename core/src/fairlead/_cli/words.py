@@ -32,6 +32,18 @@ def money(value: Figure | None, currency: str = "") -> str:
     return f"{text} {currency}".rstrip()
 
 
+_TWO_PLACES = frozenset({"EUR", "GBP", "CHF", "AUD", "CAD", "DAI", "BUSD", "TUSD"})
+
+
+def settled(value: Decimal, currency: str, *, signed: bool = False) -> str:
+    """An amount as its currency is counted: to the cent where it is money, to the eighth place where it is a coin."""
+    places = 2 if currency.startswith("USD") or currency in _TWO_PLACES else 0 if currency == "JPY" else 8
+    text = f"{value:,.{places}f}"
+    if not text.strip("-0.,"):
+        return text.lstrip("-")
+    return f"+{text}" if signed and value > 0 else text
+
+
 def gain(value: Figure | None, currency: str = "") -> str:
     """An amount with its sign."""
     if value is None:

@@ -66,7 +66,10 @@ class StrategyDigest:
 
 @attrs.define
 class AccountDigest:
-    """One account's equity over time; `drawdown` is the worst fall from the highest, as a ratio."""
+    """One account's equity over time; `drawdown` is the worst fall from the highest over all sessions, as a ratio.
+
+    Within a session it is what the engine saw at each event; from one session to the next, what was sampled.
+    """
 
     name: str
     currency: str
@@ -75,17 +78,25 @@ class AccountDigest:
     drawdown: float = 0.0
     fees: Decimal = Decimal(0)
     line: Line = attrs.field(factory=Line, repr=False)
+    highest: float = 0.0
+
+    def look(self, equity: float) -> None:
+        """Equity at a moment, on top of all sessions before."""
+        self.highest = max(self.highest, equity, self.opening or 0.0)
+        if self.highest > 0:
+            self.drawdown = max(self.drawdown, 1 - equity / self.highest)
 
 
 @attrs.define
 class Digest:
-    """Everything that a report or a summary says of a run."""
+    """Everything that a report or a summary says of a run; `session_ns` is when its last session began."""
 
     name: str
     kind: str = ""
     label: str = ""
     start_ns: int = 0
     end_ns: int = 0
+    session_ns: int = 0
     starts: int = 0
     ended: str = ""
     facts: int = 0
@@ -102,6 +113,7 @@ class Digest:
     breakers: list[Event] = attrs.Factory(list)
     tripped: Counter[str] = attrs.Factory(Counter)
     standing: list[str] = attrs.Factory(list)
+    halted: dict[str, str] = attrs.Factory(dict)
     events: deque[Event] = attrs.field(factory=lambda: deque(maxlen=EVENTS))
     denials: Counter[str] = attrs.Factory(Counter)
 
@@ -199,12 +211,17 @@ class _Fold:
         match fact:
             case f.EngineStarted():
                 found.starts += 1
+                found.session_ns = fact.now
                 for spec in fact.strategies:
                     self._strategy(spec.name)
             case f.EngineStopped():
                 found.ended = fact.reason or "in good order"
             case f.AccountOpened():
                 found.accounts[fact.account] = AccountDigest(fact.account, fact.currency)
+            case f.CashChanged() if fact.flow:
+                found.accounts[
+                    fact.account
+                ].highest += fact.flow  # what is paid in or out is no gain and no loss
             case f.EquitySampled():
                 self._sample(fact)
             case f.Filled():
@@ -244,6 +261,7 @@ class _Fold:
             equity = self._equity(name)
             if equity is not None:
                 account.equity = equity
+                account.look(equity)
                 account.line.points.append((found.end_ns, equity))
         for trip in found.trips:
             own = self._strategy(trip.strategy)
@@ -259,6 +277,7 @@ class _Fold:
                 own.funding += position.funding
                 own.unrealised += self._unrealised(position)
         found.standing = [f"{t.breaker} on {t.scope}: {t.reason}" for t in state.tripped.values()]
+        found.halted = dict(state.halted)
         found.standing += [f"strategy {name} halted: {why}" for name, why in state.halted.items()]
 
     def _equity(self, account: str) -> float | None:
@@ -302,7 +321,9 @@ class _Fold:
     def _sample(self, fact: f.EquitySampled) -> None:
         account = self.found.accounts[fact.account]
         account.equity = fact.equity
+        account.opening = self.state.accounts[fact.account].opening
         account.drawdown = max(account.drawdown, fact.drawdown)
+        account.look(fact.equity)
         account.line.add(fact.now, fact.equity)
         self._revalue(fact.now)
 

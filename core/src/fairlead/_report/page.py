@@ -53,6 +53,8 @@ def _header(run: Digest, kind: str) -> str:
     if run.label:
         badges += f'<span class="badge plain">{_text(run.label)}</span>'
     span = f"{_when(run.start_ns)} to {_when(run.end_ns)}" if run.start_ns else "nothing was recorded"
+    if run.starts > 1:
+        span = f"the whole run, {span}, in {run.starts:,} sessions, the last from {_when(run.session_ns)}"
     return (
         f"<header><h1>{_text(run.name)}</h1><p>{badges}</p>"
         f'<p class="quiet">{span} · {_ended(run)}</p></header>\n'
@@ -184,7 +186,7 @@ def _strategies(run: Digest) -> str:
         return _section("Strategies", '<p class="quiet">No strategy has ordered anything.</p>')
     units = sorted({own.currency for own in run.strategies.values() if own.currency})
     headings = (
-        "strategy", "profit", "realised", "open", "fees", "max drawdown", "trades", "won", "orders", "denied", "",
+        "strategy", "profit", "realised", "open", "fees", "sampled drawdown", "trades", "won", "orders", "denied", "",
     )  # fmt: skip
     table = _table(f"Strategies, in {', '.join(units)}", headings, rows, words=("strategy", ""))
     return _section(
