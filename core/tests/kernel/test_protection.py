@@ -8,7 +8,7 @@ import pytest
 from fairlead import OrderStatus, OrderType
 from fairlead.facts import Noted
 from fairlead.ports import Trip
-from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker
+from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, accept, reject, silence
 
 D = Decimal
 STOPS_ONLY = attrs.evolve(MARKET_AND_LIMIT, order_types=MARKET_AND_LIMIT.order_types | {OrderType.STOP})
@@ -161,4 +161,93 @@ def test_an_entry_whose_exits_could_not_be_placed_is_refused(terms):
     """What would never protect is said before there is anything to protect."""
     bench = make()
     assert "is not above 0" in bench.do(lambda s: s.buy(1, **terms)).reasons[0]
+    bench.check()
+
+
+# --- closing ----------------------------------------------------------------------------------------------------
+
+
+@PROFILES
+@pytest.mark.parametrize("why", ["a breaker", "halted"])
+def test_a_close_that_may_not_be_sent_leaves_the_stops_where_they_are(profile, why):
+    """It is judged before anything makes way for it; in HALTED only a person closes."""
+    moody = Moody()
+    bench = make(profile, breakers=[moody])
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    before = stops(bench)
+    if why == "halted":
+        bench.kernel.command("halt", "a person", "why not")
+    else:
+        moody.outcome = Trip("in a mood")
+    order = bench.do(lambda s: s.close())
+    assert order.denied
+    assert stops(bench) == before
+    assert not bench.broker.canceling
+    bench.check()
+
+
+@PROFILES
+def test_a_close_that_is_refused_after_its_stops_went_puts_them_back(profile):
+    """Between the two something changed; the position does not stay bare."""
+    moody = Moody()
+    bench = make(profile, breakers=[moody])
+    bench.do(lambda s: s.buy(1, stop_loss=90, take_profit=110))
+    resting = bench.do(lambda s: s.buy(1, limit_price=80))
+    bench.broker.cancels = silence()
+    order = bench.do(lambda s: s.close())
+    assert order.status is OrderStatus.HELD
+    moody.outcome = Trip("in a mood")
+    for working in list(bench.broker.working):
+        bench.broker.cancel(working)
+    assert order.denied
+    assert resting.status is OrderStatus.CANCELED
+    moody.outcome = None
+    bench.advance("1s")
+    assert [quantity for _, quantity in stops(bench)] == [1]
+    bench.advance("1m")
+    assert not alarms(bench, "unprotected")
+    bench.check()
+
+
+@pytest.mark.parametrize("answer", [reject(), accept()], ids=["rejected", "ended by the venue"])
+def test_a_close_that_the_venue_does_not_carry_out_puts_the_stops_back(answer):
+    """They cover what is left, whatever part was closed."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.answers.append(answer)
+    order = bench.do(lambda s: s.close())
+    if not order.closed:
+        bench.broker.fill(order, "0.4")
+        bench.broker.cancel(order)
+    assert stops(bench) == [(OrderStatus.ACCEPTED, held(bench))]
+    bench.check()
+
+
+def test_closing_twice_closes_once():
+    """The second order takes the place of the first, and nothing is put back in between."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.cancels = silence()
+    first = bench.do(lambda s: s.close())
+    second = bench.do(lambda s: s.close())
+    assert (first.status, second.status) == (OrderStatus.CANCELED, OrderStatus.HELD)
+    for working in list(bench.broker.working):
+        bench.broker.cancel(working)
+    assert second.status is OrderStatus.FILLED
+    assert held(bench) == 0
+    assert not bench.state.open
+    bench.check()
+
+
+def test_a_close_that_ends_while_the_engine_starts_puts_the_stops_back_after_it():
+    """What a start learns of is acted on when all is known."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.answers.append(accept())
+    order = bench.do(lambda s: s.close())
+    bench.broker.canceled(order.client_order_id)
+    bench.restart()
+    bench.price(100)
+    bench.advance("2s")
+    assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
     bench.check()

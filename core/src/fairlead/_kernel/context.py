@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from fairlead._kernel.gate import Refused
 from fairlead._kernel.market import Lane
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import ZERO
@@ -18,8 +19,8 @@ from fairlead._strategy.styles import Style, describe
 from fairlead.errors import ConfigurationError
 from fairlead.facts import Noted, StrategyPaused
 from fairlead.units import Money, Number, decimal, duration, percent, written_duration
-
 from fairlead.units import share as ratio
+
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
@@ -258,10 +259,9 @@ class Context:
         found = self.instrument(symbol)
         account = account or self._account
         held = self._state.quantity(account, found.id, self.name)
-        working = tuple(o for o in self.orders(found.id) if o.account == account)
-        for order in working:
-            self._kernel.desk.cancel(order, "the position is being closed")
+        working = {o.client_order_id: o for o in self.orders(found.id) if o.account == account}
         if not held:
+            self._give_way(working.values())
             return None
         intent = OrderIntent(
             strategy=self.name,
@@ -273,7 +273,20 @@ class Context:
             closes=True,
             tag=tag,
         )
-        return self._place(intent, tuple(o.client_order_id for o in working if not o.closed))
+        if working:  # what protects the position is not given up for an order that may not be sent
+            if self._state.tripped:
+                self._kernel.board.refresh()
+            verdict = self._kernel.gate.review(intent, gone=working)
+            if isinstance(verdict, Refused):
+                self._runner.placed()
+                return self._kernel.desk.refuse(intent, verdict.reasons)
+        order = self._place(intent, tuple(working))
+        self._give_way(working.values())
+        return order
+
+    def _give_way(self, working: Iterable[Order]) -> None:
+        for order in working:
+            self._kernel.desk.cancel(order, "the position is being closed")
 
     def target(
         self,

@@ -75,11 +75,16 @@ class Desk:
         if isinstance(verdict, Refused):
             if intent.exits:
                 return self._hold(name, intent, verdict.reasons)
-            return self._deny(name, intent, verdict.reasons)
+            return self.refuse(intent, verdict.reasons)
         if self.keeps(intent):
             return self._hold(name, intent)
         self._outbox.submit(name, verdict)
         return state.orders[name]
+
+    def refuse(self, intent: OrderIntent, reasons: tuple[str, ...]) -> Order:
+        """Make a denied order of an intent."""
+        state = self._state
+        return self._deny(client_order_id(state.namespace, state.epoch, state.intents + 1), intent, reasons)
 
     def _hold(self, name: str, intent: OrderIntent, refused: tuple[str, ...] = ()) -> Order:
         self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
@@ -180,10 +185,8 @@ class Desk:
             replaces=order.client_order_id,
         )
         if order.closed or intent.quantity <= 0:
-            state = self._state
-            name = client_order_id(state.namespace, state.epoch, state.intents + 1)
             reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"
-            return self._deny(name, intent, (reason,))
+            return self.refuse(intent, (reason,))
         new = self.place(intent, after=(order.client_order_id,))
         self.cancel(order, "replaced")
         return new

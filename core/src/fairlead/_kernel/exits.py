@@ -97,7 +97,9 @@ class Exits:
                 self._shrink(order, cut)
 
     def changed(self, order: Order) -> None:
-        """An exit that ended without closing its part may leave that part bare."""
+        """An exit that ended without closing its part may leave that part bare; so may a close that came to nothing."""
+        if order.intent.closes and order.closed and order.status is not OrderStatus.FILLED:
+            self._restore(order)
         if not order.intent.exits or not order.closed or order.status is OrderStatus.FILLED:
             return
         entry = self._state.orders.get(order.intent.parent)
@@ -106,6 +108,19 @@ class Exits:
         self._check_later(entry)
         if order.status is OrderStatus.REJECTED and order.type in STOPS:
             self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._again(entry, order), TIMER, 0)
+
+    def _restore(self, close: Order) -> None:
+        """What a closing order had to make way for protects again, unless another one is closing the position."""
+        if not self._recovered:
+            self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._restore(close), TIMER, 0)
+            return
+        key = (close.account, close.instrument, close.strategy)
+        closing = [o for o in self._state.open.values() if o.intent.closes]
+        if any((o.account, o.instrument, o.strategy) == key for o in closing):
+            return
+        for entry in list(self._state.orders.values()):
+            if (entry.account, entry.instrument, entry.strategy) == key:
+                self.filled(entry)
 
     # --- what there is --------------------------------------------------------------------------------------
 

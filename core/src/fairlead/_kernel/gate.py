@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import final
 
@@ -65,19 +65,26 @@ class Gate:
         self._valuer = valuer
         self._profiles = profiles
         self._breakers = breakers
+        self._gone: Collection[str] = ()
         self.blocked = ""
 
-    def review(self, intent: OrderIntent, *, protects: bool = False) -> Approved | Refused:
+    def review(
+        self, intent: OrderIntent, *, protects: bool = False, gone: Collection[str] = ()
+    ) -> Approved | Refused:
         """Judge an intent; whatever goes wrong in judging refuses it.
 
-        `protects` says that it carries out a stop, which it does not look like any more.
+        `protects` says that it carries out a stop, which it does not look like any more. `gone` are orders that
+        will have ended before it is sent.
         """
+        self._gone = gone
         try:
             reasons = self._reasons(intent, protects)
             if intent.account in self._state.accounts:  # of another one breakers know nothing
                 reasons += self._breakers(intent)
         except Exception as error:  # fails closed: an order nobody could judge is not sent
             reasons = [f"the gate failed: {type(error).__name__}: {error}"]
+        finally:
+            self._gone = ()
         if reasons:
             return Refused(tuple(reasons))
         if not intent.reduce_only:
@@ -106,6 +113,8 @@ class Gate:
         if not lane.mark and not (intent.exits or (protects and intent.reduce_only)):
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
+        if intent.stop_loss is not None or intent.take_profit is not None:
+            _bracket(intent, lane, reasons)
         if instrument.min_notional or intent.reduce_only:
             self._size(intent, lane, reasons)
         if state.open:
@@ -113,8 +122,6 @@ class Gate:
         if not intent.reduce_only:
             if lane.spot:
                 self._spot_funds(intent, lane, reasons)
-        if intent.stop_loss is not None or intent.take_profit is not None:
-            _bracket(intent, lane, reasons)
             else:
                 self._margin(intent, lane, reasons)
         return reasons
@@ -170,6 +177,8 @@ class Gate:
                 continue
             if other.side is not intent.side or order.status not in AT_VENUE:
                 continue
+            if order.client_order_id in self._gone:
+                continue
             if strategy and other.strategy != strategy:
                 continue
             if not other.group:
@@ -204,7 +213,9 @@ class Gate:
                 or other.account != intent.account
             ):
                 continue
-            if order.status not in AT_VENUE or other.type is not OrderType.LIMIT or order.limit_price is None:
+            if order.status not in AT_VENUE or order.client_order_id in self._gone:
+                continue
+            if other.type is not OrderType.LIMIT or order.limit_price is None:
                 continue
             theirs = float(order.limit_price)
             if mine >= theirs if buying else mine <= theirs:

@@ -247,7 +247,10 @@ class Strategy:
     def close(
         self, instrument: str | None = None, *, account: str | None = None, tag: str = ""
     ) -> Order | None:
-        """Close your position at the market, after canceling your orders there. None when there is none."""
+        """Close your position at the market, after canceling your orders there. None when there is none.
+
+        Where the closing order may not be sent (a limit, trading is halted) it is denied, and your stops stay.
+        """
         return self._engine.close(instrument, account, tag)
 
     def target(
@@ -262,20 +265,20 @@ class Strategy:
     ) -> Order | None:
         """Trade the difference to a wanted position (negative is short), working orders counted in.
 
+        `percent` is written as for `buy`.
         None when there is nothing to trade.
         """
         return self._engine.target(quantity, value, percent, instrument, account, tag)
-        `percent` is written as for `buy`.
 
     def rebalance(
         self, weights: Mapping[str, Number], *, band: str | Number = "1%", account: str | None = None
     ) -> list[Order]:
         """Trade towards weights of your equity by instrument, reductions first; what is within `band` stays.
 
+        Weights are written as `percent` is for `buy`.
         An instrument that you hold and that is not named is closed. Increases wait for the end of reductions.
         """
         return self._engine.rebalance(weights, band, account)
-        Weights are written as `percent` is for `buy`.
 
     def oco(
         self,
