@@ -6,9 +6,9 @@ import attrs
 import pytest
 
 from fairlead import OrderStatus, OrderType
-from fairlead.facts import Noted
-from fairlead.ports import Trip
-from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, accept, reject, silence
+from fairlead.facts import Noted, OrderTriggered
+from fairlead.ports import Triggered, Trip
+from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, accept, reject, silence
 
 D = Decimal
 STOPS_ONLY = attrs.evolve(MARKET_AND_LIMIT, order_types=MARKET_AND_LIMIT.order_types | {OrderType.STOP})
@@ -250,4 +250,111 @@ def test_a_close_that_ends_while_the_engine_starts_puts_the_stops_back_after_it(
     bench.price(100)
     bench.advance("2s")
     assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
+    bench.check()
+
+
+# --- what stands in the way -------------------------------------------------------------------------------------
+
+
+@PROFILES
+def test_a_triggered_stop_takes_back_a_plain_sell_that_would_leave_it_nothing_to_close(profile):
+    """Its own strategy's order makes way, and the whole position goes."""
+    bench = make(profile)
+    resting = bench.do(lambda s: s.sell(1, limit_price=120))
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.advance("5s")
+    bench.price(90)
+    assert resting.status is OrderStatus.CANCELED
+    assert held(bench) == 0
+    assert not bench.broker.working
+    bench.check()
+
+
+def test_a_triggered_stop_waits_for_the_end_of_what_it_takes_back():
+    """What fills of it meanwhile is not sold twice."""
+    bench = make()
+    resting = bench.do(lambda s: s.sell(1, limit_price=120))
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.cancels = silence()
+    bench.price(90)
+    assert len(bench.broker.submits) == 2
+    bench.broker.fill(resting, "0.3")
+    bench.broker.cancel(resting)
+    assert bench.broker.submits[-1].quantity == D("0.7")
+    assert held(bench) == 0
+    bench.check()
+
+
+def test_only_what_is_in_the_way_is_taken_back_plain_orders_before_protection():
+    """Another bracket stays, and so does an order that there is room for."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=80))
+    bench.do(lambda s: s.buy(1))
+    room = bench.do(lambda s: s.sell("0.5", limit_price=130))
+    crowd = bench.do(lambda s: s.sell(1, limit_price=120))
+    bench.do(lambda s: s.buy("0.5", stop_loss=90))
+    waiting = [o for o in bench.state.open.values() if o.status is OrderStatus.HELD]
+    assert [o.quantity for o in waiting] == [D("0.5")]
+    bench.price(90)
+    assert (crowd.status, room.status) == (OrderStatus.CANCELED, OrderStatus.ACCEPTED)
+    assert waiting[0].status is OrderStatus.FILLED
+    assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
+    bench.check()
+
+
+def test_a_plain_stop_by_hand_takes_back_what_is_in_its_way_too():
+    """Whatever is reduce-only and a stop protects."""
+    bench = make()
+    bench.do(lambda s: s.buy(1))
+    stop = bench.do(lambda s: s.sell(1, stop_price=90, reduce_only=True))
+    resting = bench.do(lambda s: s.sell(1, limit_price=120))
+    bench.price(90)
+    assert (stop.status, resting.status) == (OrderStatus.FILLED, OrderStatus.CANCELED)
+    bench.check()
+
+
+def test_a_stop_takes_back_the_entry_that_it_would_trade_with_and_no_other():
+    """An order further down stays where it is, and so does a stop-limit that still waits."""
+    bench = make(attrs.evolve(EVERYTHING, order_types=EVERYTHING.order_types - {OrderType.STOP}))
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    near = bench.do(lambda s: s.buy(1, limit_price=90))
+    far = bench.do(lambda s: s.buy(1, limit_price=80))
+    waits = bench.do(lambda s: s.buy(1, stop_price=110, limit_price=111))
+    bench.price(90)
+    assert near.status is OrderStatus.CANCELED
+    assert (far.status, waits.status) == (OrderStatus.ACCEPTED, OrderStatus.ACCEPTED)
+    assert held(bench) == 0
+    bench.check()
+
+
+def test_another_strategys_order_at_the_bid_does_not_hold_protection_back():
+    """A trade with the neighbour is better than no stop; without need it is denied as ever."""
+    one, two = Puppet(name="one", allocation="50%"), Puppet(name="two", allocation="50%")
+    bench = Bench(one, two)
+    bench.price(100)
+    bench.do(lambda s: s.buy(1, stop_loss=90), 0)
+    resting = bench.do(lambda s: s.buy(1, limit_price=90), 1)
+    bench.quote(90, 91)
+    assert held(bench, "one") == 0
+    assert resting.status is OrderStatus.ACCEPTED
+    assert "would cross your own buy" in bench.do(lambda s: s.sell(1), 0).reasons[0]
+    bench.check()
+
+
+@pytest.mark.parametrize("profile", [MARKET_AND_LIMIT, EVERYTHING], ids=["plain", "all"])
+def test_a_stop_limit_that_was_set_off_is_in_the_book(profile):
+    """Nobody trades with it by accident, wherever it was held; before that it is in nobody's way."""
+    bench = make(profile)
+    order = bench.do(lambda s: s.buy(1, stop_price=105, limit_price=105))
+    low = bench.do(lambda s: s.sell(1, limit_price=102))
+    assert low.status is OrderStatus.ACCEPTED
+    bench.do(lambda s: s.cancel(low))
+    bench.quote(104, 105)
+    if profile is EVERYTHING:
+        bench.broker.emit(Triggered(client_order_id=order.client_order_id))
+        bench.broker.emit(Triggered(client_order_id=order.client_order_id))
+    assert order.status is OrderStatus.ACCEPTED
+    assert "would cross your own buy of 1 at 105" in bench.do(lambda s: s.sell(1, limit_price=103)).reasons[0]
+    assert len(bench.of(OrderTriggered)) == 1
     bench.check()

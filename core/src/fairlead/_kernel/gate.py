@@ -13,7 +13,7 @@ from fairlead._kernel.state import ZERO, State
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import AT_VENUE, STOPS, OrderIntent, OrderType, Side, TimeInForce
+from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderIntent, OrderType, Side, TimeInForce
 from fairlead._models.venue import VenueProfile
 
 _ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
@@ -110,7 +110,8 @@ class Gate:
             if option not in profile.venue_options:
                 there = ", ".join(sorted(profile.venue_options)) or "none"
                 reasons.append(f"{profile.venue} has no option {option!r} (it has: {there})")
-        if not lane.mark and not (intent.exits or (protects and intent.reduce_only)):
+        sure = intent.exits or (protects and intent.reduce_only)
+        if not lane.mark and not sure:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
         if intent.stop_loss is not None or intent.take_profit is not None:
@@ -118,7 +119,7 @@ class Gate:
         if instrument.min_notional or intent.reduce_only:
             self._size(intent, lane, reasons)
         if state.open:
-            self._crossing(intent, lane, reasons)
+            self._crossing(intent, lane, sure, reasons)
         if not intent.reduce_only:
             if lane.spot:
                 self._spot_funds(intent, lane, reasons)
@@ -196,8 +197,11 @@ class Gate:
         if least and not intent.reduce_only and lane.instrument.notional(intent.quantity, price) < least:
             reasons.append(f"value below the minimum of {least} {lane.instrument.quote}")
 
-    def _crossing(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
-        """Crossing one's own resting order would be a trade with oneself."""
+    def _crossing(self, intent: OrderIntent, lane: Lane, sure: bool, reasons: list[str]) -> None:
+        """Crossing one's own resting order would be a trade with oneself.
+
+        What is `sure` to protect a position goes out all the same where that order is another strategy's.
+        """
         if intent.type in STOPS:
             return
         buying = intent.side is _BUY
@@ -215,9 +219,11 @@ class Gate:
                 continue
             if order.status not in AT_VENUE or order.client_order_id in self._gone:
                 continue
-            if other.type is not OrderType.LIMIT or order.limit_price is None:
+            if sure and order.strategy != intent.strategy:
                 continue
-            theirs = float(order.limit_price)
+            theirs = rests_at(order)
+            if not theirs:
+                continue
             if mine >= theirs if buying else mine <= theirs:
                 reasons.append(
                     f"would cross your own {other.side} of {order.remaining_quantity} at {order.limit_price}"
@@ -270,6 +276,13 @@ class Gate:
             price = order.limit_price or other.price(self._valuer.price(order.intent, lane))
             total += other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
         return total
+
+
+def rests_at(order: Order) -> float:
+    """The price at which an order stands in the book: 0.0 for a market order, and for a stop that waits."""
+    if order.limit_price is None or (order.type is not OrderType.LIMIT and not order.triggered):
+        return 0.0
+    return float(order.limit_price)
 
 
 def _grid(intent: OrderIntent, instrument: Instrument, reasons: list[str]) -> None:

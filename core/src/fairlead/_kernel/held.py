@@ -12,8 +12,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.desk import Desk
 from fairlead._kernel.equity import next_day
+from fairlead._kernel.gate import rests_at
 from fairlead._kernel.market import HELD, Lane, Market
 from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.state import ZERO
 from fairlead._models.market import Bar, Quote, Trade
 from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderStatus, OrderType, Side, TimeInForce
 from fairlead._models.venue import VenueProfile
@@ -151,7 +153,8 @@ class Held:
                 # The stop comes back here, so that it still guards what the take-profit leaves over.
                 self.desk.replace(other, other.quantity, other.limit_price, other.stop_price)
             else:
-                self.desk.cancel(other, "a linked order triggered")
+                linked = order.intent.group and other.intent.group == order.intent.group
+                self.desk.cancel(other, "a linked order triggered" if linked else "in the way of a stop")
         if not others:
             self.desk.send_held(order)
             self.settle(order)
@@ -178,28 +181,52 @@ class Held:
             self.settle(order)
 
     def _in_the_way(self, order: Order) -> list[Order]:
-        """What must be gone before an order is sent: linked orders, and entries that a stop would trade with."""
+        """What must be gone before an order is sent.
+
+        Linked orders; and for a stop that protects, what its strategy has in the book that it would trade with, or
+        that leaves it too little to close.
+        """
         group, protects = order.intent.group, order.intent.reduce_only and order.type in STOPS
         selling = order.side is Side.SELL
         price = self._market.lanes[order.instrument].price(buying=not selling)
 
         def crosses(other: Order) -> bool:
-            limit = float(other.limit_price or 0)
-            same = (other.strategy, other.instrument, other.account) == (
-                order.strategy,
-                order.instrument,
-                order.account,
-            )
-            return (
-                same and other.side is not order.side and (price <= limit if selling else 0 < limit <= price)
-            )
+            limit = rests_at(other)
+            return other.side is not order.side and (price <= limit if selling else 0 < limit <= price)
 
+        key = (order.strategy, order.instrument, order.account)
+        at_venue = [o for o in self._state.open.values() if o.status in AT_VENUE]
+        mine = [o for o in at_venue if (o.strategy, o.instrument, o.account) == key]
+        crowding = self._crowding(order, mine) if protects else ()
         return [
             other
-            for other in self._state.open.values()
-            if other.status in AT_VENUE
-            and ((group and other.intent.group == group) or (protects and crosses(other)))
+            for other in at_venue
+            if (group and other.intent.group == group)
+            or (protects and other in mine and (crosses(other) or other in crowding))
         ]
+
+    def _crowding(self, order: Order, mine: list[Order]) -> list[Order]:
+        """What on the side of a stop leaves it too little of the position: plain orders first, the newest first."""
+        held = self._state.quantity(order.account, order.instrument, order.strategy)
+        if not held or (held > 0) == (order.side is Side.BUY):
+            return []
+        excess = min(order.remaining_quantity, abs(held)) - abs(held)
+        group = order.intent.group or order.client_order_id
+        groups: dict[str, list[Order]] = {}
+        for other in mine:
+            name = other.intent.group or other.client_order_id
+            if other.side is order.side and name != group:
+                groups.setdefault(name, []).append(other)
+        sizes = {name: max(o.remaining_quantity for o in legs) for name, legs in groups.items()}
+        excess += sum(sizes.values(), ZERO)
+        found: list[Order] = []
+        newest_first = reversed(groups.items())
+        for name, legs in sorted(newest_first, key=lambda item: _worth(item[1][0])):
+            if excess <= 0:
+                break
+            excess -= sizes[name]
+            found += legs
+        return found
 
     def insist(self, order: Order) -> None:
         """A cancel was refused: repeat it for as long as another order waits for this one's end."""
@@ -232,6 +259,13 @@ class Held:
             elif other.status is OrderStatus.HELD or (linked and links):
                 left = max(left, other.filled_quantity)
                 self._recorder.record(HeldResized, client_order_id=other.client_order_id, quantity=left)
+
+
+def _worth(order: Order) -> int:
+    """How late an order makes way: what is leaving already first of all, what protects last."""
+    if order.status is OrderStatus.PENDING_CANCEL:
+        return 0
+    return 3 if order.intent.exits else 2 if order.type in STOPS else 1
 
 
 def trail_stop(order: Order, lane: Lane, extreme: float) -> Decimal:

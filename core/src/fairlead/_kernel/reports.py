@@ -11,7 +11,7 @@ from fairlead._kernel.apply import VOIDED
 from fairlead._kernel.state import ZERO
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL
-from fairlead._models.orders import AT_VENUE, Fill, Liquidity, Order, OrderStatus, Side
+from fairlead._models.orders import AT_VENUE, Fill, Liquidity, Order, OrderStatus, OrderType, Side
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
@@ -118,7 +118,10 @@ class Reports:
             self._kernel.exits.filled(order)  # what was too little to protect alone is all there will be
 
     def _triggered(self, account: str, report: r.Triggered) -> None:
-        """A stop that rests at the venue was set off: its fills follow."""
+        """A stop that rests at the venue was set off: a stop-limit stands in the book now."""
+        order = self._working(report)
+        if order is not None and order.type is OrderType.STOP_LIMIT and not order.triggered:
+            self._record(f.OrderTriggered, order, price=float(order.stop_price or 0), after=())
 
     # --- money ----------------------------------------------------------------------------------------------
 
