@@ -1,13 +1,13 @@
 """Trade a moving-average cross on paper: an invented market, real rules, no key and no network.
 
-python examples/01_paper.py        prints the wiring, then trades until Ctrl-C
-fairlead run examples/01_paper.py  the same, with a live view
+python examples/01_paper.py        prints the wiring, trades until Ctrl-C, and says what it came to
+fairlead run examples/01_paper.py  the same, with a live view and a summary
 """
 
 import asyncio
 from collections import deque
 
-from fairlead import Bar, LiveTradingEngine, Strategy
+from fairlead import Bar, Fill, LiveTradingEngine, Strategy
 from fairlead_breakers import DailyLoss, Drawdown, Limits, StaleData
 from fairlead_paper import PaperBroker
 from fairlead_streams import SyntheticStream
@@ -19,6 +19,7 @@ class Cross(Strategy):
     def __init__(self, symbol: str, fast: int, slow: int) -> None:
         self.symbol = symbol
         self.fast = fast
+        self.fills = 0
         self.closes: deque[float] = deque(maxlen=slow)
 
     def on_start(self) -> None:
@@ -38,9 +39,13 @@ class Cross(Strategy):
         elif fast < slow and self.position():
             self.close()
 
+    def on_fill(self, fill: Fill) -> None:
+        self.fills += 1
 
+
+cross = Cross("BTC/USDT", fast=10, slow=30)
 engine = LiveTradingEngine(
-    Cross("BTC/USDT", fast=10, slow=30),
+    cross,
     plugins=[
         PaperBroker(cash="100_000 USDT"),
         SyntheticStream(seed=42),
@@ -54,4 +59,5 @@ engine = LiveTradingEngine(
 
 if __name__ == "__main__":
     print(engine.describe())  # what serves each port and hook, from which distribution and version
-    asyncio.run(engine.run())
+    reason = asyncio.run(engine.run())
+    print(f"{reason}: {cross.fills} fills, equity {cross.equity:,.2f} USDT, fees {cross.pnl().fees:,.2f}")

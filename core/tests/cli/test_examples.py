@@ -1,7 +1,13 @@
 """The examples that show the command line and an engine inside another program."""
 
 import runpy
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+
+import pytest
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -12,6 +18,22 @@ def test_the_first_example_is_wired_as_it_reads(fairlead) -> None:
     assert done.exit_code == 0, done.output
     names = [line.split()[1] for line in done.stdout.splitlines()[1:]]
     assert names == ["Cross", "paper", "synthetic", "Limits", "DailyLoss", "Drawdown", "StaleData"]
+
+
+@pytest.mark.full
+def test_the_first_example_says_what_it_came_to(tmp_path: Path) -> None:
+    """Interrupted by Ctrl-C it ends in good order and prints fills, equity and fees."""
+    child = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "01_paper.py")], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    ends = time.monotonic() + 15
+    while not (tmp_path / "runs" / "cross" / "run.json").exists() and time.monotonic() < ends:
+        time.sleep(0.05)
+    time.sleep(1)
+    child.send_signal(signal.SIGINT)
+    said, _ = child.communicate(timeout=20)
+    assert child.returncode == 0
+    assert said.splitlines()[-1].startswith("SIGINT: 0 fills, equity 100,000.00 USDT, fees 0.00")
 
 
 def test_an_engine_inside_a_program_is_heard_and_stopped(tmp_path: Path, capsys) -> None:
