@@ -122,6 +122,10 @@ class Money:
         """Read `"2_000 USDT"`. Raises ConfigurationError where amount or currency is missing."""
         if isinstance(text, Money):
             return text
+        if isinstance(text, int | float | Decimal) and not isinstance(text, bool):
+            raise ConfigurationError(
+                f"{text} is not money: write '{text:_} USDT', or the currency that it is in"
+            )
         parts = text.split() if isinstance(text, str) else []
         if len(parts) != 2 or not parts[1].isidentifier():
             raise ConfigurationError(

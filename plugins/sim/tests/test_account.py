@@ -437,6 +437,13 @@ def test_bad_options(options):
         SimulatedBroker(**options)
 
 
+@pytest.mark.parametrize("cash", [20_000, [20_000]])
+def test_a_number_is_no_cash(cash):
+    """Which currency it is in must be said, and the message shows how."""
+    with pytest.raises(ConfigurationError, match="20000 is not money: write '20_000 USDT'"):
+        SimulatedBroker(cash)
+
+
 def test_models_that_contradict_themselves():
     """A model refuses numbers outside its range."""
     with pytest.raises(ConfigurationError):

@@ -196,7 +196,7 @@ def parse_cash(cash: Cash) -> dict[str, Decimal]:
     if isinstance(cash, Mapping):
         amounts = {currency: decimal(amount, "cash") for currency, amount in cash.items()}
     else:
-        parts = [cash] if isinstance(cash, str | Money) else list(cash)
+        parts = list(cash) if isinstance(cash, Iterable) and not isinstance(cash, str) else [cash]
         amounts = {}
         for money in map(Money.parse, parts):
             amounts[money.currency] = amounts.get(money.currency, Decimal(0)) + money.amount
