@@ -9,6 +9,7 @@ from fairlead import OrderStatus, Quote, Strategy
 from fairlead.facts import (
     Answered,
     Asked,
+    Noted,
     OrderSubmitted,
     StrategyFaulted,
     StrategyHalted,
@@ -232,15 +233,18 @@ def test_an_ask_that_nobody_awaits_halts():
     assert "neither awaited nor given then=" in bench.of(StrategyHalted)[0].reason
 
 
-def test_awaiting_anything_else_halts_with_the_remedy():
-    """The kernel steps coroutines itself: foreign awaitables cannot work, and the message says what can."""
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_awaiting_anything_else_halts_with_the_remedy(seconds):
+    """The kernel steps coroutines itself: foreign awaitables cannot work, and the message says what can, and where."""
 
     async def act(s):
-        await asyncio.sleep(0)
+        await asyncio.sleep(seconds)
 
     bench = waiting(act)
     reason = bench.of(StrategyHalted)[0].reason
+    assert reason.startswith("it wants an event loop, and a handler has none: ")
     assert "a handler may await only self.ask(...), self.wait(...) and self.sleep(...)" in reason
+    assert "(in act, test_strategies.py:" in reason
     bench.price(101)
     assert bench.strategy.log == []
 
@@ -292,6 +296,66 @@ def test_an_error_policy_goes_on_until_so_many_faults():
     bench.strategy.errors = 3
     bench.trade(103)
     assert len(bench.of(StrategyHalted)) == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda s: s.buy(1, value=5),
+        lambda s: s.watch("NOPE/USDT"),
+        lambda s: s.buy(1, limit_price="abc"),
+        lambda s: __import__("json").loads("{"),
+    ],
+)
+def test_a_fault_is_shown_at_the_users_own_line(act):
+    """What a call of ours, or of a library, raises is blamed on the line that made the call."""
+    bench = Bench()
+    bench.price(100)
+    bench.kernel.turn(lambda: bench.kernel.runners["Puppet"].deliver(lambda: act(bench.strategy), None))
+    assert "(in <lambda>, test_strategies.py:" in bench.of(StrategyHalted)[0].reason
+
+
+def test_a_failed_question_is_shown_at_the_line_that_asked():
+    """The error of an answer comes out of the user's own await."""
+
+    async def act(s):
+        await s.ask(answer_to_everything)
+
+    bench = waiting(act)
+    bench.answer(error="TimeoutError: slow")
+    assert bench.of(StrategyHalted)[0].reason.startswith(
+        "RuntimeError: TimeoutError: slow (in act, test_strategies.py:"
+    )
+
+
+@pytest.mark.parametrize("use", [lambda ask: ask["x"], lambda ask: ask.get("x"), lambda ask: ask + 1])
+def test_a_forgotten_await_is_named(use):
+    """Who uses a question as its answer is told to await it."""
+
+    async def act(s):
+        return use(s.ask(answer_to_everything))
+
+    assert ": await it, `await self.ask(...)` (in " in waiting(act).of(StrategyHalted)[0].reason
+
+
+class Blind(Strategy):
+    """Forgot to watch anything."""
+
+    def on_start(self):
+        pass
+
+
+def test_a_strategy_that_watches_nothing_is_named():
+    """Nothing will ever wake it: that is written down at the start, and only of those it is true of."""
+
+    class Later(Strategy):
+        def on_start(self):
+            self.every("1m", name="look")
+
+    bench = Bench(Blind(allocation="10%"), Later(allocation="10%"), Log(allocation="10%"))
+    assert [(note.source, note.text) for note in bench.of(Noted)] == [
+        ("idle", "Blind watches nothing and has no timer: call self.watch(...) in on_start")
+    ]
 
 
 # --- units of time ----------------------------------------------------------------------------------------------

@@ -72,7 +72,9 @@ def test_another_run_is_refused(tmp_path):
     home.acquire()
     home.release()
     other = AccountHome(tmp_path, KEY, run=tmp_path / "two")
-    with pytest.raises(ConfigurationError, match=r"belongs to the run .*one, .*go on in that run, with run='.*one'"):
+    with pytest.raises(
+        ConfigurationError, match=r"belongs to the run .*one, .*go on in that run, with run='.*one'"
+    ):
         other.acquire()
     assert home.owner == tmp_path / "one"
     assert home.acquire() == (2, None)

@@ -278,7 +278,9 @@ class Session:
         else:
             due = self._time.now() + duration(until)
         self._agenda.call_at(due, lambda: self.stop("the time was up"))
-        if not isinstance(self._time, ManualTime | ScaledTime):  # however late the agenda is on the clock on the wall
+        if not isinstance(
+            self._time, ManualTime | ScaledTime
+        ):  # however late the agenda is on the clock on the wall
             assert self._loop is not None
             patience = self._time.delay(due) + LATE_SECONDS
             handle = self._loop.call_later(patience, self.stop, "the time was up")
@@ -339,8 +341,8 @@ class Session:
             self._interrupted, self._reason = True, name
             self._task.cancel()
 
-    def _stalled(self, text: str) -> None:
-        log.error("%s", text)
+    def _stalled(self, text: str, stack: str) -> None:
+        log.error("%s\n%s", text, stack)
         assert self.kernel is not None
         assert self._loop is not None
         kernel = self.kernel

@@ -27,7 +27,7 @@ _SPOKEN = frozenset(
         f.StrategyPaused,
     }
 )
-_ALARMS = frozenset({"market", "protection", "reports", "tape", "unprotected"})
+_ALARMS = frozenset({"idle", "market", "protection", "reports", "tape", "unprotected"})
 """Parts of the engine that note what should not be. What strategies note is theirs; a stall was logged as it began."""
 
 
@@ -42,7 +42,7 @@ def _say(fact: Any) -> None:
     from fairlead._report.phrases import event_of
 
     event = event_of(fact)
-    if event is None:
+    if event is None or (isinstance(fact, f.Noted) and fact.source == "stall"):
         return
     if isinstance(fact, f.Noted):
         level = logging.WARNING if fact.source in _ALARMS else logging.INFO

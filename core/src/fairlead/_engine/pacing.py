@@ -152,7 +152,9 @@ class Pacer:
             due = self._due()
             if due == NEVER or (not self._by_hand and due > time.now()):
                 return
-            if feeds.due <= due:  # an event has what is due at its own moment run as the one rule of order has it
+            if (
+                feeds.due <= due
+            ):  # an event has what is due at its own moment run as the one rule of order has it
                 feeds.run(due)
             else:
                 agenda.run(due)

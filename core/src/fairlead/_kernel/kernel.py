@@ -371,7 +371,17 @@ class Kernel:
                 except Exception as error:  # half restored it must not trade, whatever its error policy
                     runner.halt(f"load() failed, {type(error).__name__}: {error}")
             runner.start()
+            self._say_if_idle(runner)
         self._follow_holdings()
+
+    def _say_if_idle(self, runner: Runner) -> None:
+        """A strategy that nothing will ever wake trades nothing: that is hardly what was meant."""
+        context = runner.strategy._context
+        if runner.halted or runner.waiting or (context is not None and context.watched):
+            return
+        if not any(owner == runner.name for owner, _ in self.state.timers):
+            text = f"{runner.name} watches nothing and has no timer: call self.watch(...) in on_start"
+            self.recorder.record(f.Noted, source="idle", text=text)
 
     def _follow_holdings(self) -> None:
         """Have prices of all that is held or worked, so that it is valued and its stops see them come."""

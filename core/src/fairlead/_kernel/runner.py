@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from fairlead._kernel.blame import lines_in, lines_of, place
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.recorder import Recorder
 from fairlead._models.market import Quote
@@ -19,7 +20,10 @@ from fairlead.facts import Asked, StrategyFaulted, StrategyHalted, StrategySaved
 
 Handler = Callable[..., Any]
 
-REMEDY = "a handler may await only self.ask(...), self.wait(...) and self.sleep(...)"
+_NO_LOOP = (
+    "it wants an event loop, and a handler has none: a handler may await only self.ask(...), self.wait(...) and "
+    "self.sleep(...)"
+)
 
 
 class Request:
@@ -83,6 +87,11 @@ class Runner:
     def halted(self) -> bool:
         """Whether it gets no more events."""
         return self.name in self._recorder.state.halted
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a handler awaits something."""
+        return self._waiting is not None
 
     @property
     def running(self) -> bool:
@@ -215,11 +224,10 @@ class Runner:
             if isinstance(request, Request):
                 self._wait_for(request)
                 return
+            where = place(lines_in(coroutine), self.strategy)
             coroutine.close()
             self._coroutine = None
-            self.halt(
-                f"it awaited {type(request).__name__ if request is not None else 'something else'}: {REMEDY}"
-            )
+            self.halt(f"{_NO_LOOP} ({where})")
         self._finish()
 
     def _wait_for(self, request: Request) -> None:
@@ -286,7 +294,13 @@ class Runner:
 
     def _fault(self, error: BaseException) -> None:
         count = self._recorder.state.faults.get(self.name, 0) + 1
-        reason = f"{type(error).__name__}: {error}{_where(error)}"
+        where = place(lines_of(error), self.strategy)
+        if (
+            isinstance(error, RuntimeError) and str(error) == "no running event loop"
+        ):  # as asyncio says in a backtest
+            self.halt(f"{_NO_LOOP} ({where})")
+            return
+        reason = f"{type(error).__name__}: {error}{_forgotten(error)} ({where})"
         allowed = getattr(self.strategy, "errors", "halt")
         if isinstance(allowed, int) and count < allowed:
             self._recorder.record(StrategyFaulted, strategy=self.name, reason=reason, count=count)
@@ -301,15 +315,12 @@ class Runner:
         self._mailbox.clear()
 
 
-def _where(error: BaseException) -> str:
-    """File's name and line of where a strategy raised, without a path."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    code = trace.tb_frame.f_code
-    return f" (in {code.co_name}, {code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+def _forgotten(error: BaseException) -> str:
+    """The remedy where an answer was used that had not been awaited."""
+    for kind in (Ask, Wait, Sleep):
+        if isinstance(error, TypeError | AttributeError) and f"'{kind.__name__}'" in str(error):
+            return f": await it, `await self.{kind.__name__.lower()}(...)`"
+    return ""
 
 
 def _nobody_answers(runner: Runner, *_: Any) -> None:

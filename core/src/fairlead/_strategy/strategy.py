@@ -82,11 +82,16 @@ class Strategy:
         """The engine is about to end."""
 
     def save(self) -> Any:
-        """What to remember over a restart: anything made of dicts, lists, strings, numbers and None."""
+        """What to remember over a restart: anything made of dicts, lists, strings, numbers and None.
+
+        It is called when a handler in which you placed an order ends or begins to wait, and at the stop, and is kept
+        in one record with those orders. What changes without an order is kept with the next one: after a kill, `load`
+        gets what was kept last.
+        """
         return None
 
     def load(self, saved: Any) -> None:
-        """Take back what `save` returned; called before `on_start`."""
+        """Take back what `save` returned last, before `on_start`; not called where nothing was ever kept."""
 
     # --- watching -------------------------------------------------------------------------------------------
 
