@@ -9,6 +9,8 @@ import pytest
 from fairlead import LiveTradingEngine, Quote, Result, Strategy, default_instrument
 from fairlead._report import write_report
 from fairlead._report.digest import digest
+from fairlead._report.page import page
+from fairlead._report.phrases import Event
 from fairlead._report.svg import chart, sparkline
 from fairlead_paper import PaperBroker
 from fairlead_streams import ReplayStream
@@ -130,6 +132,32 @@ def test_what_the_report_shows(result: Result) -> None:
     assert drawn.count("sell") == 2 * sum(fill.side == "sell" for fill in fills)
     assert text.count("▲ long") == result.trades
     assert "too much &lt;script&gt;" in text
+
+
+def test_the_page_scrolls_as_one_and_says_things_once(result: Result) -> None:
+    """No box scrolls up and down, units stand in headings instead of in tiles, no visible caption repeats a heading."""
+    text = result.report().read_text(encoding="utf-8")
+    assert "max-height" not in text
+    assert "overflow-y" not in text
+    assert "<h2>Account paper, in USDT</h2>" in text
+    assert "<h2>Strategies, in USDT</h2>" in text
+    tiles = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", text)
+    assert len(tiles) >= 6
+    assert all("USDT" not in value for _, value in tiles[:6])
+    headings = re.findall(r"<h2>([^<]+)</h2>", text)
+    captions = re.findall(r"<caption>([^<]+)</caption>", text)
+    assert not set(headings) & set(captions)
+
+
+def test_of_a_long_list_the_newest_are_shown(result: Result) -> None:
+    """A run of a thousand trades and trips is still a page; it says how many there are."""
+    run = digest(result.folder, prices=result.prices)
+    run.trips = run.trips * 1_000
+    run.breakers = [Event(1, "breaker", "tripped", "alarm")] * 5_000
+    text = page(run)
+    assert len(text) < 400_000
+    assert f"the last 100 of {len(run.trips):,}, newest first" in text
+    assert "the last 100 of 5,000, newest first" in text
 
 
 def test_the_journal_alone_is_enough(result: Result, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from fairlead._report.style import CSS
 from fairlead._report.svg import Marker, chart, sparkline
 from fairlead.units import DAY, HOUR, MINUTE
 
-ROUND_TRIPS = 200
+ROWS = 100
+"""Of a long list the newest are shown: a page has one scrollbar, its own."""
 
 
 def page(run: Digest) -> str:
@@ -85,10 +86,10 @@ def _account(run: Digest, account: AccountDigest) -> str:
     own = [trip for trip in run.trips if trip.account == account.name]
     won = sum(trip.profit > 0 for trip in own)
     tiles = [
-        ("Equity at start", _money(account.opening, unit), ""),
-        ("Equity at end", _money(account.equity, unit), _change(account)),
+        ("Equity at start", _money(account.opening), ""),
+        ("Equity at end", _money(account.equity), _change(account)),
         ("Max drawdown", f"{account.drawdown:.2%}", f"of {_plural(len(account.line.points), 'sample')}"),
-        ("Fees", _money(account.fees, unit), f"{_plural(len(run.fills), 'fill')}"),
+        ("Fees", _money(account.fees), f"{_plural(len(run.fills), 'fill')}"),
         ("Closed trades", f"{len(own):,}", f"{won / len(own):.0%} won" if own else "none"),
         ("Breaker trips", f"{run.tripped.total():,}", ", ".join(run.tripped) or "none"),
     ]
@@ -97,8 +98,9 @@ def _account(run: Digest, account: AccountDigest) -> str:
         for name, value, note in tiles
     )
     points = account.line.points
+    heading = f"Account {account.name}, in {unit}"
     if not points:
-        return _section(f"Account {account.name}", f'<dl class="tiles">{grid}</dl>')
+        return _section(heading, f'<dl class="tiles">{grid}</dl>')
     span = _span(run)
     peak, falls = float("-inf"), []
     for at, equity in points:
@@ -112,9 +114,9 @@ def _account(run: Digest, account: AccountDigest) -> str:
     )  # fmt: skip
     words = f"Between {worst:,.2f} and {best:,.2f} {unit}; {_plural(len(points), 'point')} drawn."
     return _section(
-        f"Account {account.name}",
+        heading,
         f'<dl class="tiles">{grid}</dl>'
-        + _figure(f"Equity, {unit}", equity_chart, words)
+        + _figure("Equity", equity_chart, words)
         + _figure("Drawdown from the highest equity so far", fall_chart, f"At most {account.drawdown:.2%}."),
     )
 
@@ -188,9 +190,10 @@ def _strategies(run: Digest) -> str:
     headings = (
         "strategy", "profit", "realised", "open", "fees", "sampled drawdown", "trades", "won", "orders", "denied", "",
     )  # fmt: skip
-    table = _table(f"Strategies, in {', '.join(units)}", headings, rows, words=("strategy", ""))
+    heading = f"Strategies, in {', '.join(units)}" if units else "Strategies"
+    table = _table(heading, headings, rows, words=("strategy", ""))
     return _section(
-        "Strategies", table + '<p class="quiet">Profit is realised and open, less fees and funding.</p>'
+        heading, table + '<p class="quiet">Profit is realised and open, less fees and funding.</p>'
     )
 
 
@@ -199,7 +202,7 @@ def _did_something(own: StrategyDigest) -> bool:
 
 
 def _round_trips(run: Digest) -> str:
-    last = run.trips[-ROUND_TRIPS:]
+    last = run.trips[-ROWS:]
     if not last:
         return _section("Closed trades", '<p class="quiet">None was closed.</p>')
     rows = [
@@ -239,33 +242,36 @@ def _orders(run: Digest) -> str:
         [_text(status.replace("_", " ")), f"{number:,}", f"{number / total:.0%}"]
         for status, number in sorted(run.orders.items(), key=lambda item: -item[1])
     ]
-    html = _table("Orders by status", ("status", "orders", "part"), rows, words=("status",))
+    html = _table("Orders by status", ("status", "orders", "part"), rows, words=("status",), shown=True)
     if run.denials:
         denials = [[_text(reason), f"{number:,}"] for reason, number in run.denials.most_common(12)]
-        html += _table("Why orders were denied", ("rule", "times"), denials, words=("rule",))
+        html += _table("Why orders were denied", ("rule", "times"), denials, words=("rule",), shown=True)
     return _section("Orders", f'<div class="pair">{html}</div>')
 
 
 def _breakers(run: Digest) -> str:
     if not run.breakers:
         return _section("Circuit breakers", '<p class="quiet">None tripped.</p>')
-    return _section("Circuit breakers", _feed("Breaker events", run.breakers, kinds=False))
+    last = run.breakers[-ROWS:]
+    older = f'<p class="quiet">the last {len(last):,} of {len(run.breakers):,}, newest first.</p>'
+    table = _feed("Breaker events", last, kinds=False)
+    return _section("Circuit breakers", older + table if len(last) < len(run.breakers) else table)
 
 
 def _events(run: Digest) -> str:
-    rest = [event for event in run.events if event.kind != "breaker"]
+    rest = [event for event in run.events if event.kind != "breaker"][-ROWS:]
     if not rest:
         return ""
-    return _section("Other events", _feed(f"The last {len(rest)} worth a line", rest))
+    return _section("Other events", _feed(f"The last {len(rest)} worth a line", rest, shown=True))
 
 
-def _feed(caption: str, events: Sequence[Event], *, kinds: bool = True) -> str:
+def _feed(caption: str, events: Sequence[Event], *, kinds: bool = True, shown: bool = False) -> str:
     signs = {"": "", "warning": "△ ", "alarm": "▲ "}
     rows = []
     for event in reversed(events):
         what = signs[event.level] + (f"{event.kind}: " if kinds else "")
         rows.append([_when(event.now), f'<span class="wrap">{_text(what + event.text)}</span>'])
-    return _table(caption, ("time", "event"), rows, words=("time", "event"))
+    return _table(caption, ("time", "event"), rows, words=("time", "event"), shown=shown)
 
 
 def _assumed(run: Digest) -> str:
@@ -315,8 +321,18 @@ def _figure(caption: str, drawing: str, note: str, *, raw: bool = False) -> str:
     )
 
 
-def _table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[str]) -> str:
-    """A table that scrolls in its own box; cells are HTML already, `words` names the columns that are no figures."""
+def _table(
+    caption: str,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    words: Sequence[str],
+    *,
+    shown: bool = False,
+) -> str:
+    """A table, which a narrow page scrolls sideways. Cells are HTML already; `words` are the columns without figures.
+
+    The caption is `shown` where it says more than the heading above it does.
+    """
     kinds = ["" if heading in words else ' class="n"' for heading in headings]
     head = "".join(f'<th scope="col"{k}>{_text(h)}</th>' for h, k in zip(headings, kinds, strict=True))
     body = "".join(
@@ -325,13 +341,12 @@ def _table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]],
     )
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{_text(caption)}"><table>'
-        f"{_caption(caption)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"{_caption(caption, shown)}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _caption(caption: str) -> str:
-    """Shown where it says more than the heading above it does."""
-    hidden = ' class="hidden"' if caption in ("Closed trades", "Breaker events", "Instruments") else ""
+def _caption(caption: str, shown: bool) -> str:
+    hidden = "" if shown else ' class="hidden"'
     return f"<caption{hidden}>{_text(caption)}</caption>"
 
 
@@ -355,8 +370,8 @@ def _held(ns: int) -> str:
     return f"{ns / MINUTE:.1f} m" if ns >= MINUTE else f"{ns / 1e9:.1f} s"
 
 
-def _money(value: float | Decimal | None, unit: str) -> str:
-    return "unknown" if value is None else f"{value:,.2f} <small>{_text(unit)}</small>"
+def _money(value: float | Decimal | None) -> str:
+    return "unknown" if value is None else f"{value:,.2f}"
 
 
 def _arrow(value: float) -> str:

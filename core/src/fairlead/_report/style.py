@@ -38,20 +38,19 @@ svg .buy{fill:var(--buy);stroke:var(--paper);stroke-width:.6}
 svg .sell{fill:var(--sell);stroke:var(--paper);stroke-width:.6}
 .key{font-size:1.05em}.key.buy{color:var(--buy)}.key.sell{color:var(--sell);margin-left:12px}
 .spark{vertical-align:middle}
-.scroll{overflow-x:auto;margin:0 0 16px;max-height:560px;overflow-y:auto}
+.scroll{overflow:auto hidden;margin:0 0 16px}
 .scroll:focus-visible{outline:2px solid var(--line);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.875rem}
 caption{text-align:left;color:var(--quiet);padding-bottom:4px}
 th,td{padding:5px 10px 5px 0;text-align:left;white-space:nowrap;border-bottom:1px solid var(--rule);vertical-align:top}
-th{font-weight:600;position:sticky;top:0;background:var(--paper)}
+th{font-weight:600}
 .n{text-align:right}
 caption.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-small{font-size:.75em;font-weight:400;color:var(--quiet)}
 .wrap{white-space:normal;display:inline-block;min-width:220px;overflow-wrap:anywhere}
 .up{color:var(--buy)}.down{color:var(--sell)}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:24px}
 .facts{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px;font-size:.875rem;margin:8px 0}
 .facts dt{color:var(--quiet)}.facts dd{margin:0;overflow-wrap:anywhere}
 footer{margin-top:40px;color:var(--quiet);font-size:.8125rem}
-@media print{.scroll{max-height:none;overflow:visible}}
+@media print{.scroll{overflow:visible}}
 """.strip()
