@@ -102,7 +102,7 @@ def test_a_session_in_real_time(tmp_path: Path) -> None:
         trader.halt("a look at the market")
         trader.resume("looked")
         assert trader._session is not None
-        trader._session._stalled("a note from outside of the kernel")
+        trader._session._stalled("a note from outside of the kernel", "")
         await running
 
     asyncio.run(asyncio.wait_for(session(), 20))
