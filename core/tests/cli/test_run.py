@@ -117,6 +117,8 @@ def test_until_is_a_duration_or_a_time_with_a_zone(fairlead, script: Path) -> No
     done = fairlead("run", script, "--until", "2024-01-01")
     assert done.exit_code == 2
     assert "neither a duration nor a time with a zone" in done.stderr
+    said = " ".join(fairlead("run", "--help").output.split())
+    assert "both in the engine's time: with speed= that of the data" in said
 
 
 @pytest.mark.full
