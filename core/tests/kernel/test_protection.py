@@ -5,9 +5,9 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from fairlead import OrderStatus, OrderType
+from fairlead import LimitAt, OrderStatus, OrderType, TimeSlices
 from fairlead.facts import Noted, OrderTriggered
-from fairlead.ports import Triggered, Trip
+from fairlead.ports import Canceled, Expired, FillVoided, Triggered, Trip
 from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, accept, reject, silence
 
 D = Decimal
@@ -357,4 +357,191 @@ def test_a_stop_limit_that_was_set_off_is_in_the_book(profile):
     assert order.status is OrderStatus.ACCEPTED
     assert "would cross your own buy of 1 at 105" in bench.do(lambda s: s.sell(1, limit_price=103)).reasons[0]
     assert len(bench.of(OrderTriggered)) == 1
+    bench.check()
+
+
+# --- what the venue takes back or ends --------------------------------------------------------------------------
+
+
+def voided(bench, report):
+    names = ("client_order_id", "fill_id", "instrument", "side", "quantity", "price", "fee", "fee_currency")
+    bench.broker.emit(FillVoided(**{name: getattr(report, name) for name in names}))
+
+
+@PROFILES
+def test_an_entry_whose_fill_is_taken_back_has_no_exits_left(profile):
+    """They would open a position on the other side."""
+    bench = make(attrs.evolve(profile, reduce_only=False))
+    bench.do(lambda s: s.buy(1, stop_loss=90, take_profit=110))
+    voided(bench, bench.broker.executions[0])
+    assert not stops(bench)
+    assert not bench.broker.working
+    assert "was taken back: Puppet holds 0" in alarms(bench, "reports")[0]
+    bench.price(80)
+    assert held(bench) == 0
+    bench.check()
+
+
+@PROFILES
+def test_of_two_entries_the_one_that_is_taken_back_loses_its_exits(profile):
+    """The other one keeps its own stop, whichever is older."""
+    bench = make(profile)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.do(lambda s: s.buy(1, stop_loss=80))
+    voided(bench, bench.broker.executions[0])
+    (left,) = [o for o in bench.state.open.values() if o.intent.exits]
+    assert (left.stop_price, left.remaining_quantity) == (80, 1)
+    bench.check()
+
+
+@PROFILES
+def test_a_position_that_comes_back_when_its_exit_is_taken_back_is_covered_again(profile):
+    """The stop had filled, and had not after all."""
+    bench = make(profile)
+    bench.do(lambda s: s.buy(1, stop_loss=90, take_profit=110))
+    bench.price(90)
+    for order in [o for o in bench.state.open.values() if o.type is OrderType.STOP]:
+        bench.broker.fill(order, price=90)
+    for name in list(bench.broker.working):
+        bench.broker.cancel(name)
+    assert held(bench) == 0
+    voided(bench, bench.broker.executions[-1])
+    assert held(bench) == 1
+    assert [quantity for _, quantity in stops(bench)] == [1]
+    bench.check()
+
+
+def test_a_part_of_a_style_that_is_taken_back_shrinks_the_exits_of_the_whole():
+    """The exits are the parent's."""
+    bench = make()
+    bench.do(lambda s: s.buy(2, stop_loss=90, style=TimeSlices(2, "2m")))
+    bench.advance("1m")
+    assert stops(bench) == [(OrderStatus.HELD, 2)]
+    voided(bench, bench.broker.executions[0])
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.check()
+
+
+@pytest.mark.parametrize("kind", ["canceled", "expired"])
+def test_a_stop_that_the_venue_ends_of_its_own_accord_is_placed_again(kind):
+    """A second later, for what is left; as often as three times, and anew after it worked for a while."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+
+    def end():
+        stop = next(o for o in bench.state.open.values() if o.type is OrderType.STOP)
+        if kind == "canceled":
+            bench.broker.cancel(stop)
+        else:
+            bench.broker.emit(Expired(client_order_id=stop.client_order_id))
+        assert not stops(bench)
+        bench.advance("1s")
+
+    for _ in range(2):
+        end()
+        assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
+    bench.advance("61s")
+    for _ in range(3):
+        end()
+    assert not stops(bench)
+    assert not alarms(bench, "unprotected")
+    bench.advance("10s")
+    assert len(alarms(bench, "unprotected")) == 1
+    bench.check()
+
+
+def test_a_stop_that_its_strategy_took_back_is_not_placed_again():
+    """Who cancels his stop wants none."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.do(lambda s: [s.cancel(o) for o in s.orders()])
+    bench.advance("5s")
+    assert not stops(bench)
+    assert len(bench.broker.submits) == 2
+    bench.check()
+
+
+def test_a_linked_stop_that_ends_before_its_take_profit_is_told_of_is_not_placed_again():
+    """A venue that links orders ends the one when the other fills; the fill follows."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=90, take_profit=110))
+    stop, limit = bench.state.open.values()
+    bench.broker.cancel(stop)
+    bench.broker.fill(limit)
+    bench.advance("5s")
+    assert not bench.broker.working
+    assert len(bench.broker.submits) == 3
+    bench.check()
+
+
+# --- stops under replacement ------------------------------------------------------------------------------------
+
+
+def replaced(bench):
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.cancels = silence()
+    old = next(o for o in bench.state.open.values() if o.type is OrderType.STOP)
+    return old, bench.do(lambda s: s.replace(old, stop_price=95))
+
+
+@pytest.mark.parametrize("answer", [False, True], ids=["no answer", "fills missing"])
+def test_a_stop_whose_replacement_does_not_come_is_an_alarm(answer):
+    """The new one waits for the end of the old, and nobody knows when that is."""
+    bench = make(EVERYTHING)
+    old, _ = replaced(bench)
+    if answer:
+        bench.broker.emit(Canceled(client_order_id=old.client_order_id, filled_quantity=D("0.4")))
+    bench.advance("9s")
+    assert not alarms(bench, "unprotected")
+    bench.advance("1s")
+    assert len(alarms(bench, "unprotected")) == 1
+    bench.check()
+
+
+def test_stops_that_are_moved_often_are_no_alarm():
+    """Each time the answer comes: between two there is always one."""
+    bench = make(EVERYTHING)
+    _, new = replaced(bench)
+    for step in range(8):
+        bench.broker.cancel(next(iter(bench.broker.working)))
+        bench.advance("3s")
+        new = bench.do(lambda s, step=step, new=new: s.replace(new, stop_price=90 + step / 10))
+    bench.advance("5s")
+    bench.broker.cancel(next(iter(bench.broker.working)))
+    bench.advance("20s")
+    assert not alarms(bench, "unprotected")
+    bench.check()
+
+
+def test_a_replacement_that_is_replaced_still_waits_for_the_end_of_the_first():
+    """Two of them at the venue at once would close more than there is."""
+    bench = make(EVERYTHING)
+    old, new = replaced(bench)
+    newest = bench.do(lambda s: s.replace(new, stop_price=96))
+    assert (old.status, new.status) == (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED)
+    assert newest.status is OrderStatus.HELD
+    bench.broker.cancel(old)
+    assert (newest.status, newest.stop_price) == (OrderStatus.ACCEPTED, 96)
+    bench.check()
+
+
+def test_what_the_engine_itself_replaces_keeps_its_end():
+    """Good till a date is good till that date, whoever placed it anew."""
+    bench = make(STOPS_ONLY)
+    order = bench.do(lambda s: s.buy(1, stop_price=120, time_in_force="GTD", expires="5m"))
+    new = bench.kernel.desk.replace(order, D(2), None, D(121))
+    bench.kernel.turn(lambda: None)
+    assert new.status is OrderStatus.ACCEPTED
+    bench.advance("5m")
+    assert new.status is OrderStatus.EXPIRED
+    bench.check()
+
+
+def test_the_parts_of_an_order_with_an_end_are_canceled_once():
+    """With the whole, and not each by itself as well."""
+    bench = make()
+    order = bench.do(lambda s: s.buy(1, style=LimitAt("5bp"), time_in_force="GTD", expires="5m"))
+    bench.advance("6m")
+    assert order.status is OrderStatus.EXPIRED
+    assert len(bench.broker.canceling) == 1
     bench.check()

@@ -246,14 +246,12 @@ class Context:
             )
         found = self._state.instruments[order.instrument]
         self._runner.placed()
-        new = self._kernel.desk.replace(
+        return self._kernel.desk.replace(
             order,
             order.quantity if quantity is None else found.quantity(quantity),
             order.limit_price if limit is None else found.price_for(order.side, limit),
             order.stop_price if stop is None else found.price_for(order.side, stop),
         )
-        self._kernel.held.expire_later(new)
-        return new
 
     def close(self, symbol: str | None, account: str | None, tag: str) -> Order | None:
         found = self.instrument(symbol)

@@ -11,7 +11,17 @@ from fairlead._kernel.gate import Approved, Gate, Refused
 from fairlead._kernel.outbox import Outbox
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import ZERO
-from fairlead._models.orders import AT_VENUE, CLOSED, STOPS, Order, OrderIntent, OrderStatus, OrderType, Side
+from fairlead._models.orders import (
+    AT_VENUE,
+    CLOSED,
+    STOPS,
+    Order,
+    OrderIntent,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from fairlead._models.venue import VenueProfile
 from fairlead.facts import (
     HeldResized,
@@ -37,7 +47,9 @@ def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -
 class Desk:
     """Everything that can be done with an order, for strategies, held orders and operators alike.
 
-    `held` is told of every order that the engine keeps, `changed` of every order that changed without a report.
+    `held` is told of every order that the engine keeps, `ends` of every one that does not work until it is
+    canceled, `changed` of every order that changed without a report,
+    `recalled` of every order that the venue was asked to cancel.
     """
 
     def __init__(
@@ -46,7 +58,8 @@ class Desk:
         gate: Gate,
         outbox: Outbox,
         profiles: dict[str, VenueProfile],
-        held: Callable[[Order], None],
+        held: Changed,
+        ends: Changed,
         changed: Changed,
     ) -> None:
         self._recorder = recorder
@@ -55,8 +68,10 @@ class Desk:
         self._outbox = outbox
         self._profiles = profiles
         self._held = held
+        self._ends = ends
         self._changed = changed
         self._refused: dict[str, tuple[str, ...]] = {}
+        self.recalled: Changed = lambda _: None
 
     def place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
         """Make an order of an intent: denied, held, or on its way. `after` are orders that must end first.
@@ -64,6 +79,12 @@ class Desk:
         The exit of a position is never denied: what the gate or a breaker has against it is said aloud, and it is
         held and tried again, watched meanwhile. One that is held anyway is judged when it is sent.
         """
+        order = self._place(intent, after)
+        if intent.time_in_force is not TimeInForce.GTC:
+            self._ends(order)
+        return order
+
+    def _place(self, intent: OrderIntent, after: tuple[str, ...]) -> Order:
         state = self._state
         name = client_order_id(state.namespace, state.epoch, state.intents + 1)
         if after:
@@ -164,6 +185,7 @@ class Desk:
                 self.cancel(child, reason)
         else:
             self._outbox.cancel(order, expires=expired)
+            self.recalled(order)
 
     def children(self, parent: Order) -> list[Order]:
         """The open orders that carry a styled order out."""
@@ -187,7 +209,7 @@ class Desk:
         if order.closed or intent.quantity <= 0:
             reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"
             return self.refuse(intent, (reason,))
-        new = self.place(intent, after=(order.client_order_id,))
+        new = self.place(intent, after=(order.client_order_id, *order.after))
         self.cancel(order, "replaced")
         return new
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from fairlead._kernel.clock import TIMER, Schedule
@@ -18,7 +18,9 @@ UNPROTECTED_NS = 10 * SECOND
 
 _AGAIN_NS = SECOND
 _ATTEMPTS = 3
-"""A stop that the venue rejected is placed again after a second, so often in all."""
+_WORKED_NS = 60 * SECOND
+"""A stop that the venue rejected or ended is placed again after a second, so often in all; one that had worked for
+longer than a minute is a new beginning."""
 
 
 class Exits:
@@ -32,9 +34,11 @@ class Exits:
         self._recorder = recorder
         self._state = recorder.state
         self._desk = desk
+        desk.recalled = self._recalled
         self._schedule = schedule
         self._checking: set[str] = set()
         self._recovered = False
+        self._tries: dict[str, int] = {}
 
     def start(self) -> None:
         """After a restart: see whether all is protected that should be."""
@@ -45,7 +49,9 @@ class Exits:
         """All is known that happened meanwhile: protect what it left. Until then alarms run, and nothing is placed."""
         self._recovered = True
         for order in list(self._state.orders.values()):
-            if _ever(self._exits(order)) < order.filled_quantity:
+            exits = list(self._exits(order))
+            taken_back = [o for o in exits if o.status is OrderStatus.FILLED and o.remaining_quantity > 0]
+            if taken_back or _ever(exits) < order.filled_quantity:
                 self.filled(order)
         for order in list(self._state.open.values()):
             if order.intent.exits:
@@ -88,13 +94,22 @@ class Exits:
             else:
                 self._desk.cancel(order, "the position is closed")
         excess = sum((_size(legs) for legs in live.values()), ZERO) - abs(held)
-        for legs in reversed(live.values()):
-            if excess <= 0:
-                return
-            cut = min(excess, _size(legs))
-            excess -= cut
-            for order in legs:
-                self._shrink(order, cut)
+        self._cut(live, excess)
+
+    def voided(self, order: Order) -> None:
+        """A fill was taken back: exits of what is no more shrink, and what is there again is covered again."""
+        if order.intent.exits:
+            entry = self._state.orders.get(order.intent.parent)
+        else:
+            entry = self._state.carried_out(order) or order
+        if entry is not None and self._recovered:
+            live: dict[str, list[Order]] = {}
+            for leg in self._live(entry):
+                live.setdefault(leg.intent.group, []).append(leg)
+            self._cut(live, sum((_size(legs) for legs in live.values()), ZERO) - self._open(entry))
+        self.trim(order.account, order.instrument, order.strategy)
+        if entry is not None:
+            self.filled(entry)
 
     def changed(self, order: Order) -> None:
         """An exit that ended without closing its part may leave that part bare; so may a close that came to nothing."""
@@ -106,8 +121,17 @@ class Exits:
         if entry is None:
             return
         self._check_later(entry)
-        if order.status is OrderStatus.REJECTED and order.type in STOPS:
-            self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._again(entry, order), TIMER, 0)
+        if order.status is OrderStatus.REJECTED:
+            self.lost(order)
+
+    def lost(self, order: Order) -> None:
+        """A stop that the venue rejected, or ended of its own accord, is placed again a second later if need be."""
+        entry = self._state.orders.get(order.intent.parent)
+        if entry is None or not order.intent.exits or order.type not in STOPS:
+            return
+        if self._recorder.now - order.created_ns > _WORKED_NS:
+            self._tries.pop(entry.client_order_id, None)
+        self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._again(entry, order), TIMER, 0)
 
     def _restore(self, close: Order) -> None:
         """What a closing order had to make way for protects again, unless another one is closing the position."""
@@ -195,35 +219,63 @@ class Exits:
         if intent.take_profit is not None:
             self._desk.place(leg(OrderType.LIMIT, intent.take_profit, None), leaving)
 
+    def _cut(self, live: dict[str, list[Order]], excess: Decimal) -> None:
+        """Take an excess away from linked legs, the newest first."""
+        for legs in reversed(live.values()):
+            if excess <= 0:
+                return
+            cut = min(excess, _size(legs))
+            excess -= cut
+            for order in legs:
+                self._shrink(order, cut)
+
     # --- alarms ---------------------------------------------------------------------------------------------
 
     def _bare(self, entry: Order) -> Decimal:
         """What of a position should have a stop by this entry, and has none by any."""
         if entry.intent.stop_loss is None:
             return ZERO
-        mine = [order for order in self._exits(entry) if not order.closed and order.type in STOPS]
-        all_stops = [order for order in self._beside(entry) if order.type in STOPS]
+        return self._uncovered(entry, _relied_on)
+
+    def _uncovered(self, entry: Order, counts: Callable[[Order], bool]) -> Decimal:
+        mine = [order for order in self._exits(entry) if order.type in STOPS and counts(order)]
+        all_stops = [order for order in self._beside(entry) if order.type in STOPS and counts(order)]
         return min(self._open(entry) - _size(mine), self._left(entry) - _size(all_stops))
 
     def _again(self, entry: Order, stop: Order) -> None:
         if not self._recovered:
             self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._again(entry, stop), TIMER, 0)
             return
-        bare = self._bare(entry)
-        rejected = [o for o in self._exits(entry) if o.status is OrderStatus.REJECTED and o.type in STOPS]
-        if bare > 0 and len(rejected) < _ATTEMPTS:
+        bare = self._uncovered(entry, _open)
+        tries = self._tries.get(entry.client_order_id, 1)
+        if bare > 0 and tries < _ATTEMPTS:
+            self._tries[entry.client_order_id] = tries + 1
             self._desk.again(stop, bare)
+
+    def _recalled(self, order: Order) -> None:
+        """A stop that is being replaced protects for certain when the new one is there, and not before."""
+        entry = self._state.orders.get(order.intent.parent)
+        if entry is not None and order.intent.exits and order.type in STOPS:
+            self._check_later(entry)
 
     def _check_later(self, entry: Order) -> None:
         name = entry.client_order_id
         if entry.intent.stop_loss is None or name in self._checking or self._bare(entry) <= 0:
             return
         self._checking.add(name)
-        self._schedule(self._recorder.now + UNPROTECTED_NS, lambda: self._check(entry), TIMER, 0)
+        self._check_at(entry, self._recorder.now + UNPROTECTED_NS)
+
+    def _check_at(self, entry: Order, when: int) -> None:
+        self._schedule(when, lambda: self._check(entry), TIMER, 0)
 
     def _check(self, entry: Order) -> None:
-        self._checking.discard(entry.client_order_id)
         bare = self._bare(entry)
+        leaving = [o.updated_ns for o in self._exits(entry) if o.status is OrderStatus.PENDING_CANCEL]
+        since = max(leaving, default=0)
+        if bare > 0 and since + UNPROTECTED_NS > self._recorder.now:  # another one is being replaced just now
+            self._check_at(entry, since + UNPROTECTED_NS)
+            return
+        self._checking.discard(entry.client_order_id)
         if bare > 0:
             text = f"{bare} {entry.instrument} of {entry.strategy} has been without its stop for 10s"
             self._recorder.record(Noted, source="unprotected", text=text)
@@ -232,6 +284,15 @@ class Exits:
 def _stays(order: Order) -> bool:
     """Whether an order will go on working, as far as is known."""
     return not order.closed and order.status is not OrderStatus.PENDING_CANCEL
+
+
+def _open(order: Order) -> bool:
+    return not order.closed
+
+
+def _relied_on(order: Order) -> bool:
+    """Whether a stop is there for certain: none that is leaving, and none that waits for the end of another."""
+    return _stays(order) and not order.after
 
 
 def _size(orders: Iterable[Order]) -> Decimal:

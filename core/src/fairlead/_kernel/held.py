@@ -120,6 +120,8 @@ class Held:
     def expire_later(self, order: Order) -> None:
         """See to it that a DAY or GTD order ends, where its venue does not."""
         wanted = order.intent.time_in_force
+        if order.closed or self._state.carried_out(order) is not None:  # a part ends with the whole
+            return
         if wanted is TimeInForce.DAY:
             due = next_day(self._profiles[order.account].zone, order.created_ns)
         elif wanted is TimeInForce.GTD:

@@ -32,14 +32,12 @@ from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import MarketEvent
-from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus, TimeInForce
+from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker
-
-_GTC = TimeInForce.GTC
 
 
 class FactLog(Protocol):
@@ -93,7 +91,15 @@ class Kernel:
         self.gate = Gate(state, self.market, self.valuer, profiles, self.board.reasons)
         self.outbox = Outbox(self.recorder, profiles)
         self.held = Held(self.recorder, self.market, self.schedule, profiles)
-        self.desk = Desk(self.recorder, self.gate, self.outbox, profiles, self.held.arm, self.changed)
+        self.desk = Desk(
+            self.recorder,
+            self.gate,
+            self.outbox,
+            profiles,
+            held=self.held.arm,
+            ends=self.held.expire_later,
+            changed=self.changed,
+        )
         self.held.desk = self.desk
         self.exits = Exits(self.recorder, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
@@ -284,11 +290,8 @@ class Kernel:
         if self.state.tripped:
             self.board.refresh()
         order = self.desk.place(intent, after)
-        if order.status not in CLOSED:
-            if intent.time_in_force is not _GTC:
-                self.held.expire_later(order)
-            if intent.style:
-                self.styles.work(order)
+        if order.status not in CLOSED and intent.style:
+            self.styles.work(order)
         return order
 
     def changed(self, order: Order) -> None:

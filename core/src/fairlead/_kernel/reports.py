@@ -113,9 +113,12 @@ class Reports:
         self._end(f.OrderExpired, self._working(report), report.reason)
 
     def _end(self, kind: type[f.Fact], order: Order | None, reason: str) -> None:
+        asked = order is not None and order.status is OrderStatus.PENDING_CANCEL
         self._record(kind, order, reason=reason)
         if order is not None:
             self._kernel.exits.filled(order)  # what was too little to protect alone is all there will be
+            if not asked:
+                self._kernel.exits.lost(order)
 
     def _triggered(self, account: str, report: r.Triggered) -> None:
         """A stop that rests at the venue was set off: a stop-limit stands in the book now."""
@@ -224,6 +227,10 @@ class Reports:
         fill = self._make(account, report, order.strategy, report.quantity, report.fee, report.fill_id)
         self._recorder.record(f.FillReversed, fill=fill)
         self._kernel.valuer.rebuild(account)
+        left = self._state.quantity(account, order.instrument, order.strategy)
+        text = f"a fill of {fill.quantity} {order.instrument} was taken back: {order.strategy} holds {left}"
+        self._recorder.record(f.Noted, source="reports", text=text)
+        self._kernel.exits.voided(order)
         self._kernel.changed(order)
 
     def _account_changed(self, account: str, report: r.AccountChanged) -> None:
