@@ -112,11 +112,15 @@ class InstrumentDefined(Fact, frozen=True, kw_only=True):
 
 
 class AccountOpened(Fact, frozen=True, kw_only=True):
-    """The first snapshot of an account: totals by currency, and the currency that it is measured in."""
+    """The first snapshot of an account: totals by currency, and the currency that it is measured in.
+
+    `contained` are the ids of recent fills that these totals already contain: told again, they are not booked.
+    """
 
     account: str
     currency: str
     balances: Mapping[str, Decimal]
+    contained: tuple[str, ...] = ()
 
 
 class StreamChanged(Fact, frozen=True, kw_only=True):
@@ -255,7 +259,8 @@ class FillReversed(Fact, frozen=True, kw_only=True):
 class CashChanged(Fact, frozen=True, kw_only=True):
     """Money that no fill moved; `shares` splits it over the strategies whose positions caused it.
 
-    `flow` is the amount in the account's currency where it is nobody's profit (a deposit, say), else 0.
+    `flow` is the amount in the account's currency where it is nobody's profit (a deposit, say), else 0. It is not
+    `valued` while there is no rate: a FlowSettled tells later what it was.
     """
 
     account: str
@@ -265,10 +270,23 @@ class CashChanged(Fact, frozen=True, kw_only=True):
     flow: float = 0.0
     instrument: str = ""
     shares: Mapping[str, Decimal] = {}
+    valued: bool = True
+
+
+class FlowSettled(Fact, frozen=True, kw_only=True):
+    """Cash in a currency that had come or gone without a rate has one: `flow` is its worth, as in CashChanged."""
+
+    account: str
+    currency: str
+    amount: Decimal
+    flow: float
 
 
 class EquitySampled(Fact, frozen=True, kw_only=True):
-    """Equity of an account and its fall from the high-water mark, at this moment's marks."""
+    """Equity of an account at this moment's marks, and its deepest fall (a ratio) since the engine started.
+
+    The fall is measured from the highest equity until then, cash flows taken out.
+    """
 
     account: str
     equity: float
@@ -329,12 +347,13 @@ class StrategyPaused(Fact, frozen=True, kw_only=True):
 
 
 class TimerSet(Fact, frozen=True, kw_only=True):
-    """A named, durable timer; `every_ns` repeats it, 0 fires once."""
+    """A named, durable timer; `every_ns` repeats it, 0 fires once. `function` is what it calls, else `on_timer`."""
 
     strategy: str
     name: str
     due_ns: int
     every_ns: int = 0
+    function: str = ""
 
 
 class TimerCanceled(Fact, frozen=True, kw_only=True):
@@ -431,6 +450,7 @@ AnyFact = (
     | Filled
     | FillReversed
     | CashChanged
+    | FlowSettled
     | EquitySampled
     | HighWaterMark
     | DayStarted

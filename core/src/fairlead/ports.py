@@ -18,6 +18,7 @@ from fairlead._models.instrument import Instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
 from fairlead._models.orders import Order, OrderIntent
 from fairlead._models.reports import (
+    UNKNOWN_ORDER,
     Accepted,
     AccountChanged,
     Canceled,
@@ -265,7 +266,7 @@ class View(Protocol):
         ...
 
     def age(self, instrument: str) -> int | None:
-        """Nanoseconds since its last market event was received; None before the first."""
+        """Nanoseconds since what gave its mark was received; None before the first."""
         ...
 
     def cadence(self, instrument: str) -> int:
@@ -341,6 +342,7 @@ class Lease(Protocol):
 __all__ = [
     "API_VERSION",
     "EQUITY",
+    "UNKNOWN_ORDER",
     "Accepted",
     "AccountChanged",
     "Again",

@@ -277,8 +277,6 @@ def _health(kernel: Any) -> dict[str, Any]:
         "refused_events": {name: lane.refused for name, lane in kernel.market.lanes.items() if lane.refused},
         "unknown_orders": [o.client_order_id for o in kernel.state.open.values() if o.status == "unknown"],
         "data_age": {
-            name: (now - lane.received_ns) / 1e9
-            for name, lane in kernel.market.lanes.items()
-            if lane.received_ns
+            name: (now - lane.marked_ns) / 1e9 for name, lane in kernel.market.lanes.items() if lane.marked_ns
         },
     }

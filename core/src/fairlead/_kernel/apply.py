@@ -15,11 +15,13 @@ from fairlead._kernel.state import REMEMBERED_ORDERS, ZERO, AccountState, State,
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
-from fairlead._models.reports import CASH_FLOWS
+from fairlead._models.reports import CASH_FLOWS, UNKNOWN_ORDER
 from fairlead.errors import InvariantViolation
 
 _S = OrderStatus
 _SUBMITTED, _BUY = OrderStatus.SUBMITTED, Side.BUY
+
+_DOUBTFUL = (_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL)
 
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
@@ -47,6 +49,7 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
 
 def _account_opened(state: State, fact: f.AccountOpened) -> None:
     state.accounts[fact.account] = AccountState(fact.account, fact.currency, dict(fact.balances))
+    state.external_fills.extend(fact.contained)
 
 
 def _stream_changed(state: State, fact: f.StreamChanged) -> None:
@@ -110,7 +113,7 @@ def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     if fact.broker_order_id:
         order.broker_order_id = fact.broker_order_id
     if order.status in (_S.SUBMITTED, _S.UNKNOWN):
-        move(order, _S.ACCEPTED)
+        move(order, _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED)
     elif order.status is _S.REJECTED:
         move(order, _S.ACCEPTED)
         _reopen(state, order)
@@ -118,13 +121,13 @@ def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
 
 def _order_rejected(state: State, fact: f.OrderRejected) -> None:
     order = _order(state, fact)
-    order.reasons = (*order.reasons, fact.reason or fact.code)
     _finish(state, order, _S.REJECTED)
+    order.reasons = (*order.reasons, fact.reason or fact.code)
 
 
 def _order_unknown(state: State, fact: f.OrderUnknown) -> None:
     order = _order(state, fact)
-    if order.status is _S.SUBMITTED:
+    if order.status in _DOUBTFUL:
         move(order, _S.UNKNOWN)
     order.reasons = (*order.reasons, fact.reason)
 
@@ -162,7 +165,7 @@ def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
 def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
     order = _order(state, fact)
     if order.status is _S.PENDING_CANCEL:
-        known = order.filled_quantity or order.broker_order_id
+        known = fact.code != UNKNOWN_ORDER and (order.filled_quantity or order.broker_order_id)
         move(
             order, _S.UNKNOWN if not known else _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED
         )
@@ -170,16 +173,16 @@ def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
 
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
     order = _order(state, fact)
+    _finish(state, order, _S.CANCELED)
     if fact.reason:
         order.reasons = (*order.reasons, fact.reason)
-    _finish(state, order, _S.CANCELED)
 
 
 def _order_expired(state: State, fact: f.OrderExpired) -> None:
     order = _order(state, fact)
+    _finish(state, order, _S.EXPIRED)
     if fact.reason:
         order.reasons = (*order.reasons, fact.reason)
-    _finish(state, order, _S.EXPIRED)
 
 
 def _order(state: State, fact: Any) -> Order:
@@ -193,9 +196,10 @@ def _order(state: State, fact: Any) -> Order:
 
 
 def _finish(state: State, order: Order, status: OrderStatus) -> None:
-    if order.status in AT_VENUE:
-        _reserve(state, order, -order.remaining_quantity)
+    reserved = order.status in AT_VENUE
     move(order, status)
+    if reserved:
+        _reserve(state, order, -order.remaining_quantity)
     if state.open.pop(order.client_order_id, None) is not None:
         _remember(state, order)
 
@@ -242,6 +246,7 @@ def _reserve(state: State, order: Order, quantity: Any) -> None:
 def _filled(state: State, fact: f.Filled) -> None:
     fill = fact.fill
     order = state.orders.get(fill.client_order_id)
+    _check(state, fill, order)
     if order is None:
         state.external_fills.append(fill.fill_id)
     else:
@@ -253,6 +258,16 @@ def _filled(state: State, fact: f.Filled) -> None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
+
+
+def _check(state: State, fill: Fill, order: Order | None) -> None:
+    """Raises InvariantViolation for a fill that cannot be booked, before anything is."""
+    if fill.instrument not in state.instruments or fill.account not in state.accounts:
+        raise InvariantViolation(
+            f"fill {fill.fill_id} is of {fill.instrument} on account {fill.account}, and one of them is not known"
+        )
+    if order is not None and order.status is _S.DENIED:
+        raise InvariantViolation(f"fill {fill.fill_id} is of {order.client_order_id}, which was denied")
 
 
 def _fill_order(state: State, order: Order, quantity: Any, price: Any, now: int) -> None:
@@ -277,6 +292,7 @@ def _fill_order(state: State, order: Order, quantity: Any, price: Any, now: int)
 def _fill_reversed(state: State, fact: f.FillReversed) -> None:
     fill = fact.fill
     order = state.orders.get(fill.client_order_id)
+    _check(state, fill, order)
     if order is not None:
         _unfill(state, order, fill)
         order.fill_ids = tuple(VOIDED + i if i == fill.fill_id else i for i in order.fill_ids)
@@ -301,12 +317,27 @@ def _cash_changed(state: State, fact: f.CashChanged) -> None:
     account = state.accounts[fact.account]
     account.balances[fact.currency] = account.balances.get(fact.currency, ZERO) + fact.amount
     if fact.reason in CASH_FLOWS:
-        account.flows += fact.flow
-        if account.high_water is not None:
-            account.high_water += fact.flow
-    if fact.reason == "funding":
+        _flow(account, fact.flow)
+        if not fact.valued:
+            waiting = account.unsettled.pop(fact.currency, ZERO) + fact.amount
+            if waiting:
+                account.unsettled[fact.currency] = waiting
+    if fact.reason == "funding" and fact.instrument:
         for strategy, share in (("", fact.amount), *fact.shares.items()):
             ledger.position(state, fact.account, fact.instrument, strategy).funding -= share
+
+
+def _flow_settled(state: State, fact: f.FlowSettled) -> None:
+    account = state.accounts[fact.account]
+    del account.unsettled[fact.currency]
+    _flow(account, fact.flow)
+
+
+def _flow(account: AccountState, flow: float) -> None:
+    """Cash that is nobody's profit: what equity is measured against moves with it."""
+    account.flows += flow
+    if account.high_water is not None:
+        account.high_water += flow
 
 
 def _equity_sampled(state: State, fact: f.EquitySampled) -> None:
@@ -350,7 +381,9 @@ def _strategy_paused(state: State, fact: f.StrategyPaused) -> None:
 
 
 def _timer_set(state: State, fact: f.TimerSet) -> None:
-    state.timers[fact.strategy, fact.name] = Timer(fact.strategy, fact.name, fact.due_ns, fact.every_ns)
+    state.timers[fact.strategy, fact.name] = Timer(
+        fact.strategy, fact.name, fact.due_ns, fact.every_ns, fact.function
+    )
 
 
 def _timer_fired(state: State, fact: f.TimerFired) -> None:
@@ -422,6 +455,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.Filled: _filled,
     f.FillReversed: _fill_reversed,
     f.CashChanged: _cash_changed,
+    f.FlowSettled: _flow_settled,
     f.EquitySampled: _equity_sampled,
     f.HighWaterMark: _high_water_mark,
     f.DayStarted: _day_started,

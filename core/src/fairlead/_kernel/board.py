@@ -21,11 +21,12 @@ from fairlead.facts import (
     CashChanged,
     DayStarted,
     Fact,
+    FlowSettled,
     HighWaterMark,
 )
 from fairlead.ports import EQUITY, CircuitBreaker, Trip, View
 
-_MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, BreakerReset})
+_MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, FlowSettled, BreakerReset})
 """After these, what equity is measured against may be another."""
 
 _EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
@@ -136,7 +137,7 @@ class Board:
 
     def refresh(self) -> None:
         """Before an order is judged: reset what is clean again."""
-        for name in {trip.breaker for trip in self._state.tripped.values()}:
+        for name in dict.fromkeys(trip.breaker for trip in self._state.tripped.values()):
             breaker = self._by_name.get(name)
             if breaker is not None:
                 self._clean(breaker)

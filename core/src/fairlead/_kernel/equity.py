@@ -12,7 +12,7 @@ from fairlead._kernel.state import ZERO
 from fairlead._kernel.valuation import AccountValue, Valuer
 from fairlead._models.accounts import Position, PositionKey, Profit
 from fairlead._models.market import utc
-from fairlead.facts import DayStarted, EquitySampled, HighWaterMark
+from fairlead.facts import DayStarted, EquitySampled, FlowSettled, HighWaterMark
 from fairlead.units import DAY, MINUTE
 
 MARK_STEP = 0.0001
@@ -39,6 +39,24 @@ class EquityBooks:
         mark = value.state.high_water
         if mark is None or value.equity > mark:
             self._recorder.record(HighWaterMark, account=value.name, equity=value.equity * (1 + MARK_STEP))
+
+    def settle(self, account: str) -> None:
+        """Value the cash that came or went while there was no rate, as far as there is one now."""
+        state = self._state.accounts[account]
+        for currency, amount in list(state.unsettled.items()):
+            rate = self._valuer.rate(currency, state.currency)
+            if rate is not None:
+                flow = float(amount) * rate
+                self._recorder.record(
+                    FlowSettled, account=account, currency=currency, amount=amount, flow=flow
+                )
+                self.flowed(account, flow)
+
+    def flowed(self, account: str, flow: float) -> None:
+        """Cash came or went that is nobody's profit."""
+        value = self._valuer.accounts.get(account)
+        if value is not None:
+            value.flowed(flow)
 
     def start(self, account: str) -> None:
         """From now on, keep the days and the curve of an account."""
@@ -81,6 +99,8 @@ class EquityBooks:
 
     def _sample(self, account: str) -> None:
         value = self._valuer.accounts[account]
+        if value.state.unsettled:  # its rate may be fresh again without having moved
+            self._valuer.rebuild(account)
         if not value.missing:
             self._recorder.record(
                 EquitySampled, account=account, equity=value.equity, drawdown=value.max_drawdown

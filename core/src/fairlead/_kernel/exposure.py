@@ -1,4 +1,4 @@
-"""Worst-case exposure of an account, cheap enough to be asked for at every order."""
+"""Worst-case exposure of an account and the margin it takes, cheap enough to be asked for at every order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ _NONE: tuple[int, dict[str, Row]] = (-1, {})
 
 
 class Row:
-    """One instrument of one account, as floats that are made anew only when their Decimals were replaced.
-
-    `rate_of` names the currency to convert from, empty where the account is measured in it.
-    """
+    """One instrument of one account, as floats that are made anew only when their Decimals were replaced."""
 
     __slots__ = (
         "_buy",
@@ -30,12 +27,10 @@ class Row:
         "_signed",
         "_working",
         "lane",
-        "rate_of",
     )
 
-    def __init__(self, lane: Lane, working: Working | None, position: Position | None, rate_of: str) -> None:
+    def __init__(self, lane: Lane, working: Working | None, position: Position | None) -> None:
         self.lane = lane
-        self.rate_of = rate_of
         self._working = working
         self._position = position
         self._buy: Decimal | None = None
@@ -80,13 +75,17 @@ class Exposures:
         self._rate = rate
         self._rows: dict[str, tuple[int, dict[str, Row]]] = {}
 
-    def total(self, account: AccountState, extra: OrderIntent | None) -> float | None:
-        """The worst case of an account in its currency, one more order included; None without a mark or a rate."""
+    def worst(self, account: AccountState, extra: OrderIntent | None) -> tuple[float, float] | None:
+        """The worst case of an account in its currency, one more order included; None without a mark or a rate.
+
+        The second figure is the initial margin for it: each instrument's own, and none for spot, which is paid for.
+        """
         new = "" if extra is None else extra.instrument
         count, rows = self._rows.get(account.name, _NONE)
         if count != len(account.working) + len(self._state.positions) or (new and new not in rows):
             rows = self._make(account, new)
-        total = 0.0
+        home = account.currency
+        total = margin = 0.0
         for name, row in rows.items():
             worst = row.worst(extra if name == new else None)
             if not worst:
@@ -96,13 +95,14 @@ class Exposures:
             if not mark:
                 return None
             value = worst * lane.size / mark if lane.inverse else worst * lane.size * mark
-            if row.rate_of:
-                rate = self._rate(row.rate_of, account.currency)
+            if lane.settle != home:
+                rate = self._rate(lane.settle, home)
                 if rate is None:
                     return None
                 value *= rate
             total += value
-        return total
+            margin += value * lane.margin
+        return total, margin
 
     def _make(self, account: AccountState, instrument: str) -> dict[str, Row]:
         """An account's rows, one for `instrument` among them where it is not empty."""
@@ -119,5 +119,4 @@ class Exposures:
     def _row(self, account: AccountState, name: str) -> Row:
         lane = self._market.lanes[name]
         position = self._state.positions.get(PositionKey(account.name, name, ""))
-        rate_of = "" if lane.settle == account.currency else lane.settle
-        return Row(lane, account.working.get(name), position, rate_of)
+        return Row(lane, account.working.get(name), position)

@@ -193,7 +193,7 @@ class Gate:
             held = self._state.quantity(intent.account, intent.instrument, intent.strategy)
             reasons.append(f"reduce-only {intent.side} of {intent.quantity} would do more than reduce {held}")
         least = lane.instrument.min_notional
-        price = lane.instrument.price(self._valuer.price(intent, lane))
+        price = lane.instrument.price(self._valuer.price(intent, lane, least=True))
         if least and not intent.reduce_only and lane.instrument.notional(intent.quantity, price) < least:
             reasons.append(f"value below the minimum of {least} {lane.instrument.quote}")
 
@@ -231,15 +231,13 @@ class Gate:
                 return
 
     def _margin(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
-        instrument = lane.instrument
         equity = self._valuer.equity(intent.account)
-        exposure = self._valuer.exposure_with(intent)
+        need = self._valuer.margin_with(intent)
         if self._shrinks(intent, ""):
             return
-        if equity is None or exposure is None:
+        if equity is None or need is None:
             reasons.append(f"equity of {intent.account} is unknown: {self._valuer.unknown(intent.account)}")
-        elif exposure * float(instrument.initial_margin) > equity:
-            need = exposure * float(instrument.initial_margin)
+        elif need > equity:
             reasons.append(f"margin of {need:,.2f} is more than the equity of {equity:,.2f}")
 
     def _spot_funds(self, intent: OrderIntent, lane: Lane, reasons: list[str]) -> None:
@@ -248,10 +246,11 @@ class Gate:
         if intent.side is _SELL:
             have = account.balances.get(instrument.base, ZERO)
             need = self._state.working(intent.account, intent.instrument, _SELL, intent)
+            need *= instrument.contract_size
             currency = instrument.base
         else:
             have = account.balances.get(instrument.quote, ZERO)
-            roughly = self._valuer.price(intent, lane) * float(intent.quantity) * _AMPLE
+            roughly = self._valuer.price(intent, lane) * float(intent.quantity) * lane.size * _AMPLE
             if roughly < float(have) and not self._state.open:
                 return  # plainly enough, so that cents need not be counted
             price = instrument.price(self._valuer.price(intent, lane))

@@ -81,6 +81,7 @@ class Kernel:
     ) -> None:
         self.state = state
         self.agenda = agenda
+        self.profiles = profiles
         self.recorder = Recorder(state)
         self.market = Market()
         self.valuer = Valuer(self.recorder, self.market, equivalents)
@@ -88,6 +89,7 @@ class Kernel:
         self.books = EquityBooks(self.recorder, self.valuer, self.schedule, zones or {})
         self.board = Board(self.recorder, self.view, self.valuer, self.books, self.schedule, breakers)
         self.valuer.watchers = self.board.equity_moved
+        self.valuer.settle = self.books.settle
         self.gate = Gate(state, self.market, self.valuer, profiles, self.board.reasons)
         self.outbox = Outbox(self.recorder, profiles)
         self.held = Held(self.recorder, self.market, self.schedule, profiles)
@@ -330,8 +332,8 @@ class Kernel:
             self.recorder.record(f.InstrumentDefined, instrument=instrument)
         new = instrument.id not in self.market.lanes
         lane = self.market.lane(instrument)
-        if new:
-            self.valuer.joined()
+        if self.market.version != version:
+            self.valuer.defined(new=new)
         return lane
 
     def add_strategy(self, strategy: Strategy, account: str) -> Runner:

@@ -24,14 +24,20 @@ BREAKER, HELD, AGGREGATE, STRATEGY = range(4)
 
 _FROM_BAR, _FROM_TRADE, _FROM_QUOTE, _FROM_MARK = range(4)
 
+PATIENCE_NS = 5_000_000_000
+"""A mark older than this (and than two of its instrument's own bars) gives way to a lesser source."""
+
 
 class Lane:
     """One instrument's market.
 
     `mark` values positions: a venue's mark where there is one, else the middle of the quote, else the last
-    trade, else the last bar's close. The `…_sinks` are called in order for every good event of their kind;
-    `bar_sinks` for a stream's bars, `closed_sinks` for every bar of an interval, whoever made it. `settle`, `size`,
-    `spot` and `inverse` are the instrument's, at hand for every order.
+    trade, else the last bar's close; what has fallen silent counts as not there. `marked_ns` is when the event that
+    gave it was received, whether it moved the price or not.
+
+    The `…_sinks` are called in order for every good event of their kind; `bar_sinks` for a stream's bars,
+    `closed_sinks` for every bar of an interval, whoever made it. `settle`, `size`, `spot`, `inverse` and `margin`
+    (initial, none for spot) are the instrument's, at hand for every order.
     """
 
     __slots__ = (
@@ -48,11 +54,12 @@ class Lane:
         "instrument",
         "inverse",
         "late",
+        "margin",
         "mark",
         "mark_sinks",
+        "marked_ns",
         "quote",
         "quote_sinks",
-        "received_ns",
         "refused",
         "settle",
         "size",
@@ -72,7 +79,7 @@ class Lane:
         self.book: Book | None = None
         self.mark = 0.0
         self.source = _FROM_BAR
-        self.received_ns = 0
+        self.marked_ns = 0
         self.cadence = 0
         self.late = 0
         self.refused = 0
@@ -94,6 +101,7 @@ class Lane:
         self.size = instrument.size
         self.spot = instrument.spot
         self.inverse = instrument.inverse
+        self.margin = 0.0 if instrument.spot else float(instrument.initial_margin)
 
     def attach(self, kind: str, rank: int, sink: Sink) -> None:
         """Call `sink` for every event of a kind: quote, trade, book, bar (a stream's) or `bar:INTERVAL` (any)."""
@@ -122,16 +130,25 @@ class Lane:
     def price(self, *, buying: bool) -> float:
         """What an order would trade at now: the far side of the quote, else the mark; 0.0 when unknown."""
         quote = self.quote
-        if quote is not None and self.source >= _FROM_QUOTE:
+        if quote is not None and (
+            self.source == _FROM_QUOTE
+            or (self.source == _FROM_MARK and not self.silent(quote.received_ns, self.marked_ns))
+        ):
             return quote.ask if buying else quote.bid
         return self.mark
 
+    def silent(self, since_ns: int, now: int) -> bool:
+        """Whether a source that was last heard of at `since_ns` has been silent for too long to value anything."""
+        silence = now - since_ns
+        return silence > PATIENCE_NS and silence > 2 * self.cadence
+
 
 class Market:
-    """All lanes, and the way in for events."""
+    """All lanes, and the way in for events. `version` rises with each instrument that is new or redefined."""
 
     def __init__(self) -> None:
         self.lanes: dict[str, Lane] = {}
+        self.version = 0
         self.refused: Callable[[Lane, MarketEvent, str], None] = _ignore
         self.warm: Callable[[History], None] = lambda _: None
         self._handlers: dict[type, Callable[[Lane, object], None]] = {
@@ -148,8 +165,10 @@ class Market:
         lane = self.lanes.get(instrument.id)
         if lane is None:
             lane = self.lanes[instrument.id] = Lane(instrument)
+            self.version += 1
         elif lane.instrument is not instrument:
             lane.define(instrument)
+            self.version += 1
         return lane
 
     def event(self, event: MarketEvent) -> None:
@@ -169,9 +188,9 @@ class Market:
             self._refuse(lane, event, "older than the quote before")
             return
         lane.quote = event
-        lane.received_ns = event.received_ns
-        if lane.source != _FROM_MARK:
+        if lane.source != _FROM_MARK or lane.silent(lane.marked_ns, event.received_ns):
             lane.source = _FROM_QUOTE
+            lane.marked_ns = event.received_ns
             mark = (bid + ask) / 2
             if mark != lane.mark:
                 lane.mark = mark
@@ -185,14 +204,14 @@ class Market:
         if not (0.0 < price < inf and 0.0 <= event.size < inf):
             self._refuse(lane, event, "price must be finite and above 0, size finite and not negative")
             return
-        lane.received_ns = event.received_ns
         last = lane.trade
         if (
             last is None or event.event_ns >= last.event_ns
         ):  # a late print counts in its bar, but moves no mark
             lane.trade = event
-            if lane.source <= _FROM_TRADE:
+            if lane.source <= _FROM_TRADE or lane.silent(lane.marked_ns, event.received_ns):
                 lane.source = _FROM_TRADE
+                lane.marked_ns = event.received_ns
                 if price != lane.mark:
                     lane.mark = price
                     for revalue in lane.mark_sinks:
@@ -209,10 +228,8 @@ class Market:
         if last is not None and last.interval == event.interval and event.event_ns <= last.event_ns:
             self._refuse(lane, event, "a bar of this time was seen before")
             return
-        lane.received_ns = event.received_ns
         lane.bar = event
-        if lane.source == _FROM_BAR:
-            self._mark(lane, event.close, _FROM_BAR)
+        self._mark(lane, event.close, _FROM_BAR, event.received_ns)
         for sink in lane.bar_sinks:
             sink(event)
         self.bar_closed(lane, event)
@@ -230,27 +247,27 @@ class Market:
         if not 0.0 < event.price < inf:
             self._refuse(lane, event, "a mark must be finite and above 0")
             return
-        self._mark(lane, event.price, _FROM_MARK)
+        self._mark(lane, event.price, _FROM_MARK, event.received_ns)
 
     def _on_book(self, lane: Lane, event: Book) -> None:
         if event.bids and event.asks and not 0.0 < event.bids[0][0] < event.asks[0][0] < inf:
             self._refuse(lane, event, "a book must not be crossed")
             return
         lane.book = event
-        lane.received_ns = event.received_ns
         for sink in lane.book_sinks:
             sink(event)
 
     def _on_funding(self, lane: Lane, event: Funding) -> None:
-        lane.received_ns = event.received_ns  # the venue settles it and reports what it cost
+        """The venue settles it and reports what it cost."""
 
     def _on_history(self, lane: Lane, event: History) -> None:
         self.warm(event)
 
-    def _mark(self, lane: Lane, price: float, source: int) -> None:
-        if lane.source > source:
+    def _mark(self, lane: Lane, price: float, source: int, now: int) -> None:
+        if lane.source > source and not lane.silent(lane.marked_ns, now):
             return
         lane.source = source
+        lane.marked_ns = now
         if price != lane.mark:
             lane.mark = price
             for revalue in lane.mark_sinks:

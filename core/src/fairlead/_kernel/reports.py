@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
 from fairlead._kernel.apply import VOIDED
-from fairlead._kernel.state import ZERO
+from fairlead._kernel.state import ZERO, State
 from fairlead._models import reports as r
-from fairlead._models.accounts import EXTERNAL
+from fairlead._models.accounts import EXTERNAL, TradingState
 from fairlead._models.orders import AT_VENUE, Fill, Liquidity, Order, OrderStatus, OrderType, Side
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
 _UNACKNOWLEDGED = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.REJECTED)
+
+
+_ID = re.compile("[0-9a-f]{32}")
 
 
 class Reports:
@@ -76,16 +80,21 @@ class Reports:
         order = self._order(report)
         if order is None:
             return
-        never_left = order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
-        if order.status is OrderStatus.PENDING_CANCEL:  # canceled before any answer came
-            never_left = not order.broker_order_id and not order.filled_quantity
-        if never_left:
+        unanswered = order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL)
+        if unanswered and not order.broker_order_id and not order.filled_quantity:
             self._record(f.OrderRejected, order, code="not_sent", reason=f"not sent: {report.reason}")
 
     def _unknown(self, account: str, report: r.OutcomeUnknown) -> None:
+        """No answer to a command says nothing against an answer that came; not to be found at the venue does."""
         order = self._order(report)
-        if order is not None and order.status is OrderStatus.SUBMITTED:
+        if order is None:
+            return
+        if order.status is OrderStatus.SUBMITTED:
             self._record(f.OrderUnknown, order, reason=report.reason)
+        elif report.looked_up and order.status in AT_VENUE:
+            if order.status is not OrderStatus.UNKNOWN:
+                self._record(f.OrderUnknown, order, reason=report.reason)
+            self._note(f"{order.client_order_id} was {_stood(order)}, and it is unknown now: {report.reason}")
 
     def _canceled(self, account: str, report: r.Canceled) -> None:
         """An order is over once all that it filled is known: what waits for its end must not run ahead of it."""
@@ -100,14 +109,21 @@ class Reports:
             self._end(f.OrderExpired if order.expiring else f.OrderCanceled, order, report.reason)
         elif name not in self._ending:
             self._ending[name] = report
-            text = f"{name} ended with {filled} filled, and {order.filled_quantity} is known: waiting for the rest"
-            self._recorder.record(f.Noted, source="reports", text=text)
+            self._note(
+                f"{name} ended with {filled} filled, and {order.filled_quantity} is known: waiting for the rest"
+            )
 
     def _cancel_rejected(self, account: str, report: r.CancelRejected) -> None:
+        """An order that its venue does not know has ended on paper, where that is exact; else nobody knows how."""
         order = self._order(report)
-        if order is not None and order.status is OrderStatus.PENDING_CANCEL:
-            self._record(f.CancelRefused, order, code=report.code, reason=report.reason)
-            self._kernel.held.insist(order)
+        if order is None or order.status is not OrderStatus.PENDING_CANCEL:
+            return
+        if report.code == r.UNKNOWN_ORDER and self._kernel.profiles[order.account].environment == "paper":
+            reason = f"there was none to cancel: {report.reason or report.code}"
+            self._end(f.OrderExpired if order.expiring else f.OrderCanceled, order, reason)
+            return
+        self._record(f.CancelRefused, order, code=report.code, reason=report.reason)
+        self._kernel.held.insist(order)
 
     def _expired(self, account: str, report: r.Expired) -> None:
         self._end(f.OrderExpired, self._working(report), report.reason)
@@ -130,6 +146,15 @@ class Reports:
 
     def _fill(self, account: str, report: r.FillReport) -> None:
         order = self._order(report)
+        if forgotten(self._state, report.client_order_id):
+            self._note(
+                f"fill {report.fill_id} is of {report.client_order_id}, which ended long ago with all its fills: it "
+                f"counts as told again, and is not booked"
+            )
+            return
+        if (order is not None and order.denied) or not self._known(report.instrument):
+            self._doubt(account, report)
+            return
         if order is not None:
             if report.fill_id in order.fill_ids or VOIDED + report.fill_id in order.fill_ids:
                 return
@@ -159,6 +184,32 @@ class Reports:
             ending = self._ending.get(order.client_order_id)
             if ending is not None:
                 self._canceled(account, ending)
+
+    def _known(self, instrument: str) -> bool:
+        """Whether an instrument is known, or was in the catalogue and is from now on."""
+        if instrument in self._state.instruments:
+            return True
+        found = self._kernel.catalogue.get(instrument)
+        if found is None:
+            return False
+        self._kernel.feeds.follow(self._kernel.define(found))
+        return True
+
+    def _doubt(self, account: str, report: r.FillReport | r.AccountChanged) -> None:
+        """Something moved that cannot be booked: the books are not the venue's any more, so no new risk."""
+        why = (
+            f"{report.instrument} moved on account {account}, and it cannot be booked, so the account may only reduce "
+            f"until a person has compared it with its venue: {report}"
+        )
+        self._note(why)
+        scope = f"account:{account}"
+        if scope not in self._state.lowered:
+            self._recorder.record(
+                f.StateChanged, scope=scope, state=TradingState.REDUCE_ONLY, reason=why, who="engine"
+            )
+
+    def _note(self, text: str) -> None:
+        self._recorder.record(f.Noted, source="reports", text=text)
 
     def _make(
         self,
@@ -234,15 +285,19 @@ class Reports:
         self._kernel.changed(order)
 
     def _account_changed(self, account: str, report: r.AccountChanged) -> None:
-        flow, shares = 0.0, {}
+        instrument, flow, valued, shares = report.instrument, 0.0, True, {}
+        if instrument and not self._known(instrument):
+            self._doubt(account, report)
+            instrument = ""  # the money is there all the same
         if report.cause in r.CASH_FLOWS:
             rate = self._kernel.valuer.rate(report.currency, self._state.accounts[account].currency)
+            valued = rate is not None
             flow = float(report.amount) * (rate or 0.0)
-        if report.instrument:
+        if instrument:
             held = {
                 key.strategy: position.quantity
                 for key, position in self._state.positions.items()
-                if key.account == account and key.instrument == report.instrument and key.strategy
+                if key.account == account and key.instrument == instrument and key.strategy
             }
             net = sum(held.values(), ZERO)
             shares = {name: report.amount * part / net for name, part in held.items() if net and part}
@@ -257,9 +312,11 @@ class Reports:
             currency=report.currency,
             amount=report.amount,
             flow=flow,
-            instrument=report.instrument,
+            valued=valued,
+            instrument=instrument,
             shares=shares,
         )
+        self._kernel.books.flowed(account, flow)
         self._kernel.valuer.rebuild(account)
 
     # --- the private stream ---------------------------------------------------------------------------------
@@ -269,3 +326,20 @@ class Reports:
 
     def _stream_up(self, account: str, report: r.StreamUp) -> None:
         self._recorder.record(f.StreamChanged, account=account, up=True)
+
+
+def forgotten(state: State, client_order_id: str) -> bool:
+    """Whether an id is of an order of ours that ended so long ago that the state has let it go: its fills are booked.
+
+    An id tells whose order it is, of which start, and its number; the journal has given out numbers up to `intents`.
+    """
+    if client_order_id in state.orders or not _ID.fullmatch(client_order_id):
+        return False
+    namespace, epoch, number = (
+        int(part, 16) for part in (client_order_id[:4], client_order_id[4:8], client_order_id[8:30])
+    )
+    return namespace == state.namespace and epoch <= state.epoch and 0 < number <= state.intents
+
+
+def _stood(order: Order) -> str:
+    return f"accepted as {order.broker_order_id}" if order.broker_order_id else "sent"

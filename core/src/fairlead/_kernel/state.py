@@ -48,7 +48,8 @@ class AccountState:
     """One account: its cash, its net positions as the venue holds them, its marks of the day and of all time.
 
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
-    `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit.
+    `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
+    is what came or went by currency while it had no rate.
     """
 
     name: str
@@ -60,18 +61,20 @@ class AccountState:
     day: str = ""
     day_start: float | None = None
     flows: float = 0.0
+    unsettled: dict[str, Decimal] = attrs.Factory(dict)
     stream_up: bool = True
     samples: int = 0
 
 
 @attrs.define
 class Timer:
-    """A strategy's named timer."""
+    """A strategy's named timer; `function` names what it calls, empty for `on_timer`."""
 
     strategy: str
     name: str
     due_ns: int
     every_ns: int
+    function: str = ""
 
 
 @attrs.define

@@ -15,8 +15,10 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     ),  # filled: by its children
     _S.SUBMITTED: frozenset({_S.UNKNOWN, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL, *_TERMINAL}),
     _S.UNKNOWN: frozenset({_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL, *_TERMINAL}),
-    _S.ACCEPTED: frozenset({_S.PARTIALLY_FILLED, _S.PENDING_CANCEL, _S.PENDING_REPLACE, *_TERMINAL}),
-    _S.PARTIALLY_FILLED: frozenset({_S.PENDING_CANCEL, _S.PENDING_REPLACE, *_TERMINAL}),
+    _S.ACCEPTED: frozenset(
+        {_S.UNKNOWN, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL, _S.PENDING_REPLACE, *_TERMINAL}
+    ),
+    _S.PARTIALLY_FILLED: frozenset({_S.UNKNOWN, _S.PENDING_CANCEL, _S.PENDING_REPLACE, *_TERMINAL}),
     _S.PENDING_CANCEL: frozenset({_S.UNKNOWN, _S.ACCEPTED, _S.PARTIALLY_FILLED, *_TERMINAL}),
     _S.PENDING_REPLACE: frozenset({_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL, *_TERMINAL}),
     # What the venue tells late is believed: evidence of life or of a fill corrects an ending.

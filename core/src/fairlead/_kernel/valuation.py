@@ -80,13 +80,19 @@ class AccountValue:
         if equity > self.peak:
             self.peak = equity
             self._floor = equity * (1 - self.max_drawdown)
-        elif equity < self._floor:
+        elif equity < self._floor and self.peak > 0:
             self.max_drawdown = 1 - equity / self.peak
             self._floor = equity
         low, high = self.band
         if not low < equity < high:
             low, high = self.band = self._watchers(self.name)
         self.quiet_low, self.quiet_high = max(self._floor, low), min(self.peak, high)
+
+    def flowed(self, flow: float) -> None:
+        """Cash came or went that is nobody's profit: what equity is measured against moves with it."""
+        if self.peak:
+            self.peak += flow
+            self._floor = self.peak * (1 - self.max_drawdown)
 
     def listen(self) -> None:
         """What somebody waits for has changed: the next move is told, whatever it is."""
@@ -95,7 +101,11 @@ class AccountValue:
 
 
 class Valuer:
-    """Values every account, converting through the marks of instruments only."""
+    """Values every account, converting through the marks of instruments only.
+
+    Cash that came or went while it could not be valued leaves equity unknown. `settle` is asked to value it, whenever
+    an account is worked out.
+    """
 
     def __init__(self, recorder: Recorder, market: Market, equivalents: frozenset[frozenset[str]]) -> None:
         state = recorder.state
@@ -105,12 +115,17 @@ class Valuer:
         self._equivalents = equivalents
         self.accounts: dict[str, AccountValue] = {}
         self.watchers: Callable[[str], tuple[float, float]] = _nobody
+        self.settle: Callable[[str], None] = lambda _: None
         self._exposures = Exposures(state, market, self.rate)
-        self._asked: tuple[OrderIntent | None, int, float | None] = (None, -1, None)
+        self._asked: tuple[OrderIntent | None, int, tuple[float, float] | None] = (None, -1, None)
+        self._sources: dict[tuple[str, str], tuple[tuple[Lane, bool], ...]] = {}
+        self._version = -1
 
     def rebuild(self, name: str) -> None:
         """Work an account out afresh: its cash, holdings or the instruments changed."""
         account = self._state.accounts[name]
+        if account.unsettled:
+            self.settle(name)
         value = self.accounts.get(name)
         if value is None or value.state is not account:
             value = self.accounts[name] = AccountValue(account, self._watch)
@@ -129,14 +144,17 @@ class Valuer:
                 self._add_position(
                     value, instrument, position.quantity, position.average_price, rates, missing
                 )
+        for currency, amount in account.unsettled.items():
+            missing.append(f"no rate yet for {amount:,f} {currency} that came or went")
+            self._wait_for_rate(value, currency)
         value.rates, value.missing = tuple(rates), tuple(missing)
         value.listen()
         value.moved()
 
-    def joined(self) -> None:
-        """An instrument is new: it may be the rate that some account waits for."""
+    def defined(self, *, new: bool) -> None:
+        """An instrument is new, so it may be the rate that some account waits for; or its rules are."""
         for name, value in self.accounts.items():
-            if value.missing:
+            if value.missing or not new:
                 self.rebuild(name)
 
     def _watch(self, name: str) -> tuple[float, float]:
@@ -152,6 +170,10 @@ class Valuer:
         lane, inverse = self._rate_lane(currency, home)
         if lane is None:
             missing.append(f"no rate from {currency} to {home}")
+            return
+        if not lane.mark:
+            missing.append(f"no price of {lane.id}")
+            self._wait_for_rate(value, currency)
             return
         rates.append(lane)
         self._subscribe(value, lane, _Part(value, amount, 0.0, 1.0, inverse=inverse), missing)
@@ -191,22 +213,20 @@ class Valuer:
         if source is None:
             missing.append(f"no rate from {currency} to {home}")
             return False
+        if not source.mark:
+            missing.append(f"no price of {source.id}")
+            self._wait_for_rate(value, currency)
+            return False
         rates.append(source)
-        known = bool(source.mark)
 
         def converted(mark: float) -> None:
             part.rate = 1 / mark if inverse else mark
             if lane.mark:
                 part.revalue(lane.mark)
 
-        if known:
-            part.rate = 1 / source.mark if inverse else source.mark
-        else:
-            missing.append(f"no price of {source.id}")
-        sink = converted if known else self._first_mark(value.name)
-        source.mark_sinks = (*source.mark_sinks, sink)
-        value.subscriptions.append((source, sink))
-        return known
+        part.rate = 1 / source.mark if inverse else source.mark
+        _follow(value, source, converted)
+        return True
 
     def _subscribe(self, value: AccountValue, lane: Lane, part: _Part, missing: list[str]) -> None:
         sink: Callable[[float], None] = part.revalue
@@ -216,8 +236,12 @@ class Valuer:
         else:
             missing.append(f"no price of {lane.id}")
             sink = self._first_mark(value.name)
-        lane.mark_sinks = (*lane.mark_sinks, sink)
-        value.subscriptions.append((lane, sink))
+        _follow(value, lane, sink)
+
+    def _wait_for_rate(self, value: AccountValue, currency: str) -> None:
+        """Work the account out again with the first price of anything that can convert a currency."""
+        for lane, _ in self._rate_lanes(currency, value.state.currency):
+            _follow(value, lane, self._first_mark(value.name))
 
     def _first_mark(self, name: str) -> Callable[[float], None]:
         return lambda _: self.rebuild(name)
@@ -230,21 +254,46 @@ class Valuer:
         """Whether two currencies count as one: the same, or said to be equivalent."""
         return one == other or frozenset((one, other)) in self._equivalents
 
+    def _rate_lanes(self, currency: str, home: str) -> tuple[tuple[Lane, bool], ...]:
+        """What can convert, the best first: spot, then perpetuals; and whether its price is the inverse.
+
+        What has a date of its own has a price of its own: an option, a future.
+        """
+        if self._version != self._market.version:
+            self._version = self._market.version
+            self._sources.clear()
+        found = self._sources.get((currency, home))
+        if found is None:
+            fitting = []
+            for lane in self._market.lanes.values():
+                instrument = lane.instrument
+                if "-" in instrument.symbol.partition(":")[2]:
+                    continue
+                if instrument.base == currency and self.same(instrument.quote, home):
+                    fitting.append((lane, False))
+                elif instrument.quote == currency and self.same(instrument.base, home):
+                    fitting.append((lane, True))
+            fitting.sort(key=lambda pair: not pair[0].spot)
+            found = self._sources[currency, home] = tuple(fitting)
+        return found
+
     def _rate_lane(self, currency: str, home: str) -> tuple[Lane | None, bool]:
-        for lane in self._market.lanes.values():
-            instrument = lane.instrument
-            if instrument.base == currency and self.same(instrument.quote, home):
-                return lane, False
-            if instrument.quote == currency and self.same(instrument.base, home):
-                return lane, True
-        return None, False
+        """The best that has a fresh price, else any price, else none."""
+        lanes = self._rate_lanes(currency, home)
+        best: tuple[Lane | None, bool] | None = None
+        for found in lanes:
+            if found[0].mark:
+                if self._fresh((found[0],)):
+                    return found
+                best = best or found
+        return best or (lanes[0] if lanes else (None, False))
 
     def rate(self, currency: str, home: str) -> float | None:
-        """What one unit of a currency is worth in another, through a mark; None when unknown."""
+        """What one unit of a currency is worth in another, through a mark; None when that is unknown or too old."""
         if self.same(currency, home):
             return 1.0
         lane, inverse = self._rate_lane(currency, home)
-        if lane is None or not lane.mark:
+        if lane is None or not lane.mark or not self._fresh((lane,)):
             return None
         return 1 / lane.mark if inverse else lane.mark
 
@@ -258,7 +307,7 @@ class Valuer:
     def _fresh(self, rates: tuple[Lane, ...]) -> bool:
         now = self._recorder.now
         for lane in rates:
-            age = now - lane.received_ns
+            age = now - lane.marked_ns
             if age > RATE_AGE_NS and age > 2 * lane.cadence:
                 return False
         return True
@@ -276,11 +325,16 @@ class Valuer:
         value = self.accounts[account]
         return "; ".join(value.missing) or "a conversion rate is too old"
 
-    def price(self, intent: OrderIntent, lane: Lane) -> float:
-        """The worse of an order's own price and the market's, for its size against limits; 0.0 when unknown."""
+    def price(self, intent: OrderIntent, lane: Lane, *, least: bool = False) -> float:
+        """Of an order's own price and the market's, the one at which it is worth more; 0.0 when unknown.
+
+        With `least` the one at which it is worth less.
+        """
         market = lane.price(buying=intent.side is _BUY)
         own = intent.limit_price or intent.stop_price
-        return market if own is None else max(float(own), market)
+        if own is None:
+            return market
+        return min(float(own), market) if lane.inverse is not least else max(float(own), market)
 
     def value(self, intent: OrderIntent) -> float | None:
         """What an order is worth in its account's currency."""
@@ -297,15 +351,31 @@ class Valuer:
 
     def exposure(self, account: str) -> float | None:
         """Worst-case gross value of positions and everything that may still fill; None while it is unknown."""
-        return self._exposures.total(self._state.accounts[account], None)
+        worst = self._exposures.worst(self._state.accounts[account], None)
+        return None if worst is None else worst[0]
 
     def exposure_with(self, intent: OrderIntent) -> float | None:
-        """The same of its account, one more order included. Gate and breakers ask in turn: worked out once."""
-        asked, seq, total = self._asked
-        if asked is not intent or seq != self._state.seq:
-            total = self._exposures.total(self._state.accounts[intent.account], intent)
-            self._asked = (intent, self._state.seq, total)
-        return total
+        """The same of its account, one more order included."""
+        worst = self._worst_with(intent)
+        return None if worst is None else worst[0]
+
+    def margin_with(self, intent: OrderIntent) -> float | None:
+        """The initial margin for this worst case, each instrument's own; spot is paid for, and takes none."""
+        worst = self._worst_with(intent)
+        return None if worst is None else worst[1]
+
+    def _worst_with(self, intent: OrderIntent) -> tuple[float, float] | None:
+        """Gate and breakers ask in turn: worked out once, until anything at all has happened."""
+        asked, seq, worst = self._asked
+        if asked is not intent or seq != self._recorder.seq:
+            worst = self._exposures.worst(self._state.accounts[intent.account], intent)
+            self._asked = (intent, self._recorder.seq, worst)
+        return worst
+
+
+def _follow(value: AccountValue, lane: Lane, sink: Callable[[float], None]) -> None:
+    lane.mark_sinks = (*lane.mark_sinks, sink)
+    value.subscriptions.append((lane, sink))
 
 
 def _nobody(_: str) -> tuple[float, float]:

@@ -57,9 +57,9 @@ class KernelView:
         return None if lane is None else lane.mark or None
 
     def age(self, instrument: str) -> int | None:
-        """Nanoseconds since its last market event was received; None before the first."""
+        """Nanoseconds since what gave its mark was received; None before the first."""
         lane = self._market.lanes.get(instrument)
-        return None if lane is None or not lane.received_ns else self._recorder.now - lane.received_ns
+        return None if lane is None or not lane.marked_ns else self._recorder.now - lane.marked_ns
 
     def cadence(self, instrument: str) -> int:
         """How far apart its events are by nature, in nanoseconds."""

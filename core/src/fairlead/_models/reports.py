@@ -14,6 +14,10 @@ class _OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     event_ns: int = 0
 
 
+UNKNOWN_ORDER = "unknown_order"
+"""The code of a CancelRejected that says: there is no such order."""
+
+
 class Accepted(_OrderReport, frozen=True, kw_only=True):
     """The venue has the order."""
 
@@ -34,9 +38,14 @@ class NotSent(_OrderReport, frozen=True, kw_only=True):
 
 
 class OutcomeUnknown(_OrderReport, frozen=True, kw_only=True):
-    """The command left and no answer came; only evidence can resolve it."""
+    """The command left and no answer came; only evidence can resolve it.
+
+    `looked_up` says that the venue was asked for the order since and does not know it: one that it had accepted is
+    in doubt again.
+    """
 
     reason: str = ""
+    looked_up: bool = False
 
 
 class Canceled(_OrderReport, frozen=True, kw_only=True):
@@ -47,7 +56,10 @@ class Canceled(_OrderReport, frozen=True, kw_only=True):
 
 
 class CancelRejected(_OrderReport, frozen=True, kw_only=True):
-    """The venue would not cancel: the order is filled, unknown to it, or it says why."""
+    """The venue would not cancel: the order is filled, unknown to it, or it says why.
+
+    `code` is its own, UNKNOWN_ORDER where it knows no such order.
+    """
 
     code: str = ""
     reason: str = ""
