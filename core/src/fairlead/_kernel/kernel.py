@@ -330,7 +330,7 @@ class Kernel:
         """Make an instrument known, if its rules are new."""
         if self.state.instruments.get(instrument.id) != instrument:
             self.recorder.record(f.InstrumentDefined, instrument=instrument)
-        new = instrument.id not in self.market.lanes
+        new, version = instrument.id not in self.market.lanes, self.market.version
         lane = self.market.lane(instrument)
         if self.market.version != version:
             self.valuer.defined(new=new)
