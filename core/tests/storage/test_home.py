@@ -101,3 +101,17 @@ def test_key_names_a_folder(tmp_path, key):
     """A key that could leave the home is refused."""
     with pytest.raises(ConfigurationError, match="account key"):
         AccountHome(tmp_path, key, run=tmp_path)
+
+
+def test_an_account_that_was_started_too_often_is_refused(tmp_path):
+    """Its epoch has four hex digits in every order's id; the last one still begins, and the refusal begins nothing."""
+    home = AccountHome(tmp_path, KEY, run=tmp_path / "run")
+    home.acquire()
+    home.release()
+    (home.folder / "epoch").write_text("65534\n")
+    assert home.acquire()[0] == 65_535
+    home.release()
+    with pytest.raises(ConfigurationError, match="started 65,535 times"):
+        home.acquire()
+    assert home.epoch == 65_535
+    assert AccountHome(tmp_path, "other.live.x", run=tmp_path / "run").acquire()[0] == 1

@@ -9,7 +9,7 @@ from fairlead._engine.parts import Parts, spec
 from fairlead._kernel.clock import Agenda
 from fairlead._kernel.context import allocation
 from fairlead._kernel.kernel import EventLog, FactLog, Kernel
-from fairlead._kernel.state import State
+from fairlead._kernel.state import REMEMBERED_ORDERS, State
 from fairlead._models.instrument import Instrument
 from fairlead.errors import ConfigurationError
 from fairlead.facts import AccountOpened, EngineStarted
@@ -75,9 +75,18 @@ async def introduce(kernel: Kernel, parts: Parts) -> None:
 
 
 def open_accounts(
-    kernel: Kernel, parts: Parts, snapshots: Mapping[str, Snapshot], *, namespace: int, epoch: int
+    kernel: Kernel,
+    parts: Parts,
+    snapshots: Mapping[str, Snapshot],
+    *,
+    namespace: int,
+    epoch: int,
+    contained: Mapping[str, tuple[str, ...]] = {},
 ) -> None:
-    """Write down the start of a run, and the accounts that are new to the journal."""
+    """Write down the start of a run, and the accounts that are new to the journal.
+
+    `snapshots` are theirs, `contained` the ids of the fills that these contain.
+    """
     record = kernel.recorder.record
     kernel.recorder.cause = kernel.recorder.seq + 1
     record(
@@ -96,4 +105,5 @@ def open_accounts(
                 f"account {name} gave no balances: nothing can be traded that cannot be valued"
             )
         currency = broker.profile.base_currency or next(iter(balances), "")
-        record(AccountOpened, account=name, currency=currency, balances=dict(balances))
+        fills = contained.get(name, ())[-REMEMBERED_ORDERS:]
+        record(AccountOpened, account=name, currency=currency, balances=dict(balances), contained=fills)

@@ -20,7 +20,7 @@ from fairlead._engine.pacing import TURN_SECONDS
 from fairlead._kernel.clock import REPORT, TIMER, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._models.market import Bar, History, MarketEvent
-from fairlead._models.reports import Report
+from fairlead._models.reports import AccountChanged, Report
 from fairlead.ports import BrokerAdapter
 
 
@@ -127,6 +127,16 @@ class Door(Intake):
         early, self._early = self._early or (), None
         for account, report in early:
             self._guarded(self._kernel.report, account, report)
+
+    def movements(self, account: str) -> int:
+        """How many movements of cash other than fills have come for an account, and wait."""
+        return sum(one == account and type(report) is AccountChanged for one, report in self._early or ())
+
+    def drop_movements(self, account: str) -> None:
+        """They are in the account's books already."""
+        if self._early is not None:
+            kept = [pair for pair in self._early if pair[0] != account or type(pair[1]) is not AccountChanged]
+            self._early = deque(kept)
 
     def answer(self, strategy: str, number: int, value: bytes, error: str) -> None:
         """An answer to a strategy's question."""

@@ -23,7 +23,7 @@ from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._engine.recovery import catch_up, restore
+from fairlead._engine.recovery import OVERLAP_NS, catch_up, first_books, restore
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.warmup import history, windows
@@ -175,6 +175,7 @@ class Session:
             if persist is not None:
                 persist(self._folder.paper)
         await introduce(kernel, self._parts)
+        self._connected_ns = max(0, self._time.now() - OVERLAP_NS)
         for name, broker in self._parts.brokers.items():
             kernel.outbox.senders[name] = broker.send
             stack.push_async_callback(broker.close)
@@ -183,22 +184,33 @@ class Session:
     async def _start(self, kernel: Kernel) -> None:
         """The only start path: the state is restored, now the venue's view of it, then strategies."""
         kernel.recorder.now = max(kernel.recorder.now, self._time.now())
-        snapshots: dict[str, Snapshot] = {n: await b.snapshot() for n, b in self._parts.brokers.items()}
+        snapshots: dict[str, Snapshot] = {}
+        contained: dict[str, tuple[str, ...]] = {}
+        for name, broker in self._parts.brokers.items():
+            if name not in kernel.state.accounts:
+                snapshots[name], contained[name] = await first_books(broker, self._connected_ns, self._door)
         key = str(self._folder.path).encode()
         namespace = kernel.state.namespace or zlib.crc32(key) % 0xFFFF + 1
 
         def begin() -> None:
-            open_accounts(kernel, self._parts, snapshots, namespace=namespace, epoch=self._epoch)
+            open_accounts(
+                kernel,
+                self._parts,
+                snapshots,
+                namespace=namespace,
+                epoch=self._epoch,
+                contained=contained,
+            )
             kernel.start_accounts()
 
+        self._wanted: list[tuple[Subscription, int]] = []
+        kernel.feeds.subscribe = lambda subscription, warmup: self._wanted.append((subscription, warmup))
         self._door.put(kernel.turn, begin)
         self._door.open()
-        await catch_up(kernel, self._parts.brokers, since_ns=self._last_ns, door=self._door)
+        await catch_up(kernel, self._parts.brokers, self._last_ns, door=self._door, opened=snapshots)
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
-        self._wanted: list[tuple[Subscription, int]] = []
-        kernel.feeds.subscribe = lambda subscription, warmup: self._wanted.append((subscription, warmup))
         self._door.put(kernel.turn, lambda: kernel.start_strategies(restored=self._restored))
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from fairlead._engine.door import Door
 from fairlead._kernel.apply import apply
 from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.reports import forgotten
 from fairlead._kernel.state import State
-from fairlead._models.orders import AT_VENUE, OrderStatus
-from fairlead._models.reports import Accepted, Canceled, NotSent
+from fairlead._models.orders import AT_VENUE, Order, OrderStatus
+from fairlead._models.reports import Accepted, Canceled, FillReport, NotSent, OutcomeUnknown
+from fairlead._models.venue import VenueProfile
 from fairlead._storage.journal import read_facts
 from fairlead._storage.reading import repair_tail
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, JournalDamaged
-from fairlead.ports import BrokerAdapter, Cancel, OrderReport
+from fairlead.ports import BrokerAdapter, Cancel, OrderReport, Snapshot
 
-_OVERLAP_NS = 60_000_000_000
+OVERLAP_NS = 60_000_000_000
 """Fills are asked for from this long before the last fact; those that are known already change nothing."""
+
+_TRIES = 10
+
+_ANSWERED = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_REPLACE)
 
 
 def restore(folder: RunFolder) -> State:
@@ -29,9 +35,9 @@ def restore(folder: RunFolder) -> State:
             f"the journal of {folder.path} was damaged and lies in {lost}: nothing starts here until a person has "
             f"looked at it; use another run=, or put a good copy back"
         )
-    repair_tail(folder.journal)
     state = State()
     try:
+        repair_tail(folder.journal)
         for fact in read_facts(folder.journal):
             apply(state, fact)
     except JournalDamaged as damage:
@@ -39,53 +45,103 @@ def restore(folder: RunFolder) -> State:
     return state
 
 
+async def first_books(
+    broker: BrokerAdapter, since_ns: int, door: Door | None = None
+) -> tuple[Snapshot, tuple[str, ...]]:
+    """What a new account has, and the ids of the fills since `since_ns` that are contained in it.
+
+    A fill may reach us as a report, in the list of fills and in the totals, in any order. So totals are believed when
+    the list was the same before and after them, and no other movement of cash was reported meanwhile: then they
+    contain what the list contains, and nothing newer. Movements that `door` has kept until then are contained as
+    well, and dropped. Raises ConfigurationError where an account does not come to rest.
+    """
+    before = _ids(await broker.fills(since_ns))
+    for _ in range(_TRIES):
+        moved = 0 if door is None else door.movements(broker.name)
+        snapshot = await broker.snapshot()
+        after = _ids(await broker.fills(since_ns))
+        if before == after and (door is None or door.movements(broker.name) == moved):
+            if door is not None:
+                door.drop_movements(broker.name)
+            return snapshot, after
+        before = after
+    raise ConfigurationError(
+        f"account {broker.name} is being traded by somebody else so fast that its books cannot be opened: begin when "
+        f"it is quiet"
+    )
+
+
+def _ids(fills: Sequence[FillReport]) -> tuple[str, ...]:
+    return tuple(fill.fill_id for fill in fills)
+
+
 async def catch_up(
     kernel: Kernel,
     brokers: Mapping[str, BrokerAdapter],
+    since_ns: int,
     *,
-    since_ns: int | None = None,
     door: Door | None = None,
+    opened: Collection[str] = (),
 ) -> None:
     """Learn what happened to our orders while nobody listened: fills first, then how each order stands.
 
     `since_ns` is the time of the last fact before this start; `door` takes the reports, the kernel where there is
-    none. A cancel whose answer never came is sent again: it may not have left.
+    none; `opened` are accounts whose books begin with this start. Fills are asked for since then, or since the oldest
+    order at the venue was made: its fill may have been lost long before. A cancel whose answer never came is sent
+    again: it may not have left.
     """
-    since = kernel.state.now if since_ns is None else since_ns
     for name, broker in brokers.items():
-        report = functools.partial(kernel.report, name) if door is None else door.reporter(name)
-        known = [o for o in kernel.state.open.values() if o.account == name and o.status in AT_VENUE]
-        if kernel.state.epoch <= 1 and not known:
+        if name in opened:
             continue
-        for fill in await broker.fills(max(0, since - _OVERLAP_NS)):
-            if not _is_forgotten(kernel.state, fill.client_order_id):
+        report = functools.partial(kernel.report, name) if door is None else door.reporter(name)
+        known = [
+            o
+            for o in kernel.state.open.values()
+            if o.account == name and o.status in AT_VENUE and not _just_sent(o, since_ns)
+        ]
+        first = min([since_ns, *(o.created_ns for o in known)])
+        for fill in await broker.fills(max(0, first - OVERLAP_NS)):
+            if not forgotten(kernel.state, fill.client_order_id):
                 report(fill)
         if not known:
             continue
         found = await broker.lookup([o.client_order_id for o in known])
         for order in known:
             if order.client_order_id in found and not order.closed:
-                report(_standing(order.client_order_id, found[order.client_order_id]))
+                standing = found[order.client_order_id]
+                report(_standing(order, standing) if standing else _missing(order, broker.profile, kernel))
             if order.status is OrderStatus.PENDING_CANCEL:
                 deadline = kernel.agenda.now() + broker.profile.validity_ns
                 broker.send(Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline))
 
 
-def _is_forgotten(state: State, name: str) -> bool:
-    """Whether an order of an earlier start was closed so long ago that the state has let it go: its fills are booked.
+def _just_sent(order: Order, since_ns: int) -> bool:
+    """Whether it was sent by this very start, so that its venue cannot be expected to know it yet."""
+    return order.status is OrderStatus.SUBMITTED and order.updated_ns > since_ns
 
-    An id tells whose order it is, of which start, and its number; the journal has given out numbers up to `intents`.
+
+def _missing(order: Order, profile: VenueProfile, kernel: Kernel) -> NotSent | Canceled | OutcomeUnknown:
+    """What it means that the venue knows no such order, once all its fills are told.
+
+    A venue on paper is exact. Another one may be slow: what was sent may yet arrive for as long as it is valid, and
+    as long again; and what was accepted is not gone because it is not found.
     """
-    if name in state.orders or len(name) != 32 or not name.startswith(f"{state.namespace:04x}"):
-        return False
-    return int(name[4:8], 16) < state.epoch and int(name[8:30], 16) <= state.intents
+    name = order.client_order_id
+    answered = bool(order.broker_order_id or order.filled_quantity) or order.status in _ANSWERED
+    if profile.environment == "paper":
+        if answered:
+            return Canceled(client_order_id=name, reason="the venue does not know it any more")
+        return NotSent(client_order_id=name, reason="the venue has never seen it")
+    if not answered and kernel.agenda.now() > order.updated_ns + 2 * profile.validity_ns:
+        return NotSent(client_order_id=name, reason="the venue has never seen it")
+    return OutcomeUnknown(client_order_id=name, reason="its venue does not know it", looked_up=True)
 
 
-def _standing(client_order_id: str, found: OrderReport | None) -> Accepted | Canceled | NotSent:
-    if found is None:
-        return NotSent(client_order_id=client_order_id, reason="the venue has never seen it")
+def _standing(order: Order, found: OrderReport) -> Accepted | Canceled:
     if found.open:
-        return Accepted(client_order_id=client_order_id, broker_order_id=found.broker_order_id)
+        return Accepted(client_order_id=order.client_order_id, broker_order_id=found.broker_order_id)
     return Canceled(
-        client_order_id=client_order_id, reason=found.status or "ended", filled_quantity=found.filled_quantity
+        client_order_id=order.client_order_id,
+        reason=found.status or "ended",
+        filled_quantity=found.filled_quantity,
     )

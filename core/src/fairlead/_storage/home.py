@@ -13,6 +13,10 @@ from fairlead.errors import ConfigurationError, LeaseLost
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+LAST_EPOCH = 0xFFFF
+"""What fits into the id of an order: a larger one would make ids longer than venues take."""
+
+
 def fairlead_home(environ: Mapping[str, str] = os.environ) -> Path:
     """`$FAIRLEAD_HOME`, else `$XDG_STATE_HOME/fairlead`, else `~/.local/state/fairlead`."""
     if own := environ.get("FAIRLEAD_HOME"):
@@ -73,6 +77,12 @@ class AccountHome:
         try:
             self._refuse_other_run()
             epoch = self.epoch + 1
+            if epoch > LAST_EPOCH:
+                raise ConfigurationError(
+                    f"the account {self.key} has been started {LAST_EPOCH:,} times, and the ids of its orders have no "
+                    f"room for more: once nothing works there any more, move {self.folder} away and begin a new run, "
+                    f"in another folder"
+                )
             write_whole(self.folder / "epoch", f"{epoch}\n".encode())
             if self.owner is None:
                 write_whole(self.folder / "owner", f"{self._run}\n".encode())

@@ -10,7 +10,7 @@ import msgspec
 from fairlead._engine.assembly import build, introduce, open_accounts
 from fairlead._engine.intake import Intake
 from fairlead._engine.parts import Parts, fresh
-from fairlead._engine.recovery import catch_up
+from fairlead._engine.recovery import OVERLAP_NS, catch_up, first_books
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State, fingerprint
 from fairlead._models.market import Bar, Book, MarketEvent, Quote, Trade
@@ -97,7 +97,7 @@ class Bench:
 
     def _start(self) -> None:
         state = self.journal.fold() if self.journal.records else State()
-        restored = state.seq > 0
+        restored, last = state.seq > 0, state.now
         parts = Parts(
             self.strategies, {b.name: b for b in self.brokers}, {"fake": self.stream}, self.breakers
         )
@@ -111,14 +111,18 @@ class Bench:
             kernel.outbox.senders[broker.name] = broker.send
             finish(broker.connect(_reporter(kernel, broker.name), self.clock))
         finish(introduce(kernel, parts))
-        snapshots = {broker.name: finish(broker.snapshot()) for broker in self.brokers}
+        since = max(0, self.clock.now() - OVERLAP_NS)
+        new = [broker for broker in self.brokers if broker.name not in state.accounts]
+        books = {broker.name: finish(first_books(broker, since)) for broker in new}
+        snapshots = {name: snapshot for name, (snapshot, _) in books.items()}
+        contained = {name: fills for name, (_, fills) in books.items()}
 
         def begin() -> None:
-            open_accounts(kernel, parts, snapshots, namespace=1, epoch=state.epoch + 1)
+            open_accounts(kernel, parts, snapshots, namespace=1, epoch=state.epoch + 1, contained=contained)
             kernel.start_accounts()
 
         kernel.turn(begin)
-        finish(catch_up(kernel, parts.brokers))
+        finish(catch_up(kernel, parts.brokers, last, opened=snapshots))
         for runner in kernel.runners.values():
             runner.ask_outside = lambda *question: self.questions.append(question)
         kernel.turn(lambda: kernel.start_strategies(restored=restored))
