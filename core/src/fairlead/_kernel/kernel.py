@@ -377,6 +377,7 @@ class Kernel:
                     runner.halt(f"load() failed, {type(error).__name__}: {error}")
             runner.start()
             self._say_if_idle(runner)
+        self.timers.restore(self.runners)
         self._follow_holdings()
 
     def _say_if_idle(self, runner: Runner) -> None:

@@ -16,7 +16,7 @@ from fairlead._kernel.recorder import Recorder
 from fairlead._models.market import Quote
 from fairlead._models.orders import Order
 from fairlead._strategy.strategy import Strategy
-from fairlead.facts import Asked, StrategyFaulted, StrategyHalted, StrategySaved
+from fairlead.facts import Asked, Noted, StrategyFaulted, StrategyHalted, StrategySaved
 
 Handler = Callable[..., Any]
 
@@ -221,12 +221,11 @@ class Runner:
             self._coroutine = None
             self._fault(fault)
         else:
-            if isinstance(request, Request):
+            if isinstance(request, Request) and not self.halted:
                 self._wait_for(request)
                 return
-            where = place(lines_in(coroutine), self.strategy)
-            coroutine.close()
-            self._coroutine = None
+            where = place(lines_in(self._coroutine), self.strategy)
+            self._abandon()
             self.halt(f"{_NO_LOOP} ({where})")
         self._finish()
 
@@ -308,11 +307,26 @@ class Runner:
             self.halt(reason)
 
     def halt(self, reason: str) -> None:
-        """It gets no more events; the others go on, its held orders and exits stay."""
+        """It gets no more events; the others go on, its held orders and exits stay. A handler that waits is over."""
         if not self.halted:
             self._recorder.record(StrategyHalted, strategy=self.name, reason=reason)
         self.closed = self._busy = True
         self._mailbox.clear()
+        self._asked.clear()
+        if self._waiting is not None:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """End a handler where it waits."""
+        coroutine, self._coroutine, self._waiting = self._coroutine, None, None
+        if coroutine is not None:
+            try:
+                coroutine.close()
+            except (
+                Exception
+            ) as error:  # it is halted for another reason, and this one is not worth more than a note
+                text = f"{self.name} raised when its handler was ended: {type(error).__name__}: {error}"
+                self._recorder.record(Noted, source=self.name, text=text)
 
 
 def _forgotten(error: BaseException) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.runner import Runner
-from fairlead.facts import TimerCanceled, TimerFired, TimerSet
+from fairlead.facts import Noted, TimerCanceled, TimerFired, TimerSet
 from fairlead.units import duration_text
 
 
@@ -20,6 +20,7 @@ class Timers:
         self._state = recorder.state
         self._schedule = schedule
         self._handlers: dict[tuple[str, str], tuple[Runner, Callable[..., Any], Any]] = {}
+        self._calls: dict[tuple[str, str], str] = {}
 
     def every(self, runner: Runner, interval: int, function: Callable[[], Any] | None, name: str) -> None:
         """Fire at each full interval of UTC time."""
@@ -28,16 +29,40 @@ class Timers:
         if standing is None or standing.every_ns != interval:
             now = self._recorder.now
             self._set(key, now - now % interval + interval, interval)
+        elif standing.function != self._calls[key]:
+            self._set(key, standing.due_ns, interval)
         self._arm(key)
 
     def at(self, runner: Runner, when: int, function: Callable[[], Any] | None, name: str) -> None:
-        """Fire once, over all restarts."""
+        """Fire once, over all restarts: said for the first time after one, it goes on with the time it had."""
+        before = len(self._calls)
         key = self._register(runner, function, name, str(when))
+        again = len(self._calls) == before
         if self._state.done.get(key) == when:
             return
-        if key not in self._state.timers:
+        standing = self._state.timers.get(key)
+        if standing is None or standing.every_ns or (again and standing.due_ns != when):
             self._set(key, when, 0)
+        elif standing.function != self._calls[key]:
+            self._set(key, standing.due_ns, 0)
         self._arm(key)
+
+    def restore(self, runners: Mapping[str, Runner]) -> None:
+        """Strategies have started again: go on with the timers that they set later than that, in a handler."""
+        for key, timer in self._state.timers.items():
+            runner = runners.get(timer.strategy)
+            if runner is None or key in self._handlers:
+                continue
+            if not timer.function:
+                self._handlers[key] = (runner, runner.strategy.on_timer, timer.name)
+                self._calls[key] = ""
+                self._arm(key)
+            elif not runner.closed:  # one that waits or is halted may still set it again
+                text = (
+                    f"timer {timer.name} of {timer.strategy} calls {timer.function}, which on_start did not set "
+                    f"again: it will not fire; set it there, or have it call on_timer"
+                )
+                self._recorder.record(Noted, source="timers", text=text)
 
     def cancel(self, strategy: str, name: str) -> None:
         """Fire no more: the timer of this name, or those that a function of this name has without one."""
@@ -50,6 +75,7 @@ class Timers:
     ) -> tuple[str, str]:
         if not name:
             name = f"{function.__name__}:{when}" if function is not None else when
+        self._calls[runner.name, name] = "" if function is None else function.__name__
         if function is not None:
             self._handlers[runner.name, name] = (runner, function, None)
         else:
@@ -57,7 +83,9 @@ class Timers:
         return runner.name, name
 
     def _set(self, key: tuple[str, str], due: int, every: int) -> None:
-        self._recorder.record(TimerSet, strategy=key[0], name=key[1], due_ns=due, every_ns=every)
+        self._recorder.record(
+            TimerSet, strategy=key[0], name=key[1], due_ns=due, every_ns=every, function=self._calls[key]
+        )
 
     def _arm(self, key: tuple[str, str]) -> None:
         timer = self._state.timers[key]
