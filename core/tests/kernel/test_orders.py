@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from fairlead import ConfigurationError, InvariantViolation, OrderStatus, Side
+from fairlead import ConfigurationError, InvariantViolation, LimitAt, OrderStatus, Side
 from fairlead._kernel.desk import client_order_id
 from fairlead._kernel.transitions import TRANSITIONS, allowed, move
 from fairlead._models.orders import CLOSED, Order, OrderIntent
@@ -20,7 +20,7 @@ from fairlead.ports import (
     OutcomeUnknown,
     Rejected,
 )
-from fairlead.testing import Bench, accept, fill, lose, silence
+from fairlead.testing import EVERYTHING, Bench, FakeBroker, accept, fill, lose, silence
 
 D = Decimal
 
@@ -362,6 +362,52 @@ def test_a_target_does_not_count_its_protection(bench):
     """Stops are no part of the way to a position."""
     bench.do(lambda s: s.buy(1, stop_loss=90, take_profit=120))
     assert bench.do(lambda s: s.target(1)) is None
+
+
+def test_a_target_takes_back_what_works_in_the_other_direction(bench):
+    """No entry fills behind the back of a target that wants none; what fits stays, and the rest waits for the end."""
+    old, new = limit(bench, 1, 99), limit(bench, 1, 98)
+    assert bench.do(lambda s: s.target(1)) is None
+    assert (old.status, new.status) == (OrderStatus.ACCEPTED, OrderStatus.CANCELED)
+    bench.broker.cancels = silence()
+    assert bench.do(lambda s: s.target(0)) is None
+    assert bench.do(lambda s: s.target(0)) is None
+    assert len(bench.broker.canceling) == 2
+    bench.broker.fill(old, "0.4")
+    sell = bench.do(lambda s: s.target(0))
+    assert (sell.status, sell.quantity, sell.intent.reduce_only) == (OrderStatus.HELD, D("0.4"), True)
+    bench.broker.cancel(old)
+    assert sell.status is OrderStatus.FILLED
+    assert bench.state.quantity("fake", bench.instrument) == 0
+
+
+def test_a_target_that_is_less_than_a_working_order_begins_anew(bench):
+    """An order cannot be halved: it ends, and the difference is traded after it."""
+    order = limit(bench, 2, 99)
+    bench.broker.cancels = silence()
+    new = bench.do(lambda s: s.target(1))
+    assert (new.side, new.quantity, new.status) == (Side.BUY, 1, OrderStatus.HELD)
+    bench.broker.cancel(order)
+    assert new.status is OrderStatus.FILLED
+
+
+def test_a_target_ends_a_styled_order_with_its_parts(bench):
+    """And waits for those that are at the venue."""
+    order = bench.do(lambda s: s.buy(1, style=LimitAt("5bp")))
+    (part,) = bench.broker.working
+    bench.broker.cancels = silence()
+    assert bench.do(lambda s: s.target(-1)).after == (part,)
+    assert order.status is OrderStatus.CANCELED
+
+
+def test_a_target_of_nothing_is_reached_past_a_stop_at_the_venue():
+    """What protects the position does not keep it from being closed."""
+    bench = Bench(broker=FakeBroker(profile=EVERYTHING))
+    bench.price(100)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    assert bench.do(lambda s: s.target(0)).status is OrderStatus.FILLED
+    assert not bench.broker.working
+    bench.check()
 
 
 def test_a_target_may_be_short_and_in_money(bench):

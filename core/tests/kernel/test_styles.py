@@ -240,6 +240,18 @@ def test_no_style_ever_buys_more_than_was_asked_for(style, steps):
     bench.check()
 
 
+def test_a_halted_strategy_opens_nothing_through_a_style():
+    """Its parts are orders like any other, and the first that is denied ends the whole."""
+    bench = make()
+    order = styled(bench, TimeSlices(3, "6m"), 3)
+    bench.kernel.turn(lambda: bench.kernel.runners["Puppet"].halt("it raised"))
+    bench.advance("10m")
+    assert len(bench.broker.submits) == 1
+    assert order.status is OrderStatus.CANCELED
+    assert "strategy Puppet is halted: it raised" in order.reasons[0]
+    bench.check()
+
+
 def test_the_order_is_done_when_its_parts_are():
     """It is filled, with the average of its parts and nothing left to do."""
     bench = make()

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fairlead._kernel.gate import Refused
 from fairlead._kernel.market import Lane
 from fairlead._kernel.runner import Runner
@@ -14,7 +16,17 @@ from fairlead._kernel.state import ZERO
 from fairlead._models.accounts import Profit
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import Bar
-from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderIntent, OrderType, Side, TimeInForce, Trail
+from fairlead._models.orders import (
+    AT_VENUE,
+    STOPS,
+    Order,
+    OrderIntent,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+    Trail,
+)
 from fairlead._strategy.styles import Style, describe
 from fairlead.errors import ConfigurationError
 from fairlead.facts import Noted, StrategyPaused
@@ -320,23 +332,33 @@ class Context:
     def _trade_to(
         self, found: Instrument, wanted: Decimal, account: str, tag: str, after: tuple[str, ...]
     ) -> Order | None:
+        """Trade the difference; what works in the other direction is taken back first, the newest first."""
         have = self._state.quantity(account, found.id, self.name)
-        for order in self.orders(found.id):
-            if order.account == account and self._counts(order):
-                have += order.remaining_quantity if order.side is Side.BUY else -order.remaining_quantity
+        working = [o for o in self.orders(found.id) if o.account == account and self._counts(o)]
+        have += sum((_coming(order) for order in working), ZERO)
         change = found.quantity(wanted - have)
+        opposite = Side.SELL if change > 0 else Side.BUY
+        for order in [o for o in reversed(working) if o.side is opposite]:
+            if not change or (change < 0) != (opposite is Side.BUY):
+                break
+            ending = (order, *self._kernel.desk.children(order))
+            have -= _coming(order)
+            change = found.quantity(wanted - have)
+            if order.status is not OrderStatus.PENDING_CANCEL:
+                self._kernel.desk.cancel(order, "another position is wanted")
+            after += tuple(o.client_order_id for o in ending if not o.closed)
         if not change:
             return None
-        shrinks = have != 0 and (change > 0) != (have > 0) and abs(change) <= abs(have)
         intent = OrderIntent(
             strategy=self.name,
             account=account,
             instrument=found.id,
             side=Side.BUY if change > 0 else Side.SELL,
             quantity=abs(change),
-            reduce_only=shrinks and not found.spot,
             tag=tag,
         )
+        if not found.spot and self._kernel.gate.reduces(intent):
+            intent = msgspec.structs.replace(intent, reduce_only=True)
         return self._place(intent, after)
 
     def _counts(self, order: Order) -> bool:
@@ -504,6 +526,11 @@ class Context:
 
     def note(self, text: str) -> None:
         self._kernel.recorder.record(Noted, source=self.name, text=text)
+
+
+def _coming(order: Order) -> Decimal:
+    """What an order may still add to a position, signed."""
+    return order.remaining_quantity if order.side is Side.BUY else -order.remaining_quantity
 
 
 def _kind(limit: Decimal | None, stop: Decimal | None, trail: str | Number | None) -> OrderType:

@@ -135,11 +135,8 @@ class Gate:
                 reasons.append(f"trading is {trading} ({why})")
         if name in state.paused and not self._shrinks(intent, name):
             reasons.append(f"strategy {name} is paused")
-        if (
-            name in state.halted
-            and not intent.parent
-            and not self._may(intent, TradingState.HALTED, protects)
-        ):
+        halted = name in state.halted and not intent.exits
+        if halted and not self._may(intent, TradingState.HALTED, protects):
             reasons.append(f"strategy {name} is halted: {state.halted[name]}")
 
     def _may(self, intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
@@ -161,6 +158,10 @@ class Gate:
         return shrinks and (
             trading is TradingState.REDUCE_ONLY or (trading is TradingState.HALTED and protects)
         )
+
+    def reduces(self, intent: OrderIntent) -> bool:
+        """Whether an order only reduces its strategy's position, whatever else of it that may still fill does."""
+        return self._shrinks(intent, intent.strategy)
 
     def _shrinks(self, intent: OrderIntent, strategy: str) -> bool:
         """Whether the order only reduces a position, whatever else of it that may still fill does."""
