@@ -147,6 +147,46 @@ def test_unknown_equity_refuses_new_risk():
     assert "no rate from EUR to USDT" in denial(bench, lambda s: s.buy(1))
 
 
+def test_both_of_two_linked_spot_buys_need_the_money_once():
+    """Only one of them can fill."""
+    bench = make("BTC/USDT", profile=EVERYTHING, cash="1_000 USDT")
+    limit, stop = bench.do(lambda s: s.oco("buy", 9, limit_price=95, stop_price=105))
+    assert (limit.denied, stop.denied) == (False, False)
+    assert bench.do(lambda s: s.buy(1, limit_price=95)).denied
+    bench.check()
+
+
+def test_a_reduction_passes_where_the_margin_is_gone_already():
+    """An account under water may always get smaller."""
+    bench = make(cash="1_000 USDT", initial_margin=D("0.1"))
+    bench.do(lambda s: s.buy(90))
+    bench.price(95)
+    assert "margin of" in bench.do(lambda s: s.buy(1)).reasons[0]
+    assert bench.do(lambda s: s.sell(10)).status is OrderStatus.FILLED
+    assert bench.do(lambda s: s.sell(90)).denied
+    bench.check()
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["plain", "linked"])
+def test_a_reduction_counts_what_may_still_reduce_besides(linked):
+    """All that works on its side could fill first; of linked orders the largest."""
+    bench = make(profile=EVERYTHING)
+    bench.do(lambda s: s.buy(3))
+    if linked:
+        limit, _ = bench.do(lambda s: s.oco("sell", 2, limit_price=110, stop_price=90))
+        bench.do(lambda s: s.replace(limit, quantity=1))
+        assert sorted(o.remaining_quantity for o in bench.state.open.values()) == [1, 2]
+    else:
+        bench.do(lambda s: s.sell(2, limit_price=110))
+    assert "would do more than reduce 3" in bench.do(lambda s: s.sell(2, reduce_only=True)).reasons[0]
+    bench.kernel.turn(
+        lambda: bench.kernel.recorder.record(StateChanged, scope="engine", state=TradingState.REDUCE_ONLY)
+    )
+    assert bench.do(lambda s: s.sell(2)).denied
+    assert bench.do(lambda s: s.sell(1)).status is OrderStatus.FILLED
+    bench.check()
+
+
 # --- one's own orders -------------------------------------------------------------------------------------------
 
 
@@ -175,6 +215,16 @@ def test_a_market_order_does_not_take_ones_own_best_price():
     bench.do(lambda s: s.sell(1, limit_price=101))
     bench.quote(99, 101)
     assert "would cross your own sell of 1 at 101" in bench.do(lambda s: s.buy(1)).reasons[0]
+
+
+def test_an_order_of_another_account_is_somebody_elses():
+    """Each account trades for itself."""
+    bench = Bench(broker=[FakeBroker(name="one"), FakeBroker(make_instrument(), name="two")])
+    bench.price(100)
+    bench.do(lambda s: s.sell(1, limit_price=101, account="one"))
+    assert bench.do(lambda s: s.buy(1, limit_price=101, account="two")).status is OrderStatus.ACCEPTED
+    assert bench.do(lambda s: s.buy(1, limit_price=101, account="one")).denied
+    bench.check()
 
 
 # --- trading states ---------------------------------------------------------------------------------------------

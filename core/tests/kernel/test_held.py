@@ -285,6 +285,19 @@ def test_a_venue_that_links_orders_gets_both_and_shrinks_them_together():
     bench.check()
 
 
+def test_linked_orders_that_both_fill_before_the_venue_shrinks_them_have_nothing_left():
+    """What was sold too much is booked, and the other one has nothing left to do."""
+    bench = make(EVERYTHING)
+    limit, stop = oco(bench)
+    both = [bench.broker.executed(o.client_order_id, "0.6", price=100) for o in (stop, limit)]
+    for report in both:
+        bench.broker.emit(report)
+    assert (limit.status, stop.remaining_quantity) == (OrderStatus.FILLED, 0)
+    assert bench.state.quantity("fake", bench.instrument) == D("-0.2")
+    assert bench.state.working("fake", bench.instrument, Side.SELL) == 0
+    bench.check()
+
+
 def test_a_denied_leg_takes_the_other_back():
     """Linked orders stand or fall together."""
     bench = make()
@@ -422,6 +435,32 @@ def test_exits_shrink_with_a_position_that_is_partly_closed_by_hand(profile):
     bench.do(lambda s: s.sell("0.7"))
     assert {quantity for _, quantity in exits(bench).values()} == {D("0.3")}
     assert bench.broker.working.keys() <= bench.state.open.keys()
+    bench.check()
+
+
+def test_the_newest_exits_shrink_first():
+    """What was bought last is what was sold."""
+    bench = make(position=0)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.do(lambda s: s.buy(1, stop_loss=80))
+    bench.do(lambda s: s.sell("1.5"))
+    left = [(o.stop_price, o.remaining_quantity) for o in bench.state.open.values()]
+    assert left == [(90, D("0.5"))]
+    bench.check()
+
+
+def test_new_exits_wait_for_those_that_are_leaving():
+    """Both at the venue at once would close more than there is."""
+    bench = make(STOPS_ONLY, position=0)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    (old,) = bench.state.open.values()
+    bench.broker.cancels = silence()
+    bench.do(lambda s: s.sell(1))
+    bench.do(lambda s: s.buy(1, stop_loss=80))
+    _, new = bench.state.open.values()
+    assert (old.status, new.status) == (OrderStatus.PENDING_CANCEL, OrderStatus.HELD)
+    bench.broker.cancel(old)
+    assert (new.status, new.stop_price) == (OrderStatus.ACCEPTED, 80)
     bench.check()
 
 

@@ -110,6 +110,15 @@ def test_reports_in_any_order_end_the_same(bench, order_of_reports):
     assert bench.state.working("fake", bench.instrument, Side.BUY) == 0
 
 
+def test_a_fill_of_more_than_was_wanted_leaves_nothing_reserved(bench):
+    """Venues do that; it is booked, and the order has nothing left to do."""
+    order = limit(bench)
+    bench.broker.fill(order, "1.5")
+    assert order.status is OrderStatus.FILLED
+    assert bench.state.quantity("fake", bench.instrument) == D("1.5")
+    assert bench.state.working("fake", bench.instrument, Side.BUY) == 0
+
+
 def test_an_acceptance_told_twice_is_one_fact(bench):
     """What adds nothing is not written down again."""
     order = limit(bench)

@@ -223,6 +223,18 @@ def test_a_close_that_the_venue_does_not_carry_out_puts_the_stops_back(answer):
     bench.check()
 
 
+def test_a_close_does_not_shy_away_from_the_order_that_it_takes_back():
+    """One's own bid at the top of the book is gone before the sale comes."""
+    bench = make()
+    bench.do(lambda s: s.buy(1))
+    entry = bench.do(lambda s: s.buy(1, limit_price=99))
+    bench.quote(99, 101)
+    assert bench.do(lambda s: s.close()).status is OrderStatus.FILLED
+    assert entry.status is OrderStatus.CANCELED
+    assert held(bench) == 0
+    bench.check()
+
+
 def test_closing_twice_closes_once():
     """The second order takes the place of the first, and nothing is put back in between."""
     bench = make(EVERYTHING)
@@ -231,6 +243,7 @@ def test_closing_twice_closes_once():
     first = bench.do(lambda s: s.close())
     second = bench.do(lambda s: s.close())
     assert (first.status, second.status) == (OrderStatus.CANCELED, OrderStatus.HELD)
+    assert len([o for o in bench.state.orders.values() if o.intent.exits]) == 1
     for working in list(bench.broker.working):
         bench.broker.cancel(working)
     assert second.status is OrderStatus.FILLED
@@ -328,6 +341,22 @@ def test_a_stop_takes_back_the_entry_that_it_would_trade_with_and_no_other():
     bench.check()
 
 
+def test_what_came_into_the_way_while_a_stop_waited_is_taken_back_too():
+    """It looks twice: when it is set off, and when it may go."""
+    bench = make()
+    resting = bench.do(lambda s: s.sell(1, limit_price=120))
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.cancels = silence()
+    bench.price(90)
+    late = bench.do(lambda s: s.buy(1, limit_price=91))
+    bench.broker.cancel(resting)
+    assert late.status is OrderStatus.PENDING_CANCEL
+    bench.broker.cancel(late)
+    assert held(bench) == 0
+    assert not alarms(bench)
+    bench.check()
+
+
 def test_another_strategys_order_at_the_bid_does_not_hold_protection_back():
     """A trade with the neighbour is better than no stop; without need it is denied as ever."""
     one, two = Puppet(name="one", allocation="50%"), Puppet(name="two", allocation="50%")
@@ -408,6 +437,20 @@ def test_a_position_that_comes_back_when_its_exit_is_taken_back_is_covered_again
     voided(bench, bench.broker.executions[-1])
     assert held(bench) == 1
     assert [quantity for _, quantity in stops(bench)] == [1]
+    bench.check()
+
+
+def test_an_exit_that_is_taken_back_while_the_engine_starts_is_made_good_after_it():
+    """What is not acted on at once is not forgotten."""
+    bench = make(EVERYTHING)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    (stop,) = bench.state.open.values()
+    report = bench.broker.fill(stop, price=90)
+    bench.kernel.exits._recovered = False
+    voided(bench, report)
+    assert not stops(bench)
+    bench.restart()
+    assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
     bench.check()
 
 
@@ -540,6 +583,7 @@ def test_what_the_engine_itself_replaces_keeps_its_end():
 def test_the_parts_of_an_order_with_an_end_are_canceled_once():
     """With the whole, and not each by itself as well."""
     bench = make()
+    bench.broker.cancels = silence()
     order = bench.do(lambda s: s.buy(1, style=LimitAt("5bp"), time_in_force="GTD", expires="5m"))
     bench.advance("6m")
     assert order.status is OrderStatus.EXPIRED

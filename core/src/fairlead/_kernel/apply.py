@@ -150,9 +150,7 @@ def _trail_moved(state: State, fact: f.TrailMoved) -> None:
 
 def _held_resized(state: State, fact: f.HeldResized) -> None:
     order = _order(state, fact)
-    if order.status in AT_VENUE and not order.intent.group:
-        _reserve(state, order, fact.quantity - order.quantity)
-    order.quantity = fact.quantity
+    order.quantity = fact.quantity  # at a venue only linked orders are: what is reserved of them follows
 
 
 def _cancel_requested(state: State, fact: f.CancelRequested) -> None:

@@ -262,20 +262,23 @@ class Gate:
             reasons.append(f"needs {need:,f} {currency}, and {have:,f} is there")
 
     def _committed(self, intent: OrderIntent, instrument: Instrument) -> Decimal:
-        """Money that working buys against the same currency may still take."""
-        total, groups = ZERO, {intent.group} - {""}
+        """Money that working buys against the same currency may still take, of linked ones the dearest."""
+        total, groups = ZERO, dict[str, Decimal]()
         for order in self._state.open.values():
             if order.side is not _BUY or order.status not in AT_VENUE or order.account != intent.account:
                 continue
             other = self._state.instruments[order.instrument]
-            if not other.spot or other.quote != instrument.quote or order.intent.group in groups:
+            group = order.intent.group
+            if not other.spot or other.quote != instrument.quote or (group and group == intent.group):
                 continue
-            if order.intent.group:
-                groups.add(order.intent.group)
             lane = self._market.lanes[order.instrument]
             price = order.limit_price or other.price(self._valuer.price(order.intent, lane))
-            total += other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
-        return total
+            cost = other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
+            if group:
+                groups[group] = max(groups.get(group, ZERO), cost)
+            else:
+                total += cost
+        return total + sum(groups.values(), ZERO)
 
 
 def rests_at(order: Order) -> float:
