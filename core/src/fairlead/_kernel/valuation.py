@@ -355,21 +355,23 @@ class Valuer:
         return None if worst is None else worst[0]
 
     def exposure_with(self, intent: OrderIntent) -> float | None:
-        """The same of its account, one more order included."""
-        worst = self._worst_with(intent)
+        """The same of its account, one more order included. Gate and breakers ask in turn: worked out once."""
+        asked, seq, worst = self._asked
+        if asked is not intent or seq != self._recorder.seq:
+            worst = self._worst_with(intent)
         return None if worst is None else worst[0]
 
     def margin_with(self, intent: OrderIntent) -> float | None:
         """The initial margin for this worst case, each instrument's own; spot is paid for, and takes none."""
-        worst = self._worst_with(intent)
+        asked, seq, worst = self._asked
+        if asked is not intent or seq != self._recorder.seq:
+            worst = self._worst_with(intent)
         return None if worst is None else worst[1]
 
     def _worst_with(self, intent: OrderIntent) -> tuple[float, float] | None:
-        """Gate and breakers ask in turn: worked out once, until anything at all has happened."""
-        asked, seq, worst = self._asked
-        if asked is not intent or seq != self._recorder.seq:
-            worst = self._exposures.worst(self._state.accounts[intent.account], intent)
-            self._asked = (intent, self._recorder.seq, worst)
+        """Both figures, kept until anything at all has happened."""
+        worst = self._exposures.worst(self._state.accounts[intent.account], intent)
+        self._asked = (intent, self._recorder.seq, worst)
         return worst
 
 
