@@ -6,6 +6,9 @@ import attrs
 import pytest
 
 from fairlead import Bar, Mark, OrderIntent, Side, TradingState
+from fairlead._report.digest import digest
+from fairlead._storage.journal import Journal
+from fairlead._storage.run import RunFolder
 from fairlead.facts import BreakerTripped, CashChanged, DayStarted, EquitySampled, FlowSettled
 from fairlead.ports import EQUITY, AccountChanged, Trip
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, make_instrument
@@ -184,12 +187,12 @@ def test_breakers_are_asked_when_the_rate_behind_equity_is_too_old():
 # --- cash that comes and goes -----------------------------------------------------------------------------------
 
 
-def unrated():
-    """A bench without a rate for ETH, on which 100 of it have arrived."""
+def unrated(cause="deposit", amount=100):
+    """A bench without a rate for ETH, on which some of it has come or gone."""
     broker = FakeBroker(make_instrument(), make_instrument("ETH/USDT"))
     bench = Bench(broker=broker, breakers=[DailyLoss("1_000 USDT")])
     bench.price(100)
-    bench.broker.emit(AccountChanged(cause="deposit", currency="ETH", amount=D(100)))
+    bench.broker.emit(AccountChanged(cause=cause, currency="ETH", amount=D(amount)))
     return bench
 
 
@@ -207,6 +210,22 @@ def test_a_deposit_without_a_rate_is_settled_when_there_is_one():
     bench.price(80, instrument=ETH)
     assert bench.of(BreakerTripped)
     bench.check()
+
+
+def test_a_settled_withdrawal_is_no_loss_in_a_report(tmp_path):
+    """What a fall is measured from moves with it, as it does where the rate was known."""
+    bench = unrated("withdrawal", -100)
+    bench.advance("1m")
+    bench.kernel.turn(lambda: bench.kernel.resolve("ETH/USDT"))
+    bench.price(100, instrument=ETH)
+    bench.advance("1m")
+    bench.broker.emit(AccountChanged(cause="withdrawal", currency="USDT", amount=D(-50_000)))
+    bench.advance("1m")
+    folder = RunFolder(tmp_path)
+    journal = Journal.open(folder.journal, boot_id="", sync_behind=False)
+    journal.append(bench.journal.facts)
+    journal.close()
+    assert digest(folder).accounts["fake"].drawdown == pytest.approx(0, abs=1e-9)
 
 
 def test_an_unsettled_deposit_waits_over_a_restart():

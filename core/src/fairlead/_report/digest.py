@@ -79,12 +79,14 @@ class AccountDigest:
     fees: Decimal = Decimal(0)
     line: Line = attrs.field(factory=Line, repr=False)
     highest: float = 0.0
+    flows: float = 0.0
 
     def look(self, equity: float) -> None:
         """Equity at a moment, on top of all sessions before."""
-        self.highest = max(self.highest, equity, self.opening or 0.0)
-        if self.highest > 0:
-            self.drawdown = max(self.drawdown, 1 - equity / self.highest)
+        self.highest = max(self.highest, equity - self.flows, self.opening or 0.0)
+        peak = self.highest + self.flows
+        if peak > 0:
+            self.drawdown = max(self.drawdown, 1 - equity / peak)
 
 
 @attrs.define
@@ -218,10 +220,8 @@ class _Fold:
                 found.ended = fact.reason or "in good order"
             case f.AccountOpened():
                 found.accounts[fact.account] = AccountDigest(fact.account, fact.currency)
-            case f.CashChanged() if fact.flow:
-                found.accounts[
-                    fact.account
-                ].highest += fact.flow  # what is paid in or out is no gain and no loss
+            case f.CashChanged() | f.FlowSettled() if fact.flow:
+                found.accounts[fact.account].flows += fact.flow  # paid in or out: no gain and no loss
             case f.EquitySampled():
                 self._sample(fact)
             case f.Filled():

@@ -11,7 +11,7 @@ _LEAST, _LONGEST_LOOK = duration("1ms"), duration("1h")
 
 
 class StaleData:
-    """Makes an instrument reduce-only when its last event is older than `after` and two intervals of its bars.
+    """Makes an instrument reduce-only when what values it is older than `after` and two intervals of its bars.
 
     It does no work per event: it looks once per `after`, and where there are only bars, once in fifteen of them. So
     the trip comes a little late, and yet no order passes: `check` judges the age
