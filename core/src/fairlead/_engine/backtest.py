@@ -185,11 +185,10 @@ class _Backtest:
     def _through(self, progress: Callable[[int], None] | None) -> None:
         take = Intake(self.kernel, self._agenda, self._parts.brokers.values()).take
         events = self._events(iter(()))
-        count = 0
+        count = seen = 0
         while True:
-            for event in events:
+            for count, event in enumerate(events, seen + 1):
                 take(event)
-                count += 1
                 if self._interrupted:
                     self._interrupted = False
                     self._settle()
@@ -199,7 +198,7 @@ class _Backtest:
                     progress(event.received_ns)
             else:
                 break
-            events = self._events(events)
+            events, seen = self._events(events), count
         self.events = count
 
     def _events(self, rest: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
