@@ -57,6 +57,7 @@ class Witness:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._broker = broker
+        self._sent: set[str] = set()
         self._send = broker.send
         broker.send = self.send  # type: ignore[method-assign]
 
@@ -67,6 +68,7 @@ class Witness:
 
     def send(self, command: Any) -> None:
         if isinstance(command, Submit):
+            self._sent.add(command.client_order_id)
             self.write("sent", command.client_order_id.encode())
         self._send(command)
 
@@ -78,12 +80,12 @@ class Witness:
     def _compare(self, kernel: Any) -> None:
         state, venue = kernel.state, self._broker.venue.snapshot()
         account = state.accounts["paper"]
-        new = f"{state.namespace:04x}{state.epoch:04x}"  # what this start has placed itself may be on its way
-        there = [o.client_order_id for o in venue.orders or () if not o.client_order_id.startswith(new)]
+        sent = self._sent  # what this start has sent itself, old held orders among it, may be on its way
+        there = [o.client_order_id for o in venue.orders or () if o.client_order_id not in sent]
         here = {
             o.client_order_id: o
             for o in state.open.values()
-            if o.status in AT_VENUE and not o.client_order_id.startswith(new)
+            if o.status in AT_VENUE and o.client_order_id not in sent
         }
         net = {k.instrument: p.quantity for k, p in state.positions.items() if not k.strategy and p.quantity}
         found = {
