@@ -11,6 +11,7 @@ import pytest
 from fairlead import ConfigurationError, JournalDamaged, LiveTradingEngine, Side, Strategy
 from fairlead import facts as f
 from fairlead._storage.journal import read_facts
+from fairlead._storage.segments import HEADER_BYTES, RECORD_BYTES
 from fairlead.ports import AccountChanged, Clock, FillReport, Report, Snapshot
 from fairlead.testing import FakeBroker, FakeStream, ManualClock
 
@@ -113,7 +114,7 @@ def test_nothing_starts_where_a_damaged_journal_lies(tmp_path: Path) -> None:
     asyncio.run(short())
     path = next(file for file in sorted(engine.folder.journal.iterdir()) if file.stat().st_size > 200)
     data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 0xFF
+    data[HEADER_BYTES + RECORD_BYTES + 10] ^= 0xFF  # inside the first record, not in the zeros between two
     path.write_bytes(data)
     with pytest.raises(JournalDamaged):
         asyncio.run(engine.run())
