@@ -121,7 +121,7 @@ def _listener_class() -> Callable[[OnFrame], WSListener]:
                     self._parts.clear()
                 try:
                     self._on_frame(payload)
-                except BaseException:
+                except BaseException:  # a reader that raised gets no more frames; its error goes on
                     self._on_frame = _ignore
                     raise
             elif kind is close:

@@ -86,7 +86,7 @@ class AccountHome:
             write_whole(self.folder / "epoch", f"{epoch}\n".encode())
             if self.owner is None:
                 write_whole(self.folder / "owner", f"{self._run}\n".encode())
-        except BaseException:
+        except BaseException:  # whatever stopped it, the account must not stay locked
             self._lock.release()
             raise
         return epoch, None

@@ -170,7 +170,7 @@ class Segment:
         try:
             self.header = Header.unpack(os.pread(self._file, HEADER_BYTES, 0), path)
             self._check_header(kind)
-        except BaseException:
+        except BaseException:  # whatever stopped it, the file must not stay open
             os.close(self._file)
             raise
         self.offset = HEADER_BYTES
