@@ -177,10 +177,11 @@ class Sweeps:
         patient = now < sweep.since_ns + PATIENCE_NS
         waited_for = [order for order in opening if not order.closed] if patient else []
         if sweep.verb in ("cancel_all", "kill"):
+            self._withdraw_protection(sweep, orders, waited_for)
             self._cancel_all(sweep, {order.account for order in waited_for})
         if sweep.closes:
             self._close(sweep)
-        if sweep.verb != "stop":
+        if sweep.verb == "flatten":
             self._withdraw_protection(sweep, orders, waited_for)
         self._end_if_done(sweep)
 
