@@ -8,7 +8,17 @@ from fairlead import ConfigurationError, OrderStatus, Side, TradingState
 from fairlead._models.accounts import EXTERNAL
 from fairlead.facts import BreakerTripped, Noted, StrategyPaused, SweepEnded, SweepStarted
 from fairlead.ports import Cancel, CancelAll, CancelRejected, FillReport, OutcomeUnknown, Submit, Trip
-from fairlead.testing import EVERYTHING, Bench, FakeBroker, Puppet, accept, make_instrument, reject, silence
+from fairlead.testing import (
+    EVERYTHING,
+    Bench,
+    FakeBroker,
+    Puppet,
+    accept,
+    fill,
+    make_instrument,
+    reject,
+    silence,
+)
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
@@ -357,6 +367,24 @@ def test_a_close_of_unknown_outcome_is_waited_for():
     assert len(bench.broker.submits) == 2
     bench.broker.fill(name, 5, 100)
     bench.advance("2s")
+    assert held(bench) == {}
+    assert not bench.state.sweeps
+
+
+def test_a_close_that_became_too_large_is_taken_back():
+    """Something else closed the position meanwhile; a fill of both would turn it round."""
+    bench = make("one")
+    bench.do(lambda s: s.buy(5, instrument=BTC))
+    bench.broker.script = accept()
+    [name] = ask(bench, "flatten")["orders"]
+    bench.broker.emit(FillReport(
+        client_order_id="", fill_id="liq", instrument=bench.instrument, side=Side.SELL, quantity=Decimal(3),
+        price=Decimal(90), fee=Decimal(0), fee_currency="USDT", cumulative_quantity=Decimal(3), cause="liquidation",
+    ))  # fmt: skip
+    bench.broker.script = fill()
+    bench.advance("5s")
+    assert bench.state.orders[name].status is OrderStatus.CANCELED
+    assert [command.quantity for command in bench.broker.submits] == [5, 5, 2]
     assert held(bench) == {}
     assert not bench.state.sweeps
 

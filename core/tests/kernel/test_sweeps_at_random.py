@@ -163,6 +163,8 @@ class Sweeping(RuleBasedStateMachine):
         for _ in range(12):
             for name, resting in list(self.broker.working.items()):
                 order = self.bench.state.orders[name]
+                if name not in self.broker.working:
+                    continue
                 asked = any(c.client_order_id == name for c in self.broker.canceling)
                 if resting.submit.intent.type is OrderType.MARKET:
                     self.broker.fill(name, None, 100)
