@@ -121,12 +121,12 @@ class Sweeps:
     def left(self, sweep: Sweep) -> list[str]:
         """What a sweep still waits for, in words."""
         held = [
-            f"{key.strategy} holds {self._state.quantity(key.account, key.instrument, key.strategy):f} "
+            f"{key.strategy} holds {self._state.quantity(*key[:3]).normalize():f} "
             f"{key.instrument} on {key.account}"
             for key in self.held(sweep)
         ]
         orders = [
-            f"{order.client_order_id} is {order.status}: {order.side} {order.remaining_quantity:f} "
+            f"{order.client_order_id} is {order.status}: {order.side} {order.remaining_quantity.normalize():f} "
             f"{order.instrument} of {order.strategy}"
             for order in self.open(sweep)
         ]
