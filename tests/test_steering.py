@@ -72,6 +72,7 @@ def held(engine: LiveTradingEngine) -> dict[str, Any]:
 # --- verbs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_orders_of_a_person(tmp_path: Path) -> None:
     """Checked, submitted, replaced, canceled, while strategies trade; the answers are plain data."""
     engine = make(tmp_path / "run")
@@ -106,6 +107,7 @@ def test_orders_of_a_person(tmp_path: Path) -> None:
                      ("submit", "script")]  # fmt: skip
 
 
+@pytest.mark.full
 def test_flatten_closes_what_strategies_hold_and_keeps_them_paused(tmp_path: Path) -> None:
     """With a stop held beside it; after it nothing is held, nothing works, and a restart still pauses."""
     pair = [Watcher("2", name="one", allocation="50%"), Watcher("3", name="two", allocation="50%")]
@@ -133,6 +135,7 @@ def test_flatten_closes_what_strategies_hold_and_keeps_them_paused(tmp_path: Pat
     assert not state.sweeps
 
 
+@pytest.mark.full
 def test_a_kill_outlives_the_process_until_it_is_reset(tmp_path: Path) -> None:
     """Everything is withdrawn and closed; the next run sends nothing before a person resets it."""
     engine = make(tmp_path / "run", Watcher("2"))
@@ -148,6 +151,7 @@ def test_a_kill_outlives_the_process_until_it_is_reset(tmp_path: Path) -> None:
         assert engine.submit(instrument=BTC, side="buy", quantity=1)["status"] != "denied"
 
 
+@pytest.mark.full
 def test_a_request_is_carried_out_once_in_all_runs(tmp_path: Path) -> None:
     """Who asks again after a lost answer gets it again, from the next process too."""
     engine = make(tmp_path / "run")
@@ -167,6 +171,7 @@ def test_a_request_is_carried_out_once_in_all_runs(tmp_path: Path) -> None:
     assert len(facts_of(engine, f.OrderSubmitted)) == 1
 
 
+@pytest.mark.full
 def test_what_was_asked_for_is_replayed(tmp_path: Path) -> None:
     """Commands are inputs: the same facts come of them again, sweeps and their answers included."""
     engine = make(tmp_path / "run", Watcher("2"))
@@ -186,6 +191,7 @@ def test_what_was_asked_for_is_replayed(tmp_path: Path) -> None:
 # --- the end ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_a_stop_once_flat(tmp_path: Path) -> None:
     """The engine goes on until the last position is gone, and says why it ended."""
     engine = make(tmp_path / "run", Watcher("2"))
@@ -200,6 +206,7 @@ def test_a_stop_once_flat(tmp_path: Path) -> None:
     engine.stop(when="flat")
 
 
+@pytest.mark.full
 def test_a_stop_once_flat_ends_within_its_time(tmp_path: Path) -> None:
     """What is left stands in the reason; the position and its stop are there after the restart."""
     engine = make(tmp_path / "run", Watcher("2"))
@@ -214,6 +221,7 @@ def test_a_stop_once_flat_ends_within_its_time(tmp_path: Path) -> None:
         assert engine.check(instrument=BTC, side="buy", quantity=1)["status"] == "approved"
 
 
+@pytest.mark.full
 def test_two_engines_in_one_process_are_steered_apart(tmp_path: Path) -> None:
     """Each in its own thread, or both in one loop: what one is told the other does not hear."""
     one, two = (make(tmp_path / name) for name in ("one", "two"))
