@@ -10,7 +10,7 @@ import msgspec
 
 from fairlead._models.accounts import Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import Order, OrderIntent, Side
+from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -49,7 +49,8 @@ class AccountState:
 
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
-    is what came or went by currency while it had no rate.
+    is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked; nothing new
+    is sent while it is `recovering`; `unresolved` are orders that were in doubt when that ended.
     """
 
     name: str
@@ -63,6 +64,9 @@ class AccountState:
     flows: float = 0.0
     unsettled: dict[str, Decimal] = attrs.Factory(dict)
     stream_up: bool = True
+    recovering: bool = False
+    unresolved: tuple[str, ...] = ()
+    fills_until_ns: int = 0
     samples: int = 0
 
 
@@ -142,6 +146,11 @@ class State:
     def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
         """The most severe state over everything an order belongs to, and the reason for it."""
         worst, why = TradingState.ACTIVE, ""
+        account = self.accounts.get(intent.account)
+        if account is not None and account.recovering:
+            return TradingState.RECOVERING, f"what happened on account {intent.account} is not known yet"
+        if account is not None and account.unresolved and (left := self._in_doubt(account)):
+            worst, why = TradingState.REDUCE_ONLY, f"order {left} has been in doubt since the start"
         if not self.lowered and not self.tripped:
             return worst, why
         scopes = {
@@ -157,6 +166,12 @@ class State:
             if trip.scope in scopes and trip.state.severity > worst.severity:
                 worst, why = trip.state, f"{trip.breaker} tripped: {trip.reason}"
         return worst, why
+
+    def _in_doubt(self, account: AccountState) -> str:
+        """An order that has been in doubt since the start, "" where none is any more."""
+        doubtful = (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED)
+        found = (self.open.get(name) for name in account.unresolved)
+        return next((o.client_order_id for o in found if o is not None and o.status in doubtful), "")
 
 
 def fingerprint(state: State) -> bytes:
