@@ -115,7 +115,7 @@ def make(folder: Path, plain: bool) -> tuple[LiveTradingEngine, Witness]:
     broker = PaperBroker("1_000_000 USDT", latency="3ms", report_delay="1ms")
     if plain:
         broker.profile = VenueProfile(
-            venue="plain", environment="paper", base_currency="USDT", reduce_only=True
+            venue="plain", environment="paper", exact=True, base_currency="USDT", reduce_only=True
         )
     witness = Witness(folder / "witness", broker)
     engine = LiveTradingEngine(
