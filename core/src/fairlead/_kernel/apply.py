@@ -47,8 +47,8 @@ def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
     for name in fact.accounts:
         if name in state.accounts:
-            account = state.accounts[name]
-            account.recovering, account.stream_up, account.unresolved = True, True, ()
+            state.accounts[name].stream_up = True
+            state.uncertain[name] = None
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
@@ -72,8 +72,9 @@ def _fills_listed(state: State, fact: f.FillsListed) -> None:
 
 
 def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
-    account = state.accounts[fact.account]
-    account.recovering, account.unresolved = False, fact.unresolved
+    del state.uncertain[fact.account]
+    if fact.unresolved:
+        state.uncertain[fact.account] = fact.unresolved
 
 
 # --- orders -----------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ def _new_order(state: State, fact: Any, status: OrderStatus) -> Order:
         created_ns=fact.now,
         updated_ns=fact.now,
     )
-    if intent.attempt == 1:
+    if not intent.repeats:
         state.intents += 1
     state.orders[fact.client_order_id] = order
     if intent.parent:

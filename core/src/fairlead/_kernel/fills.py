@@ -16,6 +16,9 @@ from fairlead._models.orders import Fill, Liquidity, Order, Side
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
+INFERRED = "inferred:"
+"""What the id of a fill begins with that stands in for one that the venue has not listed."""
+
 _ID = re.compile("[0-9a-f]{32}")
 
 
@@ -110,14 +113,14 @@ class Fills:
     def _infer(self, order: Order, quantity: Decimal, price: Decimal) -> None:
         rules = self._state.instruments[order.instrument]
         fill = Fill(
-            fill_id=f"inferred:{order.client_order_id}:{order.filled_quantity + quantity}:{len(order.fill_ids)}",
+            fill_id=f"{INFERRED}{order.client_order_id}:{order.filled_quantity + quantity}:{len(order.fill_ids)}",
             client_order_id=order.client_order_id,
             strategy=order.strategy,
             account=order.account,
             instrument=order.instrument,
             side=order.side,
             quantity=quantity,
-            price=rules.price(price),
+            price=price,
             fee=ZERO,
             fee_currency=rules.settle,
             event_ns=self._recorder.now,
@@ -292,7 +295,8 @@ class Fills:
 
 
 def _voided(order: Order) -> bool:
-    return any(name.startswith(VOIDED) for name in order.fill_ids)
+    stand_in = VOIDED + INFERRED
+    return any(name.startswith(VOIDED) and not name.startswith(stand_in) for name in order.fill_ids)
 
 
 def forgotten(state: State, client_order_id: str) -> bool:

@@ -322,7 +322,7 @@ class Resolver:
             books = self._state.accounts[name]
             account.listed_ns = self._ended_ns if account.profile.exact else books.fills_until_ns
             account.fills_due_ns = self._recorder.now + account.profile.backfill_ns
-            if books.recovering:
+            if self._recovering(account):
                 self.review(name)
                 if not account.profile.exact:
                     self._give_up_at(account, self._recorder.now + RECOVERY_NS)
@@ -334,7 +334,7 @@ class Resolver:
 
     def _give_up(self, account: _Account) -> None:
         """Recovery has had its time: go on, reducing only, while the rest is being resolved."""
-        if not self._state.accounts[account.name].recovering:
+        if not self._recovering(account):
             return
         if account.fills_wanted:
             self.recovered(account.name, False)
@@ -343,7 +343,10 @@ class Resolver:
 
     def _is_recovered(self, account: _Account) -> bool:
         waiting = account.fills_wanted or account.review or account.cases
-        return self._state.accounts[account.name].recovering and not waiting
+        return self._recovering(account) and not waiting
+
+    def _recovering(self, account: _Account) -> bool:
+        return self._state.uncertain.get(account.name, ()) is None
 
     def _end_recovery(self, account: _Account) -> None:
         unresolved = tuple(sorted({*account.cases, *account.review}))

@@ -49,8 +49,7 @@ class AccountState:
 
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
-    is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked; nothing new
-    is sent while it is `recovering`; `unresolved` are orders that were in doubt when that ended.
+    is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked.
     """
 
     name: str
@@ -64,8 +63,6 @@ class AccountState:
     flows: float = 0.0
     unsettled: dict[str, Decimal] = attrs.Factory(dict)
     stream_up: bool = True
-    recovering: bool = False
-    unresolved: tuple[str, ...] = ()
     fills_until_ns: int = 0
     samples: int = 0
 
@@ -94,7 +91,11 @@ class Tripped:
 
 @attrs.define
 class State:
-    """Everything durable. Only `apply` changes it."""
+    """Everything durable. Only `apply` changes it.
+
+    `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
+    orders that it left in doubt.
+    """
 
     seq: int = 0
     now: int = 0
@@ -120,6 +121,7 @@ class State:
     faults: dict[str, int] = attrs.Factory(dict)
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
+    uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
 
     def position(self, account: str, instrument: str, strategy: str = "") -> Position | None:
@@ -146,11 +148,8 @@ class State:
     def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
         """The most severe state over everything an order belongs to, and the reason for it."""
         worst, why = TradingState.ACTIVE, ""
-        account = self.accounts.get(intent.account)
-        if account is not None and account.recovering:
-            return TradingState.RECOVERING, f"what happened on account {intent.account} is not known yet"
-        if account is not None and account.unresolved and (left := self._in_doubt(account)):
-            worst, why = TradingState.REDUCE_ONLY, f"order {left} has been in doubt since the start"
+        if intent.account in self.uncertain:
+            worst, why = self._certainty(intent.account)
         if not self.lowered and not self.tripped:
             return worst, why
         scopes = {
@@ -167,11 +166,15 @@ class State:
                 worst, why = trip.state, f"{trip.breaker} tripped: {trip.reason}"
         return worst, why
 
-    def _in_doubt(self, account: AccountState) -> str:
-        """An order that has been in doubt since the start, "" where none is any more."""
-        doubtful = (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED)
-        found = (self.open.get(name) for name in account.unresolved)
-        return next((o.client_order_id for o in found if o is not None and o.status in doubtful), "")
+    def _certainty(self, account: str) -> tuple[TradingState, str]:
+        left = self.uncertain[account]
+        if left is None:
+            return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        for name in left:
+            order = self.open.get(name)
+            if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
+                return TradingState.REDUCE_ONLY, f"order {name} has been in doubt since the start"
+        return TradingState.ACTIVE, ""
 
 
 def fingerprint(state: State) -> bytes:

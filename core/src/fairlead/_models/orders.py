@@ -108,7 +108,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     whole position on the other side, whatever that is when the order is sent. `parent` is the order
     whose fills this one protects or carries out, `group` joins orders of which only one may fill (OCO), `style`
     is the execution style (JSON) of an order that is carried out by child orders, `replaces` the order whose
-    remainder this one is. `attempt` counts how often the same intent was sent: never before the last was disproved.
+    remainder this one is, `repeats` the order of the same intent that came to nothing, for certain, before this one.
     """
 
     strategy: str
@@ -132,7 +132,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     group: str = ""
     tag: str = ""
     style: str = ""
-    attempt: int = 1
+    repeats: str = ""
     venue_options: Mapping[str, str] = {}
 
     @property
