@@ -80,7 +80,9 @@ class Witness:
     def _compare(self, kernel: Any) -> None:
         state, venue = kernel.state, self._broker.venue.snapshot()
         account = state.accounts["paper"]
-        sent = self._sent  # what this start has sent itself, old held orders among it, may be on its way
+        # What this start has sent itself, old held orders and repeated cancels among it, may be on its way.
+        leaving = {o.client_order_id for o in state.open.values() if o.status == "pending_cancel"}
+        sent = self._sent | leaving
         there = [o.client_order_id for o in venue.orders or () if o.client_order_id not in sent]
         here = {
             o.client_order_id: o
