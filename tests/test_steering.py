@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,7 @@ def test_orders_of_a_person(tmp_path: Path) -> None:
             instrument=BTC, side="buy", quantity=verdict["intent"]["quantity"], why="to see"
         )
         assert bought["reasons"] == []
-        until(lambda: held(engine) != {})
-        [quantity] = held(engine).values()
-        assert (held(engine).keys(), f"{quantity:f}") == ({"EXTERNAL"}, verdict["intent"]["quantity"])
+        until(lambda: held(engine) == {"EXTERNAL": Decimal(verdict["intent"]["quantity"])})
         resting = engine.submit(
             instrument=BTC, side="buy", quantity=0.5, limit_price=1000, strategy="Watcher"
         )
