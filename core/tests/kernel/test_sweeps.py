@@ -405,9 +405,9 @@ def test_a_flatten_goes_on_after_a_restart():
     bench.do(lambda s: s.buy(5, instrument=BTC, stop_loss=90))
     bench.broker.cancels = silence()
     ask(bench, "flatten")
+    bench.broker.cancels = lambda broker, cancel: [broker.canceled(cancel.client_order_id)]
     bench.restart()
     assert len(bench.state.sweeps) == 1
-    bench.broker.cancels = lambda broker, cancel: [broker.canceled(cancel.client_order_id)]
     bench.price(100)
     bench.advance("10s")
     assert held(bench) == {}
