@@ -14,7 +14,7 @@ from fairlead import facts as f
 from fairlead._kernel.person import Person
 from fairlead._kernel.state import scopes_of
 from fairlead._kernel.words import flag, only
-from fairlead._models.accounts import EXTERNAL, TradingState
+from fairlead._models.accounts import EXTERNAL, KILL, TradingState
 from fairlead._models.orders import Order
 from fairlead.errors import ConfigurationError
 from fairlead.units import duration_text, written_duration
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 Arguments = Mapping[str, str]
 Answer = dict[str, Any]
 Act = Callable[[], Answer]
-
-KILL = "kill"
-"""The name under which a person's kill stands among the breakers that tripped, and is reset."""
 
 _SCOPES = "write engine, account:NAME, strategy:NAME or instrument:ID"
 
