@@ -178,6 +178,7 @@ def steers(engine: LiveTradingEngine) -> None:
         engine.resume("looked", who="me", scope="strategy:cross")
         verdict = engine.check(instrument="BTC/USDT", side="buy", value="1_000 USDT")
         placed = engine.submit(instrument="BTC/USDT", side="buy", quantity=Decimal("0.1"), limit_price=100)
+        engine.submit(instrument="BTC/USDT", side="buy", leverage=5)  # type: ignore[call-arg]
         engine.replace(placed["order"], limit_price="101")
         engine.cancel(placed["order"])
         print(verdict["reasons"], engine.flatten("enough")["orders"])

@@ -9,7 +9,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
@@ -270,16 +270,17 @@ class LiveTradingEngine:
         """Close a tripped breaker again, in one scope or all; "kill" lifts a kill."""
         return self._command("reset", who, why, breaker=breaker, scope=scope)
 
-    def submit(self, *, who: str = "script", why: str = "", **order: Any) -> dict[str, Any]:
+    def submit(
+        self, *, who: str = "script", why: str = "", **order: Unpack[steering.OrderTerms]
+    ) -> dict[str, Any]:
         """Place a person's order, through the gate and the journal as any other.
 
-        `instrument, side, quantity | value, account, strategy, limit_price, stop_price, trail, time_in_force,
-        expires, post_only, reduce_only, tag`. It belongs to the strategy named, else to EXTERNAL. The answer has
-        its id as `order`, its `status`, and every reason where it was denied.
+        It belongs to the strategy named, else to EXTERNAL. The answer has its id as `order`, its `status` as it was
+        written down, and every reason where it was denied.
         """
         return self._command("submit", who, why, **order)
 
-    def check(self, *, who: str = "script", **order: Any) -> dict[str, Any]:
+    def check(self, *, who: str = "script", **order: Unpack[steering.OrderTerms]) -> dict[str, Any]:
         """What the gate would say to an order of `submit`: `status` approved or denied, `reasons`, and the `intent`.
 
         Nothing is written down or reserved.
