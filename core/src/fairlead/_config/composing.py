@@ -77,7 +77,7 @@ class Composer:
         named = signature.parameters.pop("name", None)
         self.signatures[table] = signature
         before = len(self.faults)
-        arguments = self._arguments(path, own, signature)
+        arguments = self._arguments(table, own, signature)
         origin = self.merged.tables[table]
         if named is not None:
             arguments["name"] = table[1]
@@ -110,10 +110,14 @@ class Composer:
         return None
 
     def _arguments(
-        self, path: str, own: dict[str, Setting], signature: Signature, reserved: tuple[str, ...] = ("use",)
+        self,
+        table: Table,
+        own: dict[str, Setting],
+        signature: Signature,
+        reserved: tuple[str, ...] = ("use",),
     ) -> dict[str, Any]:
         """What the class is called with, as far as it fits."""
-        fitted: dict[str, Any] = {}
+        path, fitted = ".".join(table), dict[str, Any]()
         parameters = signature.parameters
         for key, setting in own.items():
             if key in reserved:
@@ -129,9 +133,8 @@ class Composer:
                 self.fault(f"{path}.{key}", f"no such key: {suggestion(key, known)}", setting.origin)
         for name, parameter in parameters.items():
             if parameter.required and name not in own:
-                self.fault(
-                    f"{path}.{name}", f"it is missing, and has no default: write {name} = ... in [{path}]"
-                )
+                text = f"it is missing, and has no default: write {name} = ... in [{path}]"
+                self.fault(f"{path}.{name}", text, self.merged.tables[table])
         return fitted
 
     def _made(
@@ -189,7 +192,7 @@ class Composer:
         given = {name: signature.parameters.pop(name, None) for name in ("name", "allocation")}
         self.signatures[table] = signature
         before = len(self.faults)
-        arguments = self._arguments(path, own, signature, STRATEGY_KEYS)
+        arguments = self._arguments(table, own, signature, STRATEGY_KEYS)
         for key, value in arguments.items():
             self._keepable(f"{path}.{key}", value, own[key].origin)
         allocation = self._allocation(path, own)

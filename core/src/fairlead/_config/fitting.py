@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 import json
+import re
 import types
 import typing
 from collections.abc import (
@@ -89,7 +90,9 @@ class Fitter:
                 reasons.append(error)
         if len(reasons) == 1:
             raise reasons[0]
-        raise Misfit(f"it must be {words_of(wanted)}, and is {_shown(value)}: {_remedy(value, options)}")
+        raise Misfit(
+            f"it must be {_with_articles(wanted)}, and is {_shown(value)}: {_remedy(value, options)}"
+        )
 
     def _secret(self, value: Any, options: Sequence[Any]) -> Secret:
         if not isinstance(value, str) or not value.startswith(PREFIX):
@@ -288,6 +291,12 @@ def _word(option: Any) -> str:
         if attrs.has(option) and not getattr(option, "_is_protocol", False):
             return f"table ({option.__name__})"
     return ""
+
+
+def _with_articles(wanted: Any) -> str:
+    return re.sub(
+        r"(?<!of )\b(whole number|number|time|date|path|list|table)\b", r"a \1", words_of(wanted)
+    ).replace("whole a number", "whole number")
 
 
 def _is_path(option: Any) -> bool:

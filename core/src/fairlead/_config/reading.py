@@ -100,6 +100,10 @@ class _Reader:
                     layer.settings[name, key] = self._setting(value, (*path, key), under)
             else:
                 self._named(layer, name, content, under)
+        order = sorted(layer.tables, key=lambda table: self._lines.get((*under, *table), 0))
+        layer.tables = {
+            table: layer.tables[table] for table in order
+        }  # TOML has them by section, the file as it is read
         return layer
 
     def _named(self, layer: Layer, section: str, content: dict[str, Any], under: layers.Path) -> None:
@@ -134,7 +138,8 @@ def _lines(text: str) -> dict[layers.Path, int]:
     for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.fullmatch(line):
             table = _keys(header[1])
-            found.setdefault(table, number)
+            for end in range(1, len(table) + 1):
+                found.setdefault(table[:end], number)
         elif key := _KEY.match(line):
             path = (*table, *_keys(key[1]))
             for end in range(len(table) + 1, len(path) + 1):
