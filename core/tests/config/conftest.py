@@ -111,7 +111,7 @@ def forgetting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     logging.setLogRecordFactory(factory)
     sys.excepthook, threading.excepthook = hook, thread_hook
-    scrub._forms.clear()
+    scrub.known.clear()
     scrub._guarded = False
 
 

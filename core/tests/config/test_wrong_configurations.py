@@ -317,6 +317,15 @@ ROWS = {
     "set without =": Wrong(
         "", "--set engine.live", "it has no value", "section.name.key=value", ("--set", "engine.live")
     ),
+    "set no text": Wrong(
+        "", "--set breaker.drawdown.limit", "not UTF-8", "as text", ("--set", "breaker.drawdown.limit=\udcff")
+    ),
+    "variable of no text": Wrong(
+        "", "FAIRLEAD__ENGINE__RUN", "not UTF-8", "as text", environment={"FAIRLEAD__ENGINE__RUN": "\udcff"}
+    ),
+    "secret of no text": Wrong(
+        KEYED, "broker.venue.key", "is not UTF-8", "as text", environment={"ACME_KEY": "\udcff" * 9}
+    ),
     "set nothing": Wrong("", "--set ", "it has no value", "section.name.key=value", ("--set", "=5")),
     "set too short": Wrong(
         "", "--set breaker.limits", "it names no key", "breaker.NAME.KEY", ("--set", "breaker.limits=5")

@@ -12,6 +12,7 @@ from typing import Any
 from fairlead._config.faults import Fault, suggestion
 from fairlead._config.layers import Layer, Setting, Table
 from fairlead._config.sections import SECTIONS
+from fairlead._secrets.secret import is_unicode
 
 PREFIX = "FAIRLEAD__"
 
@@ -55,6 +56,9 @@ def _place(
     """Put a setting where its words say, or say why there is no such place."""
     where, origin = said
     section = parts[0]
+    if not is_unicode("".join([*parts, text])):
+        faults.append(Fault(ascii(where), "it is not UTF-8: write it as text"))
+        return
     if section not in SECTIONS:
         faults.append(Fault(where, f"no such section {section!r}: {suggestion(section, SECTIONS)}"))
         return

@@ -36,7 +36,7 @@ from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
-from fairlead._secrets.scrub import said, scrub
+from fairlead._secrets.scrub import known, said, scrub
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker
@@ -172,7 +172,7 @@ class Kernel:
 
     def report(self, account: str, report: Report) -> None:
         """A broker's report, with no secret in its reason."""
-        why = getattr(report, "reason", "")
+        why = getattr(report, "reason", "") if known else ""
         if why and (hidden := scrub(why)) != why:
             report = msgspec.structs.replace(report, reason=hidden)
         self._enter(self._report_turn, account, report, self.agenda.stamp())

@@ -17,7 +17,9 @@ from fairlead._secrets.secret import HIDDEN, LEAST
 _LINE = 16
 """The length from which on a single line of a secret, such as one of a key in PEM, is a secret itself."""
 
-_forms: list[str] = []
+known: list[str] = []
+"""What is hidden, in all its spellings; empty in a process without secrets, which then pays for nothing."""
+
 _guarded = False
 _lock = threading.Lock()
 
@@ -26,9 +28,9 @@ def remember(value: str) -> None:
     """Keep a text, in all its spellings, out of logs, sentences and tracebacks from now on."""
     global _guarded  # noqa: PLW0603 - logging and tracebacks are one for the process
     with _lock:
-        new = _spellings(value) - set(_forms)
+        new = _spellings(value) - set(known)
         if new:  # the longest first: one secret may be part of another
-            _forms[:] = sorted({*_forms, *new}, key=lambda form: (-len(form), form))
+            known[:] = sorted({*known, *new}, key=lambda form: (-len(form), form))
         if not _guarded:
             _guarded = True
             _guard()
@@ -36,9 +38,9 @@ def remember(value: str) -> None:
 
 def scrub(text: str) -> str:
     """The text with `***` in place of every known secret."""
-    if not _forms or not isinstance(text, str):
+    if not known or not isinstance(text, str):
         return text
-    for form in _forms:
+    for form in known:
         if form in text:
             text = text.replace(form, HIDDEN)
     return text

@@ -92,6 +92,8 @@ class Secret:
                 f"the secret {self._name} ({found.store}) {what}, and could not be told from other text in a log: "
                 f"give one of {LEAST} characters or more"
             )
+        if not is_unicode(found.text):
+            raise ConfigurationError(f"the secret {self._name} ({found.store}) is not UTF-8: give it as text")
         from fairlead._secrets.scrub import remember
 
         remember(found.text)
@@ -118,6 +120,15 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not written anywhere: pass its name, and look it up again")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written: what the system gives as bytes of no text cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def secrets_in(value: Any) -> list[Secret]:
