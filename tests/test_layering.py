@@ -19,19 +19,24 @@ PUBLIC = ("ports", "facts", "hookspecs", "net", "testing")
 
 ORDER = (
     ("errors",),
-    ("units", "net"),
+    ("units", "net", "_secrets"),
     ("_models",),
     ("facts", "_strategy"),
     ("ports", "_storage"),
     ("hookspecs", "_kernel"),
     ("_engine",),
     ("_report", "testing", "__init__"),
+    ("_config",),
     ("_cli",),
     ("__main__",),
 )
 """Each row may import the rows above it, and nothing of its own row or below."""
 
 UPWARD = {
+    (
+        "_engine/engine.py",
+        "_config",
+    ): "LiveTradingEngine.from_file() composes an engine, and what it composes is one",
     ("_engine/result.py", "_report"): "Result.report() writes a page, and the page is made from results",
     ("_engine/observers.py", "_report"): "the log says of a fact what the report says of it",
     ("_engine/distributions.py", "__init__"): "a checkout that is not installed has its version there only",

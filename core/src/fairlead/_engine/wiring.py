@@ -181,6 +181,17 @@ def _port_of(item: Any) -> str:
     return filled[0] if filled else ""
 
 
+def port_of_class(kind: type) -> str:
+    """The port that objects of a class fill, as far as its methods tell; empty for none."""
+    for port, protocol in _PORTS.items():
+        methods = [
+            name for name, member in vars(protocol).items() if inspect.isfunction(member) and name[0] != "_"
+        ]
+        if all(hasattr(kind, name) for name in methods):
+            return port
+    return ""
+
+
 def _not_a_plugin(item: Any) -> str:
     lacking = {port: _lacking(item, port) for port in _PORTS}
     nearest = min(lacking, key=lambda port: len(lacking[port]))

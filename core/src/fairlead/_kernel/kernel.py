@@ -37,6 +37,7 @@ from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
+from fairlead._secrets.scrub import known, said, scrub
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker
@@ -172,7 +173,10 @@ class Kernel:
         return None
 
     def report(self, account: str, report: Report) -> None:
-        """A broker's report."""
+        """A broker's report, with no secret in its reason."""
+        why = getattr(report, "reason", "") if known else ""
+        if why and (hidden := scrub(why)) != why:
+            report = msgspec.structs.replace(report, reason=hidden)
         self._enter(self._report_turn, account, report, self.agenda.stamp())
 
     def answer(self, strategy: str, number: int, value: bytes, error: str = "") -> None:
@@ -414,7 +418,7 @@ class Kernel:
                 try:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
-                    runner.halt(f"load() failed, {type(error).__name__}: {error}")
+                    runner.halt(f"load() failed, {said(error)}")
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)
