@@ -19,10 +19,12 @@ from fairlead._engine.observers import implementations
 from fairlead.errors import ConfigurationError, PluginError
 from fairlead.ports import EQUITY, BrokerAdapter, CircuitBreaker, DataStream, Time
 
-_PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
+PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
+"""What an object is, by the protocol that it fills."""
+
 _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
-    "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",)},
-    "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",)},
+    "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",), "endpoints": ()},
+    "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",), "endpoints": ()},
     "breaker": {
         "due": ("view",),
         "clean": ("scope", "view"),
@@ -33,7 +35,8 @@ _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Methods that an object may have beyond its port, with their arguments: the engine calls them where they are."""
 
-_HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
+"""Every hook there is."""
 
 
 @attrs.frozen
@@ -172,7 +175,7 @@ def _name_of(item: Any) -> str:
 
 
 def _port_of(item: Any) -> str:
-    filled = [port for port, protocol in _PORTS.items() if isinstance(item, protocol)]
+    filled = [port for port, protocol in PORTS.items() if isinstance(item, protocol)]
     if len(filled) > 1:
         raise ConfigurationError(
             f"plugins=[{type(item).__name__}(...)] is a {' and a '.join(filled)} at once, and both would be "
@@ -182,7 +185,7 @@ def _port_of(item: Any) -> str:
 
 
 def _not_a_plugin(item: Any) -> str:
-    lacking = {port: _lacking(item, port) for port in _PORTS}
+    lacking = {port: _lacking(item, port) for port in PORTS}
     nearest = min(lacking, key=lambda port: len(lacking[port]))
     return (
         f"plugins=[{type(item).__name__}(...)] fills no port and implements no hook: as a {nearest} it lacks "
@@ -195,7 +198,7 @@ def _lacking(item: Any, port: str) -> list[str]:
 
 
 def _members(port: str) -> list[str]:
-    protocol = _PORTS[port]
+    protocol = PORTS[port]
     methods = [name for name in vars(protocol) if not name.startswith("_")]
     return sorted({*methods, *protocol.__annotations__})
 
@@ -221,9 +224,9 @@ def _marked(item: Any, name: str, origin: Origin) -> list[str]:
             continue
         hook = (options or {}).get("specname") or attribute
         where = f"plugin {name} ({origin}) implements {hook}"
-        if hook not in _HOOKS:
-            close = difflib.get_close_matches(hook, _HOOKS, 1)
-            remedy = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(_HOOKS)}"
+        if hook not in HOOKS:
+            close = difflib.get_close_matches(hook, HOOKS, 1)
+            remedy = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(HOOKS)}"
             raise ConfigurationError(f"{where}, and there is no such hook: {remedy}")
         if options is None:
             raise ConfigurationError(
@@ -243,7 +246,7 @@ def _marked(item: Any, name: str, origin: Origin) -> list[str]:
 
 def _collect(wiring: Wiring, key: str, name: str, origin: Origin) -> None:
     """Call the registration hooks of the plugin just added, and of no other."""
-    for hook in _HOOKS:
+    for hook in HOOKS:
         for plugin, call in implementations(wiring.manager, hook):
             if plugin != key:
                 continue
@@ -295,7 +298,7 @@ def _registrar(wiring: Wiring, port: str, plugin: str) -> Callable[[Any], None]:
 
 def _check_members(item: Any, port: str, name: str) -> None:
     """Refuse what would fail, or silently do nothing, at its first call: in the middle of a run."""
-    protocol, kind = _PORTS[port], type(item).__name__
+    protocol, kind = PORTS[port], type(item).__name__
     for member in _members(port):
         wanted, method = getattr(protocol, member, None), getattr(item, member)
         if inspect.isfunction(wanted):
