@@ -6,6 +6,7 @@ import difflib
 import inspect
 import json
 from importlib import metadata
+from math import isfinite
 from typing import Any
 
 import attrs
@@ -136,6 +137,8 @@ def _type(annotation: Any) -> str:
 
 
 def _toml(value: Any) -> str | None:
+    if isinstance(value, float) and not isfinite(value):
+        return repr(value)
     plain = isinstance(value, str | int | float)
     return json.dumps(value, ensure_ascii=False) if plain else "[]" if value == () else None
 

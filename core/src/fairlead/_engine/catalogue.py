@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from fairlead._engine.distributions import Origin, entry_points, load, origin_of, package_of
-from fairlead._engine.wiring import HOOKS, PORTS
+from fairlead._engine.wiring import HOOKS, port_of_class
 
 UNKNOWN = ""
 """The kind of what could not be loaded."""
@@ -86,14 +86,9 @@ def _fills(made_of: Any) -> tuple[str, tuple[str, ...]]:
         for hook in HOOKS
         if getattr(inspect.getattr_static(made_of, hook, None), "fairlead_impl", None) is not None
     )
-    ports = [port for port, protocol in PORTS.items() if all(hasattr(made_of, m) for m in _methods(protocol))]
-    if len(ports) == 1:
-        return ports[0], (f"fairlead_register_{ports[0]}", *marked)
+    if port := port_of_class(made_of if isinstance(made_of, type) else type(made_of)):
+        return port, (f"fairlead_register_{port}", *marked)
     return ("hooks" if marked else UNKNOWN), marked
-
-
-def _methods(protocol: type) -> list[str]:
-    return [n for n, member in vars(protocol).items() if not n.startswith("_") and inspect.isfunction(member)]
 
 
 class _Conformance(msgspec.Struct):

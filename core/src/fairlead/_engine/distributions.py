@@ -77,15 +77,7 @@ def plugin_by_name(name: str) -> Any:
     ConfigurationError for a name that none or several offer, or that needs arguments; PluginError for one that
     wants another fairlead, fails to import or cannot be made.
     """
-    points = entry_points(name)
-    if not points:
-        names = sorted({point.name for point in entry_points()})
-        close = difflib.get_close_matches(name, names, 1)
-        remedy = f"did you mean {close[0]!r}?" if close else "install it, or check the spelling"
-        raise ConfigurationError(
-            f"no plugin is named {name!r} (installed: {', '.join(names) or 'none'}): {remedy}"
-        )
-    point = _only(points)
+    point = entry_point(name)
     made = load(point)
     if not isinstance(made, type):
         return made
@@ -99,6 +91,19 @@ def plugin_by_name(name: str) -> Any:
         return made()
     except Exception as error:  # as in load: whatever went wrong, the plugin is named
         raise _failed(point, "cannot be made", error) from error
+
+
+def entry_point(name: str) -> metadata.EntryPoint:
+    """The entry point of a name, nothing imported. Raises ConfigurationError for one that none or several offer."""
+    points = entry_points(name)
+    if not points:
+        names = sorted({point.name for point in entry_points()})
+        close = difflib.get_close_matches(name, names, 1)
+        remedy = f"did you mean {close[0]!r}?" if close else "install it, or check the spelling"
+        raise ConfigurationError(
+            f"no plugin is named {name!r} (installed: {', '.join(names) or 'none'}): {remedy}"
+        )
+    return _only(points)
 
 
 def plugin_class(name: str, distribution: str = "") -> Any:

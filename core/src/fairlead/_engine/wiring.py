@@ -19,9 +19,7 @@ from fairlead._engine.observers import implementations
 from fairlead.errors import ConfigurationError, PluginError
 from fairlead.ports import EQUITY, BrokerAdapter, CircuitBreaker, DataStream, Time
 
-PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
-"""What an object is, by the protocol that it fills."""
-
+_PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
 _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
     "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",), "endpoints": ()},
     "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",), "endpoints": ()},
@@ -175,7 +173,7 @@ def _name_of(item: Any) -> str:
 
 
 def _port_of(item: Any) -> str:
-    filled = [port for port, protocol in PORTS.items() if isinstance(item, protocol)]
+    filled = [port for port, protocol in _PORTS.items() if isinstance(item, protocol)]
     if len(filled) > 1:
         raise ConfigurationError(
             f"plugins=[{type(item).__name__}(...)] is a {' and a '.join(filled)} at once, and both would be "
@@ -184,8 +182,19 @@ def _port_of(item: Any) -> str:
     return filled[0] if filled else ""
 
 
+def port_of_class(kind: type) -> str:
+    """The port that objects of a class fill, as far as its methods tell; empty for none."""
+    for port, protocol in _PORTS.items():
+        methods = [
+            name for name, member in vars(protocol).items() if inspect.isfunction(member) and name[0] != "_"
+        ]
+        if all(hasattr(kind, name) for name in methods):
+            return port
+    return ""
+
+
 def _not_a_plugin(item: Any) -> str:
-    lacking = {port: _lacking(item, port) for port in PORTS}
+    lacking = {port: _lacking(item, port) for port in _PORTS}
     nearest = min(lacking, key=lambda port: len(lacking[port]))
     return (
         f"plugins=[{type(item).__name__}(...)] fills no port and implements no hook: as a {nearest} it lacks "
@@ -198,7 +207,7 @@ def _lacking(item: Any, port: str) -> list[str]:
 
 
 def _members(port: str) -> list[str]:
-    protocol = PORTS[port]
+    protocol = _PORTS[port]
     methods = [name for name in vars(protocol) if not name.startswith("_")]
     return sorted({*methods, *protocol.__annotations__})
 
@@ -298,7 +307,7 @@ def _registrar(wiring: Wiring, port: str, plugin: str) -> Callable[[Any], None]:
 
 def _check_members(item: Any, port: str, name: str) -> None:
     """Refuse what would fail, or silently do nothing, at its first call: in the middle of a run."""
-    protocol, kind = PORTS[port], type(item).__name__
+    protocol, kind = _PORTS[port], type(item).__name__
     for member in _members(port):
         wanted, method = getattr(protocol, member, None), getattr(item, member)
         if inspect.isfunction(wanted):

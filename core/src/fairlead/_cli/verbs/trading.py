@@ -1,4 +1,4 @@
-"""The verbs that run an engine: demo, run, backtest, and check, which only looks."""
+"""The verbs that run an engine: demo, run, backtest."""
 
 from __future__ import annotations
 
@@ -75,13 +75,4 @@ def backtest(**options: Any) -> None:
     run_backtest(**options)
 
 
-@click.command()
-@SCRIPT
-def check(file: Path) -> None:
-    """Print the wiring of FILE.py; nothing is connected."""
-    from fairlead._cli.loading import load_engine
-
-    click.echo(load_engine(file).describe())
-
-
-VERBS = (demo, run, backtest, check)
+VERBS = (demo, run, backtest)
