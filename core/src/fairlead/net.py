@@ -75,7 +75,9 @@ async def reach(address: str) -> float:
     except ValueError:
         host = port = None
     if not host or not port:
-        raise ConfigurationError(f"{address!r} is no address: write a URL such as wss://host/path, or host:port")
+        raise ConfigurationError(
+            f"{address!r} is no address: write a URL such as wss://host/path, or host:port"
+        )
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:

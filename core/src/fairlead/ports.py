@@ -97,8 +97,8 @@ class BrokerAdapter(Protocol):
 
     What a broker may have besides, all plain: `fingerprint`, a text that tells accounts of one venue apart (its
     name otherwise), and `endpoints()`, the addresses that it connects to (URLs or `host:port`), so that
-    `fairlead doctor` can try them. One that simulates also has `market(event)`, called before the kernel gets the event;
-    `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
+    `fairlead doctor` can try them. One that simulates also has `market(event)`, called before the kernel gets the
+    event; `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
     `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
     """
 

@@ -56,7 +56,13 @@ def _found(file: Path, engine: LiveTradingEngine) -> dict[str, Any]:
         "live": engine.live,
         "durability": engine.durability,
         "wiring": [
-            {"port": port, "name": name, "plugin": plugin, "distribution": origin.name, "version": origin.version}
+            {
+                "port": port,
+                "name": name,
+                "plugin": plugin,
+                "distribution": origin.name,
+                "version": origin.version,
+            }
             for port, name, plugin, origin in rows
         ],
         "hooks": hooks,

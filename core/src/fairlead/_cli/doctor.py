@@ -27,7 +27,7 @@ _CODES = {Grade.OK: OK, Grade.WARN: DEGRADED, Grade.FAIL: FAULT}
 
 def examine(file: Path | None, as_json: bool) -> None:
     """Look at everything, print it, and end with the code of the worst."""
-    found = asyncio.run(look(file))
+    found = list(look(file))
     worst = max((finding.grade for finding in found), key=list(Grade).index)
     if as_json:
         print_json({"worst": worst, "findings": [attrs.asdict(finding) for finding in found]})
@@ -39,20 +39,19 @@ def examine(file: Path | None, as_json: bool) -> None:
     click.get_current_context().exit(_CODES[worst])
 
 
-async def look(file: Path | None) -> list[Finding]:
+def look(file: Path | None) -> Iterator[Finding]:
     """Everything there is to find. A file that cannot be read is a finding too."""
     engine, read = _engine(file)
     run = engine.folder.path if engine is not None else Path("runs").absolute()
-    return [
-        *software(),
-        *_versions(),
-        *read,
-        *await clock(),
-        *folders(run, fairlead_home()),
-        *secrets((file.parent if file is not None else Path()).absolute()),
-        *surroundings(),
-        *(await _reachable(engine) if engine is not None else ()),
-    ]
+    yield from software()
+    yield from _versions()
+    yield from read
+    yield from asyncio.run(clock())
+    yield from folders(run, fairlead_home())
+    yield from secrets((file.parent if file is not None else Path()).absolute())
+    yield from surroundings()
+    if engine is not None:
+        yield from asyncio.run(_reachable(engine))
 
 
 def _versions() -> Iterator[Finding]:
@@ -61,7 +60,9 @@ def _versions() -> Iterator[Finding]:
     seen = set()
     for plugin in installed():
         if plugin.fault:
-            yield warn("plugin", f"{plugin.name} ({plugin.origin}): {plugin.fault}", "or leave it out of your engine")
+            yield warn(
+                "plugin", f"{plugin.name} ({plugin.origin}): {plugin.fault}", "or leave it out of your engine"
+            )
         elif plugin.origin not in seen:
             seen.add(plugin.origin)
             yield ok("plugin", str(plugin.origin))
@@ -83,7 +84,9 @@ async def _reachable(engine: LiveTradingEngine) -> list[Finding]:
         *(("broker", name, broker) for name, broker in engine.wiring.brokers.items()),
         *(("stream", name, stream) for name, stream in engine.wiring.streams.items()),
     ]
-    tries = [_addresses(f"{kind} {name}", owner) for kind, name, owner in owners if hasattr(owner, "endpoints")]
+    tries = [
+        _addresses(f"{kind} {name}", owner) for kind, name, owner in owners if hasattr(owner, "endpoints")
+    ]
     return [finding for found in await asyncio.gather(*tries) for finding in found]
 
 

@@ -31,11 +31,7 @@ _LEAST_FILES, _FEW_FILES = 64, 512
 
 def software() -> Iterator[Finding]:
     """Python and what makes it quicker."""
-    version = platform.python_version()
-    if sys.version_info < (3, 11):
-        yield fail("python", f"{version} is too old", "install Python 3.11 or newer")
-    else:
-        yield ok("python", f"{version}, {platform.system()} {platform.machine()}")
+    yield ok("python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")
     if importlib.util.find_spec("uvloop") is not None:
         yield ok("loop", "uvloop is installed")
     else:
@@ -53,10 +49,14 @@ async def clock() -> list[Finding]:
     apart = time.step() - before
     now = utc(time.now())
     if now.year < _OLDEST_YEAR:
-        found = fail("clock", f"the wall clock says {now:%Y-%m-%d}", "set the clock: venues refuse such orders")
+        found = fail(
+            "clock", f"the wall clock says {now:%Y-%m-%d}", "set the clock: venues refuse such orders"
+        )
     elif abs(apart) > _APART_NS:
         remedy = "let one time service keep it, by slewing"
-        found = warn("clock", f"the wall clock moved by {apart / 1e6:+,.1f} ms beside the monotonic one", remedy)
+        found = warn(
+            "clock", f"the wall clock moved by {apart / 1e6:+,.1f} ms beside the monotonic one", remedy
+        )
     else:
         found = ok("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC, wall and monotonic clock run together")
     return [found, _synchronised(kernel_time()), _boot()]
@@ -136,7 +136,9 @@ def writable(what: str, folder: Path) -> Finding:
     at = _nearest(folder)
     if at.is_dir() and os.access(at, os.W_OK | os.X_OK):
         return ok(what, f"{folder} can be written")
-    return fail(what, f"{folder} cannot be written, because of {at}", f"make {at} a folder that you may write")
+    return fail(
+        what, f"{folder} cannot be written, because of {at}", f"make {at} a folder that you may write"
+    )
 
 
 def secrets(folder: Path) -> Iterator[Finding]:

@@ -6,11 +6,12 @@ folder `package` takes the name of the package.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import keyword
 import re
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from string import Template
@@ -39,7 +40,9 @@ def kinds() -> list[str]:
 def new_plugin(kind: str, name: str, into: Path) -> None:
     """Write a package of a kind into a new folder. Raises CommandFailed where kind, name or folder cannot be used."""
     if kind not in kinds():
-        raise CommandFailed(f"{kind!r} is no kind of plugin to begin with: there are {', '.join(kinds())}", USAGE)
+        raise CommandFailed(
+            f"{kind!r} is no kind of plugin to begin with: there are {', '.join(kinds())}", USAGE
+        )
     words = _words(kind, name)
     folder = into / words["distribution"]
     if folder.exists():
@@ -81,16 +84,23 @@ def _words(kind: str, name: str) -> dict[str, str]:
     """What the templates of a plugin ask for. Raises CommandFailed for a name that cannot be used."""
     if not _NAME.fullmatch(name) or len(name) > _MOST:
         raise CommandFailed(
-            f"{name!r} is no name for a plugin: write small letters, digits and hyphens, such as quiet-hours", USAGE
+            f"{name!r} is no name for a plugin: write small letters, digits and hyphens, such as quiet-hours",
+            USAGE,
         )
     thing = name.replace("_", "-")
     if thing == "fairlead" or thing.startswith("fairlead-"):
         raise CommandFailed(f"{name!r} begins with fairlead, which is added anyway: leave it out", USAGE)
-    entry, distribution, package = thing.replace("-", "_"), f"fairlead-{thing}", f"fairlead_{thing}".replace("-", "_")
+    entry, distribution, package = (
+        thing.replace("-", "_"),
+        f"fairlead-{thing}",
+        f"fairlead_{thing}".replace("-", "_"),
+    )
     title = "".join(part.capitalize() for part in thing.split("-"))
     own = title if kind == "breaker" or title.endswith(kind.capitalize()) else title + kind.capitalize()
     if keyword.iskeyword(own) or own in _ours():
-        raise CommandFailed(f"{name!r} would name its class {own}, which means something else: choose another", USAGE)
+        raise CommandFailed(
+            f"{name!r} would name its class {own}, which means something else: choose another", USAGE
+        )
     if entry in names():
         raise CommandFailed(f"a plugin named {entry!r} is installed already: choose another name", USAGE)
     if _is_installed(distribution) or importlib.util.find_spec(package) is not None:
@@ -107,14 +117,10 @@ def _words(kind: str, name: str) -> dict[str, str]:
     }
 
 
-def _ours() -> Collection[str]:
+def _ours() -> set[str]:
     """Names that a plugin's own module may import: its class must not hide one."""
-    import builtins
-
-    import fairlead
-    from fairlead import facts, ports
-
-    return {*dir(builtins), *fairlead.__all__, *ports.__all__, *dir(facts)}
+    modules = ("builtins", "fairlead", "fairlead.ports", "fairlead.facts")
+    return {name for module in modules for name in dir(importlib.import_module(module))}
 
 
 def _is_installed(distribution: str) -> bool:
@@ -156,7 +162,9 @@ def _make(folder: Path, files: Mapping[Path, str]) -> None:
             _write(Path(half, "new"), files)
             Path(half, "new").rename(folder)
     except OSError as error:
-        raise CommandFailed(f"{folder} cannot be written ({error.strerror}): choose another folder", USAGE) from error
+        raise CommandFailed(
+            f"{folder} cannot be written ({error.strerror}): choose another folder", USAGE
+        ) from error
 
 
 def _write(folder: Path, files: Mapping[Path, str]) -> None:
@@ -172,4 +180,6 @@ def _write(folder: Path, files: Mapping[Path, str]) -> None:
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
-        raise CommandFailed(f"{folder} cannot be written ({error.strerror}): choose another folder", USAGE) from error
+        raise CommandFailed(
+            f"{folder} cannot be written ({error.strerror}): choose another folder", USAGE
+        ) from error

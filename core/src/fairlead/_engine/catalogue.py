@@ -75,7 +75,9 @@ def _judged(point: metadata.EntryPoint, *, doubled: bool) -> Installed:
         shown = getattr(made_of, "__name__", type(made_of).__name__)
         return attrs.evolve(plugin, fault=f"{shown} fills no port and implements no hook: see fairlead.ports")
     if doubled:
-        return attrs.evolve(plugin, fault="another distribution offers this name too: uninstall one of the two")
+        return attrs.evolve(
+            plugin, fault="another distribution offers this name too: uninstall one of the two"
+        )
     return plugin
 
 

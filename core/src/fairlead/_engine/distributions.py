@@ -34,7 +34,9 @@ def origin_of(point: metadata.EntryPoint) -> Origin:
     """The distribution of an entry point; an empty one where its metadata cannot be read."""
     try:
         return Origin(point.dist.name, point.dist.version) if point.dist is not None else Origin()
-    except Exception:  # half a distribution, left by an install that was broken off: it is another plugin's fault
+    except (
+        Exception
+    ):  # half a distribution, left by an install that was broken off: it is another plugin's fault
         return Origin()
 
 
@@ -135,7 +137,10 @@ def load(point: metadata.EntryPoint) -> Any:
         check_version(point.name, point.dist)
     try:
         return point.load()
-    except (Exception, SystemExit) as error:  # a plugin can fail at import in any way; it is named, and hides no other
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a plugin can fail at import in any way; it is named, and hides no other
         raise _failed(point, "cannot be loaded", error) from error
 
 
