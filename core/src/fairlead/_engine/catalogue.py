@@ -94,7 +94,7 @@ def _fills(made_of: Any) -> tuple[str, tuple[str, ...]]:
 
 
 class _Conformance(msgspec.Struct):
-    tier: str = msgspec.field(default="")
+    tier: str
 
 
 def _tier(point: metadata.EntryPoint) -> str:
