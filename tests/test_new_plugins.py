@@ -48,7 +48,8 @@ broker = plugin if kind == "broker" else PaperBroker() if kind == "breaker" else
 stream = plugin if kind == "stream" else SyntheticStream("BTC/USDT@acme")
 recorder, buyer = Recorder(), Buyer()
 more = [plugin] if kind == "breaker" else []
-engine = LiveTradingEngine(buyer, [broker, stream, *more, recorder, VirtualClock(int(start))], run="run", breakers="none")
+plugins = [broker, stream, *more, recorder, VirtualClock(int(start))]
+engine = LiveTradingEngine(buyer, plugins, run="run", breakers="none")
 run_virtual(engine.run(until="30s"))
 print(json.dumps({
     "seen": buyer.seen,
