@@ -20,13 +20,14 @@ PUBLIC = ("ports", "facts", "hookspecs", "net", "testing")
 
 ORDER = (
     ("errors",),
-    ("units", "net"),
+    ("units", "net", "_secrets"),
     ("_models",),
     ("facts", "_strategy"),
     ("ports", "_storage"),
     ("hookspecs", "_kernel"),
     ("_engine",),
     ("_report", "testing", "__init__"),
+    ("_config",),
     ("_cli",),
     ("__main__",),
 )

@@ -23,6 +23,7 @@ from fairlead._models.orders import (
     TimeInForce,
     Trail,
 )
+from fairlead._secrets.secret import Secret
 from fairlead._strategy.strategy import Strategy
 from fairlead._strategy.styles import Chase, LimitAt, LimitThenMarket, TimeSlices
 from fairlead.errors import (
@@ -77,6 +78,7 @@ __all__ = [
     "Quote",
     "Result",
     "RoundTrip",
+    "Secret",
     "Side",
     "Strategy",
     "TimeInForce",

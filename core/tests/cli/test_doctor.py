@@ -100,8 +100,32 @@ def test_check_ends_with_the_code_of_its_fault(fairlead, script: Path, old, new,
     done = fairlead("check", script, "--json")
     found = json.loads(done.stdout)
     assert done.exit_code == found["exit_code"] == code
-    assert why in found["fault"]
+    assert why in found["faults"][0]
     assert why in done.stderr
+
+
+def test_check_lists_all_faults_of_a_configuration(fairlead, script: Path) -> None:
+    """Each by itself, for a program; --profile and --set are heard."""
+    file = script.parent / "bot.toml"
+    file.write_text(
+        f"""[strategy.in_and_out]
+use = "{script.name}:InAndOut"
+[broker.paper]
+cash = "1_000 USDT"
+[stream.synthetic]
+[breaker.drawdown]
+limit = "10%"
+[profile.rash.breaker.drawdown]
+limit = "200%"
+colour = "red"
+""",
+        encoding="utf-8",
+    )
+    assert fairlead("check", file).exit_code == 0
+    faults = json.loads(fairlead("check", file, "--profile", "rash", "--json").stdout)["faults"]
+    assert len(faults) == 2
+    assert fairlead("check", file, "--set", "breaker.drawdown.limit=300%").exit_code == 2
+    assert grade(findings(fairlead("doctor", file, "--profile", "rash", "--json")), "file") == "fail"
 
 
 # --- doctor -------------------------------------------------------------------------------------------------

@@ -130,6 +130,24 @@ def test_a_new_project_runs_and_passes_its_test(process: Callable[..., object], 
     assert "2 passed" in tested.stdout
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("profile", [(), ("--profile", "fast")])
+def test_the_file_of_a_new_project_is_the_same_engine(tmp_path: Path, profile: tuple[str, ...]) -> None:
+    """fairlead.toml composes what app.py does, and runs, each of its profiles too."""
+    done(tmp_path, "fairlead", "init", "my-bot")
+    bot = tmp_path / "my-bot"
+    wired = [
+        [(row["port"], row["plugin"], row["distribution"]) for row in json.loads(said.stdout)["wiring"]]
+        for said in (
+            done(bot, "fairlead", "check", "app.py", "--json"),
+            done(bot, "fairlead", "check", "fairlead.toml", *profile, "--json"),
+        )
+    ]
+    assert wired[0] == wired[1]
+    ran = done(bot, "fairlead", "run", "fairlead.toml", *profile, "--until", "2s", "--no-view")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_a_project_is_written_over_nothing(fairlead, tmp_path: Path) -> None:
     """A file that is there refuses the whole of it."""
     (tmp_path / "app.py").write_text("mine", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from fairlead._engine.parts import kind_of
 from fairlead.errors import FairleadError
 
 
-def check_file(file: Path, as_json: bool) -> None:
+def check_file(file: Path, profile: str | None, settings: Sequence[str], *, live: bool, as_json: bool) -> None:
     """Show the wiring, or end with the fault; as JSON the fault stands on standard output as well."""
     try:
-        engine = load_engine(file)
+        engine = load_engine(file, profile, settings, live=live)
     except (CommandFailed, FairleadError) as error:
         if as_json:
             code = error.code if isinstance(error, CommandFailed) else code_of(error)
-            print_json({"file": str(file), "ok": False, "fault": str(error), "exit_code": code})
+            faults = [str(fault) for fault in getattr(error, "faults", ())] or [str(error)]
+            print_json({"file": str(file), "ok": False, "faults": faults, "exit_code": code})
         raise
     if as_json:
         print_json(_found(file, engine))
@@ -49,7 +51,7 @@ def _found(file: Path, engine: LiveTradingEngine) -> dict[str, Any]:
     return {
         "file": str(file),
         "ok": True,
-        "fault": None,
+        "faults": [],
         "exit_code": OK,
         "run": str(engine.folder.path),
         "accounts": kind_of(engine.wiring.brokers.values()).lower(),

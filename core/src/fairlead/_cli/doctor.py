@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from fairlead.net import reach
 _CODES = {Grade.OK: OK, Grade.WARN: DEGRADED, Grade.FAIL: FAULT}
 
 
-def examine(file: Path | None, as_json: bool) -> None:
+def examine(
+    file: Path | None, profile: str | None, settings: Sequence[str], *, live: bool, as_json: bool
+) -> None:
     """Look at everything, print it, and end with the code of the worst."""
-    found = list(look(file))
+    found = list(look(file, lambda name: load_engine(name, profile, settings, live=live)))
     worst = max((finding.grade for finding in found), key=list(Grade).index)
     if as_json:
         print_json({"worst": worst, "findings": [attrs.asdict(finding) for finding in found]})
@@ -39,9 +41,12 @@ def examine(file: Path | None, as_json: bool) -> None:
     click.get_current_context().exit(_CODES[worst])
 
 
-def look(file: Path | None) -> Iterator[Finding]:
+Loader = Callable[[Path], LiveTradingEngine]
+
+
+def look(file: Path | None, load: Loader) -> Iterator[Finding]:
     """Everything there is to find. A file that cannot be read is a finding too."""
-    engine, read = _engine(file)
+    engine, read = _engine(file, load)
     run = engine.folder.path if engine is not None else Path("runs").absolute()
     yield from software()
     yield from _versions()
@@ -68,11 +73,11 @@ def _versions() -> Iterator[Finding]:
             yield ok("plugin", str(plugin.origin))
 
 
-def _engine(file: Path | None) -> tuple[LiveTradingEngine | None, list[Finding]]:
+def _engine(file: Path | None, load: Loader) -> tuple[LiveTradingEngine | None, list[Finding]]:
     if file is None:
         return None, []
     try:
-        engine = load_engine(file)
+        engine = load(file)
     except (CommandFailed, FairleadError) as error:
         return None, [fail("file", str(error), f"fairlead check {file} once it is mended")]
     return engine, [ok("file", f"{file}: what its engine is made of fits together")]

@@ -9,7 +9,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fairlead._engine.guard import refuse_while_read
 from fairlead._engine.moments import moment
@@ -48,8 +48,8 @@ class LiveTradingEngine:
         *,
         run: str | Path | None = None,
         live: bool = False,
-        durability: str = "process",
-        breakers: str | None = None,
+        durability: Literal["process", "full"] = "process",
+        breakers: Literal["none"] | None = None,
         busy_poll: bool = False,
     ) -> None:
         self.strategies = strategies_of(strategy)
@@ -63,6 +63,20 @@ class LiveTradingEngine:
         self._session: Session | None = None
         self._ran = False
         self._check(breakers)
+
+    @classmethod
+    def from_file(
+        cls, file: str | Path, profile: str | None = None, settings: Sequence[str] = (), *, live: bool = False
+    ) -> LiveTradingEngine:
+        """The engine that a TOML file composes, with one of its profiles.
+
+        `settings` (`"breaker.limits.max_leverage=2"`) come over the environment (`FAIRLEAD__SECTION__NAME__KEY`), which
+        comes over the profile, which comes over the rest of the file; `live` is as in the constructor. Raises
+        ConfigurationError with all faults at once, each with its path.
+        """
+        from fairlead._config.loading import configure
+
+        return configure(Path(file), profile, settings, live=live).engine()
 
     def _check(self, breakers: str | None) -> None:
         wiring = self.wiring

@@ -29,6 +29,7 @@ from fairlead._engine.stall import StallSampler
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
+from fairlead._secrets.scrub import scrub
 from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
@@ -141,7 +142,7 @@ class Session:
             epoch = max(epoch, home.acquire()[0])
             stack.callback(home.release)
         state = restore(self._folder)
-        journal = Journal.open(self._folder.journal, boot_id=boot_id(), durability=self._engine.durability)  # type: ignore[arg-type]
+        journal = Journal.open(self._folder.journal, boot_id=boot_id(), durability=self._engine.durability)
         stack.callback(journal.close)
         tape = Tape(self._folder.tape, boot_id=boot_id())
         stack.callback(tape.close)
@@ -343,7 +344,7 @@ class Session:
         """Something failed that trading cannot go on without: end, and raise it from `run`."""
         self._error = self._error or error
         log.critical("the engine stops: %s", error, exc_info=error)
-        self.stop(f"it failed: {error}")
+        self.stop(f"it failed: {scrub(str(error))}")
 
     def _signaled(self, name: str) -> None:
         """Ctrl-C or SIGTERM: the end in good order; a start that hangs is given up."""

@@ -14,6 +14,7 @@ from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.market import Bar, Book, Quote, Trade
 from fairlead._models.orders import OrderIntent
+from fairlead._secrets.scrub import said
 from fairlead.facts import (
     BreakerReset,
     BreakerSaved,
@@ -124,7 +125,7 @@ class Board:
             try:
                 trip = check(intent, view)
             except Exception as error:  # a broken check refuses, and says that it is broken
-                found.append(f"{name} failed: {type(error).__name__}: {error}")
+                found.append(f"{name} failed: {said(error)}")
                 continue
             if trip is None:
                 continue
@@ -146,7 +147,7 @@ class Board:
         try:
             trip = breaker.watch(item, self._view)
         except Exception as error:  # a breaker that cannot watch counts as tripped
-            reason = f"it failed: {type(error).__name__}: {error}"
+            reason = f"it failed: {said(error)}"
             trip = Trip(reason, TradingState.REDUCE_ONLY, "engine")
         if trip is not None:
             if not isinstance(trip, Trip):

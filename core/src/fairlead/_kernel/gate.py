@@ -15,6 +15,7 @@ from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderIntent, OrderType, Side, TimeInForce
 from fairlead._models.venue import VenueProfile
+from fairlead._secrets.scrub import said
 
 _ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
 """Times in force that the engine keeps itself where the venue does not know them."""
@@ -82,7 +83,7 @@ class Gate:
             if intent.account in self._state.accounts:  # of another one breakers know nothing
                 reasons += self._breakers(intent)
         except Exception as error:  # fails closed: an order nobody could judge is not sent
-            reasons = [f"the gate failed: {type(error).__name__}: {error}"]
+            reasons = [f"the gate failed: {said(error)}"]
         finally:
             self._gone = ()
         if reasons:

@@ -35,6 +35,7 @@ from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
+from fairlead._secrets.scrub import said
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker
@@ -374,7 +375,7 @@ class Kernel:
                 try:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
-                    runner.halt(f"load() failed, {type(error).__name__}: {error}")
+                    runner.halt(f"load() failed, {said(error)}")
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)
