@@ -34,6 +34,10 @@ ORDER = (
 """Each row may import the rows above it, and nothing of its own row or below."""
 
 UPWARD = {
+    (
+        "_engine/engine.py",
+        "_config",
+    ): "LiveTradingEngine.from_file() composes an engine, and what it composes is one",
     ("_engine/result.py", "_report"): "Result.report() writes a page, and the page is made from results",
     ("_engine/observers.py", "_report"): "the log says of a fact what the report says of it",
     ("_engine/distributions.py", "__init__"): "a checkout that is not installed has its version there only",

@@ -79,6 +79,7 @@ class Keyed(FakeBroker):
     ):
         super().__init__(name=name)
         self.key, self.url, self.pair, self.instrument = key, url, pair, instrument
+        self.cash = "10_000 USDT"  # what a backtest begins with
         self.profile = attrs.evolve(self.profile, environment=mode)
 
 

@@ -190,6 +190,9 @@ ROWS = {
         "'tick'?",
         environment=KEY,
     ),
+    "an object of code": Wrong(
+        '[broker.paper]\nfills = "everything"', "broker.paper.fills", "an object of code", "in a script"
+    ),
     "nan": Wrong("[broker.paper]\nfees = nan", "broker.paper.fees", "it is nan", "write a finite one"),
     "infinity": Wrong(
         "[breaker.limits]\nmax_leverage = -inf", "breaker.limits.max_leverage", "it is -inf", "a finite one"

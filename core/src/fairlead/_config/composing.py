@@ -25,10 +25,11 @@ from fairlead.errors import ConfigurationError, FairleadError, PluginError
 class Composer:
     """Makes the objects of a configuration, in the order of its tables; `faults` has what could not be made, and why.
 
-    `secrets` says that they are needed: without, a reference to a missing one is fine.
+    Relative paths and `.env` are seen from `folder`. `secrets` says that they are needed: without, a reference to a
+    missing one is fine.
     """
 
-    file: Path
+    folder: Path
     merged: Layer
     secrets: bool
     faults: list[Fault]
@@ -46,7 +47,7 @@ class Composer:
 
     def fit(self, path: str, setting: Setting, parameter: Parameter, fitted: dict[str, Any]) -> None:
         """Add an argument to `fitted` if it fits; note the fault if not."""
-        fitter = Fitter(self.file.parent)
+        fitter = Fitter(self.folder)
         try:
             value = fitter.fit(
                 setting.value, parameter.kind, default=parameter.default, written=setting.written
@@ -185,7 +186,7 @@ class Composer:
                 f"{path}.use", "it is missing: write use = 'strategies.py:Class'", self.merged.tables[table]
             )
             return
-        kind = self._find(table, own, lambda use: strategy_class(use, self.file.parent))
+        kind = self._find(table, own, lambda use: strategy_class(use, self.folder))
         if kind is None:
             return
         signature = signature_of(kind)

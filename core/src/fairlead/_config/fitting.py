@@ -41,6 +41,9 @@ _NUMBERS = (int, float, Decimal)
 _PLAIN = (str, int, float, bool, datetime.datetime, datetime.date, datetime.time)
 
 
+_SCRIPT = "only in a script"
+
+
 class Misfit(Exception):
     """A value does not fit; `inside` is where in it, such as `[2]` or `.tick`."""
 
@@ -90,6 +93,10 @@ class Fitter:
                 reasons.append(error)
         if len(reasons) == 1:
             raise reasons[0]
+        if words_of(wanted) == _SCRIPT:
+            raise Misfit(
+                "it takes an object of code: compose the engine in a script to give one, or leave it out"
+            )
         raise Misfit(
             f"it must be {_with_articles(wanted)}, and is {_shown(value)}: {_remedy(value, options)}"
         )
@@ -259,7 +266,7 @@ def words_of(wanted: Any) -> str:
         words = [word for word in words if word != "text"]
     if "number" in words:
         words = [word for word in words if word != "whole number"]
-    return " or ".join(dict.fromkeys(words)) or "a value that only a script can give"
+    return " or ".join(dict.fromkeys(words)) or _SCRIPT
 
 
 _WORDS: dict[Any, str] = {
@@ -276,13 +283,10 @@ def _word(option: Any) -> str:
     if origin is Literal:
         return " or ".join(json.dumps(word) for word in arguments)
     if origin in _LISTS:
-        return (
-            f"list of {words_of(arguments[0])}"
-            if arguments and words_of(arguments[0]) != "any value"
-            else "list"
-        )
+        known = arguments and words_of(arguments[0]) != "any value"
+        return f"list of {_inner(arguments[0])}" if known else "list"
     if origin in _TABLES:
-        return f"table of {words_of(arguments[1])}" if len(arguments) == 2 else "table"
+        return f"table of {_inner(arguments[1])}" if len(arguments) == 2 else "table"
     if _is_path(option):
         return "path"
     if isinstance(option, type):
@@ -291,6 +295,11 @@ def _word(option: Any) -> str:
         if attrs.has(option) and not getattr(option, "_is_protocol", False):
             return f"table ({option.__name__})"
     return ""
+
+
+def _inner(wanted: Any) -> str:
+    words = words_of(wanted)
+    return f"({words})" if " or " in words else words
 
 
 def _with_articles(wanted: Any) -> str:

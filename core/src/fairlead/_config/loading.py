@@ -83,7 +83,7 @@ def configure(
         merged.settings["engine", PROFILE_KEY] = Setting(profile, "--profile")
     if live:
         merged.settings["engine", _LIVE] = Setting(True, "--live")
-    composer = Composer(file, merged, secrets, faults)
+    composer = Composer(file.absolute().parent, merged, secrets, faults)
     arguments = engine_arguments(composer, merged.engine())
     composer.compose()
     check_whole(composer, arguments)
@@ -158,7 +158,7 @@ def override(engine: LiveTradingEngine, settings: Sequence[str], environment: Ma
     merged = Layer()
     for layer in (from_environment(environment, None, faults), from_settings(settings, None, faults)):
         merged = merge([merged, layer])
-    composer = Composer(Path(), merged, secrets=True, faults=faults)
+    composer = Composer(Path().absolute(), merged, secrets=True, faults=faults)
     for path, setting in list(merged.settings.items()):
         if path[0] != "engine":
             text = "a script composes its plugins itself: change the script, or compose the engine in a TOML file"

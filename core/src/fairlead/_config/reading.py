@@ -12,7 +12,7 @@ import attrs
 from fairlead._config import layers
 from fairlead._config.faults import Fault, FaultyConfiguration, suggestion
 from fairlead._config.layers import Layer, Setting, shown
-from fairlead._config.sections import PROFILE, SECTIONS
+from fairlead._config.sections import PROFILE, PROFILE_KEY, SECTIONS
 
 _MOST_BYTES = 1_000_000
 _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
@@ -97,6 +97,8 @@ class _Reader:
                 self.fault(path, f"it is a value: write it as a table, {SECTIONS[name].heading}")
             elif name == "engine":
                 for key, value in content.items():
+                    if under and key == PROFILE_KEY:
+                        self.fault((*path, key), "a profile cannot choose another: say it in [engine]")
                     layer.settings[name, key] = self._setting(value, (*path, key), under)
             else:
                 self._named(layer, name, content, under)

@@ -100,7 +100,13 @@ def markdown() -> str:
     """The tables of docs/configuration.md."""
     lines: list[str] = []
     for part in schema():
-        lines += [f"### `{part.section.heading}`", "", part.section.purpose, "", *_table(part.keys)]
+        lines += [
+            f"### `{part.section.heading}`",
+            "",
+            *_wrapped(part.section.purpose),
+            "",
+            *_table(part.keys),
+        ]
         for plugin in part.plugins:
             lines += [f"#### `{plugin.use}` ({part.section.name}, {plugin.distribution})", ""]
             lines += [*_wrapped(plugin.purpose), "", *_table(plugin.keys)]

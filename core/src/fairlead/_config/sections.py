@@ -22,9 +22,15 @@ class Section:
 SECTIONS = {
     section.name: section
     for section in (
-        Section("engine", "The engine itself."),
-        Section("strategy", "What decides."),
-        Section("broker", "Where orders go.", "broker"),
+        Section(
+            "engine",
+            "The engine itself. `run` is the folder of the run, by default `runs/` and the first strategy's name below "
+            'the current folder. `durability = "full"` survives a power cut, and not only the death of the process. '
+            '`breakers = "none"` says that none are wanted. `busy_poll` spends a core on latency. `profile` is the one '
+            "in use where nothing else says so.",
+        ),
+        Section("strategy", "What decides. The other keys are the arguments of the class."),
+        Section("broker", "Where orders go: the accounts.", "broker"),
         Section("stream", "Where market data come from.", "stream"),
         Section("breaker", "What limits and stops.", "breaker"),
     )

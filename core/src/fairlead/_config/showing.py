@@ -60,6 +60,9 @@ class Values:
     def _text(self, key: str, value: Any, parameter: Parameter | None) -> str:
         if isinstance(value, str) and value.startswith(PREFIX):
             return f"{value} ({self._found(value)})"
+        if isinstance(value, dict):
+            inner = (f"{name} = {self._text(name, item, None)}" for name, item in value.items())
+            return "{" + ", ".join(inner) + "}"
         secret = parameter is not None and "Secret" in str(parameter.kind)
         if secret or (isinstance(value, str) and _SOUNDS_SECRET.search(key)):
             return HIDDEN
@@ -67,7 +70,7 @@ class Values:
 
     def _found(self, reference: str) -> str:
         try:
-            folder = self.configuration.file.parent
+            folder = self.configuration.composer.folder
             return f"found in {Secret(reference.removeprefix(PREFIX), folder=folder).store}"
         except ConfigurationError as error:
             return "missing" if " is nowhere" in str(error) else scrub(str(error))

@@ -69,7 +69,9 @@ def top(
     if demo:
         breakers = breakers_of(demo)
     else:
-        breakers = load_engine(file, profile, settings, live=True).wiring.breakers if file else {}
+        breakers = (
+            load_engine(file, profile, settings, live=True, secrets=False).wiring.breakers if file else {}
+        )
     watch(RunFolder(run), breakers, attached=attached)
 
 
