@@ -18,7 +18,9 @@ from fairlead._engine.parts import kind_of
 from fairlead.errors import FairleadError
 
 
-def check_file(file: Path, profile: str | None, settings: Sequence[str], *, live: bool, as_json: bool) -> None:
+def check_file(
+    file: Path, profile: str | None, settings: Sequence[str], *, live: bool, as_json: bool
+) -> None:
     """Show the wiring, or end with the fault; as JSON the fault stands on standard output as well."""
     try:
         engine = load_engine(file, profile, settings, live=live)
