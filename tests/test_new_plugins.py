@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -102,11 +104,25 @@ def test_a_new_plugin_is_installed_found_tested_and_used(tmp_path: Path, kind: s
     found = listed(tmp_path, site)["acme"]
     assert (found["kind"], found["state"], found["version"]) == (kind, "ok", "0.1.0")
     assert "passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder, site=site)
+    snippet = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert snippet is not None
+    run("-W", "error", "-c", snippet[1], cwd=tmp_path, site=site)
     (tmp_path / "trade.py").write_text(TRADE, encoding="utf-8")
     said = json.loads(run("-W", "error", "trade.py", kind, "acme", SATURDAY_NS, cwd=tmp_path, site=site))
     assert "fairlead-acme 0.1.0" in said["table"]
     assert said["seen"] > 20
     assert said["fills"] > 20 if kind != "breaker" else said["trips"] == 1
+
+
+def test_the_wheel_of_the_core_has_every_template(tmp_path: Path) -> None:
+    """Files that are no modules, and some whose names git ignores elsewhere, are packed with the rest."""
+    run("-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=ROOT / "core")
+    [wheel] = tmp_path.glob("*.whl")
+    source = ROOT / "core" / "src"
+    wanted = {path.relative_to(source).as_posix() for path in source.rglob("*.tmpl")}
+    with zipfile.ZipFile(wheel) as archive:
+        assert len(wanted) > 20
+        assert wanted <= set(archive.namelist())
 
 
 def test_a_new_plugin_is_installed_editable(tmp_path: Path) -> None:

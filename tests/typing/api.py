@@ -21,6 +21,7 @@ from fairlead import (
     Quote,
     Result,
     RoundTrip,
+    Secret,
     Strategy,
     TradingState,
     decimal,
@@ -160,6 +161,11 @@ def looks(engine: LiveTradingEngine) -> tuple[Profit, Result]:
     return engine.pnl(strategy="cross"), result
 
 
+def composed() -> LiveTradingEngine:
+    """From a file, with a profile and settings."""
+    return LiveTradingEngine.from_file("fairlead.toml", "paper", ["breaker.limits.max_leverage=2"])
+
+
 async def follows(engine: LiveTradingEngine) -> None:
     """Facts as they come."""
     async for fact in engine.events(since=10):
@@ -180,6 +186,9 @@ ns: int = duration("5s")
 ratio: Decimal = percent("10%")
 exact: Decimal = decimal("1_000.50")
 money: Money = Money.parse("2_000 USDT")
+key: Secret = Secret("EXAMPLE_KEY")
+key_of_a_vault: str = Secret.of("from a vault").reveal()
+plain_key: str = key  # type: ignore[assignment]
 mistyped: int = percent("10%")  # type: ignore[assignment]
 
 bench = Bench(Cross("BTC/USDT:USDT"))

@@ -73,7 +73,7 @@ def test_check_has_a_stable_schema(fairlead, script: Path) -> None:
     """The same for a program, hooks by the plugins that implement them."""
     text = script.read_text(encoding="utf-8")
     text = text.replace('Drawdown("20%")', 'Drawdown("20%"), Recorder()')
-    script.write_text("from fairlead.testing import Recorder\n" + text, encoding="utf-8")
+    script.write_text("from fairlead.testing import Recorder\nprint('loaded')\n" + text, encoding="utf-8")
     found = json.loads(fairlead("check", script, "--json").stdout)
     assert (found["ok"], found["exit_code"], found["accounts"], found["live"]) == (True, 0, "paper", False)
     assert found["run"] == str(script.parent / "run")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,6 +67,13 @@ def test_a_kind_that_is_not_there_is_refused_with_those_that_are(fairlead, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_help_names_the_kinds_there_are(fairlead) -> None:
+    """No more, and no fewer."""
+    said = " ".join(fairlead("plugins", "new", "--help").stdout.split())
+    named = set(re.findall(r"\w+", said.partition("KIND is ")[2].partition(".")[0])) - {"or"}
+    assert named == set(kinds())
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "why"),
     [
@@ -76,6 +84,7 @@ def test_a_kind_that_is_not_there_is_refused_with_those_that_are(fairlead, tmp_p
         ("breaker", "fairlead-acme", "begins with fairlead"),
         ("breaker", "true", "would name its class True"),
         ("breaker", "trip", "would name its class Trip"),
+        ("breaker", "bench", "would name its class Bench"),
         ("breaker", "value-error", "would name its class ValueError"),
         ("breaker", "drawdown", "a plugin named 'drawdown' is installed already"),
         ("broker", "paper", "a plugin named 'paper' is installed already"),

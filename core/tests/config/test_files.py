@@ -377,3 +377,15 @@ def test_the_file_of_the_documentation_composes(folder):
     (folder / "mine_cross.py").write_text((EXAMPLE.parent / "cross.py").read_text(encoding="utf-8"))
     (folder / "doc.toml").write_text(text.replace("cross.py", "mine_cross.py"))
     assert "DailyLoss" in LiveTradingEngine.from_file(folder / "doc.toml").describe()
+
+
+def test_importing_fairlead_reads_no_configuration_code():
+    """Whoever composes in Python pays nothing for files and secrets."""
+    code = "import sys, fairlead; print(*[name for name in sys.modules if name.startswith('fairlead.')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
+    )
+    brought = done.stdout.split()
+    assert "fairlead._secrets.secret" in brought
+    assert "fairlead._secrets.stores" not in brought
+    assert not any(name.startswith("fairlead._config") for name in brought)

@@ -16,7 +16,7 @@ import pytest
 
 from fairlead import ConfigurationError, LiveTradingEngine, Secret
 from fairlead._secrets.scrub import scrub
-from fairlead.testing import FakeBroker, FakeStream, Puppet
+from fairlead.testing import Bench, FakeBroker, FakeStream, Puppet, reject
 
 TEXT = "sesame/open+4711=="
 
@@ -324,12 +324,27 @@ def test_a_revealed_secret_is_not_kept_either():
         spec(Keyholder(text))
 
 
-def test_facts_have_stars_where_an_error_held_a_secret():
-    """A strategy that fails with a key in its error is halted for a reason without it."""
-    from fairlead._secrets.scrub import said
-
+def test_facts_have_stars_where_a_venue_or_a_plugin_says_a_secret():
+    """What a strategy notes, an error says or a venue answers is in the journal without it; ids are as they were."""
     Secret.of(TEXT)
-    assert said(ValueError(f"bad key {TEXT}")) == "ValueError: bad key ***"
+    broker = FakeBroker()
+    broker.answers.append(reject(reason=f"no such key {TEXT}"))
+    bench = Bench(broker=broker)
+    bench.quote(99.9, 100.1)
+    order = bench.do(lambda strategy: strategy.buy(1))
+    bench.do(lambda strategy: strategy.note(f"it said {TEXT}"))
+    with pytest.raises(AssertionError, match=r"key=\*\*\*"):
+        bench.do(fail_in)
+    said = repr(bench.journal.facts)
+    assert "sesame" not in said
+    for part in ("no such key ***", "it said ***", "RuntimeError: GET /order?key=***"):
+        assert part in said
+    assert order.client_order_id in said
+
+
+def fail_in(strategy):
+    """A handler that fails."""
+    fail()
 
 
 def test_threads_hide_secrets_by_the_hook(capsys):
@@ -345,3 +360,50 @@ def test_threads_hide_secrets_by_the_hook(capsys):
     said = capsys.readouterr().err
     assert "Exception in thread MainThread" in said
     assert "sesame" not in said
+
+
+LEAKY = """
+import logging
+
+from fairlead import Secret, Strategy
+
+
+class Leaky(Strategy):
+    def on_start(self):
+        self.watch("BTC/USDT", bars="1m")
+
+    def on_bar(self, bar):
+        text = Secret("ACME_KEY").reveal()
+        self.note("told " + text)
+        logging.getLogger("acme.sdk").warning("sending %s", text)
+        raise RuntimeError("refused " + text)
+"""
+
+
+@pytest.mark.full
+def test_a_run_leaves_no_secret_in_any_file(folder):
+    """A strategy that tells its key everywhere: journal, log, tape, reports and terminal have stars."""
+    (folder / "mine_leaky.py").write_text(LEAKY)
+    (folder / "fairlead.toml").write_text(
+        '[engine]\nrun = "out"\nbreakers = "none"\n[strategy.leaky]\nuse = "mine_leaky.py:Leaky"\n[broker.paper]\n'
+        '[stream.synthetic]\nspeed = "max"\nduration = "5m"\n'
+    )
+    (folder / ".env").write_text(f"ACME_KEY={TEXT}\n")
+    (folder / ".env").chmod(0o600)
+
+    def call(*arguments):
+        command = [sys.executable, "-m", "fairlead", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=40)
+
+    done = call("run", "fairlead.toml")
+    shown = call("report", "out")
+    assert done.returncode == 1
+    assert "leaky is halted: RuntimeError: refused ***" in done.stderr
+    assert shown.returncode == 0
+    files = [path for path in (folder / "out").rglob("*") if path.is_file()]
+    everything = b"".join(path.read_bytes() for path in files)
+    assert b"sending ***" not in everything  # an SDK's log is not the engine's
+    assert b"refused ***" in everything
+    assert b"told ***" in everything
+    assert b"sesame" not in everything
+    assert "sesame" not in done.stdout + done.stderr + shown.stdout

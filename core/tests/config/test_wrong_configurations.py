@@ -128,10 +128,17 @@ ROWS = {
         "write",
     ),
     "two without allocation": Wrong(
-        '[strategy.one]\nuse = "mine.py:InAndOut"\n[strategy.two]\nuse = "mine.py:InAndOut"',
-        "",
-        "has no allocation",
-        "allocation='50%'",
+        '[strategy.one]\nuse = "mine.py:InAndOut"\nallocation = "50%"\n[strategy.two]\nuse = "mine.py:InAndOut"',
+        "strategy.two.allocation (test.toml:4)",
+        "several strategies share the account",
+        'allocation = "50%"',
+    ),
+    "strategy's secret in a list": Wrong(
+        '[strategy.one]\nuse = "mine.py:Loose"\nkeys = ["a", "secret:ACME_KEY"]',
+        "strategy.one.keys",
+        "kept in the journal, and a secret must not be",
+        "give it to a broker",
+        environment=KEY,
     ),
     # types
     "choice": Wrong(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ def check_file(
 ) -> None:
     """Show the wiring, or end with the fault; as JSON the fault stands on standard output as well."""
     try:
-        engine = load_engine(file, profile, settings, live=live)
+        with redirect_stdout(sys.stderr):  # what a script prints is no part of the answer
+            engine = load_engine(file, profile, settings, live=live)
     except (CommandFailed, FairleadError) as error:
         if as_json:
             code = error.code if isinstance(error, CommandFailed) else code_of(error)

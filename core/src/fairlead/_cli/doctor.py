@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,8 @@ def _engine(file: Path | None, load: Loader) -> tuple[LiveTradingEngine | None, 
     if file is None:
         return None, []
     try:
-        engine = load(file)
+        with redirect_stdout(sys.stderr):  # what a script prints is no part of the answer
+            engine = load(file)
     except (CommandFailed, FairleadError) as error:
         return None, [fail("file", str(error), f"fairlead check {file} once it is mended")]
     return engine, [ok("file", f"{file}: what its engine is made of fits together")]

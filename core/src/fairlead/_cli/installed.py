@@ -6,7 +6,6 @@ import difflib
 import inspect
 import json
 from importlib import metadata
-from math import isfinite
 from typing import Any
 
 import attrs
@@ -14,6 +13,7 @@ import click
 
 from fairlead._cli.faults import USAGE, CommandFailed
 from fairlead._cli.reading import print_json, print_table
+from fairlead._config.showing import text_of
 from fairlead._engine.catalogue import Installed, installed, names
 from fairlead._engine.distributions import core_version, fairlead_range
 from fairlead.errors import PluginError
@@ -137,10 +137,10 @@ def _type(annotation: Any) -> str:
 
 
 def _toml(value: Any) -> str | None:
-    if isinstance(value, float) and not isfinite(value):
-        return repr(value)
-    plain = isinstance(value, str | int | float)
-    return json.dumps(value, ensure_ascii=False) if plain else "[]" if value == () else None
+    words = value is not inspect.Parameter.empty and isinstance(
+        value, str | int | float | list | tuple | dict
+    )
+    return text_of(value) if words else None
 
 
 def _call(plugin: Installed, taken: list[Argument]) -> str:

@@ -119,7 +119,7 @@ def _words(kind: str, name: str) -> dict[str, str]:
 
 def _ours() -> set[str]:
     """Names that a plugin's own module may import: its class must not hide one."""
-    modules = ("builtins", "fairlead", "fairlead.ports", "fairlead.facts")
+    modules = ("builtins", "fairlead", "fairlead.ports", "fairlead.facts", "fairlead.testing")
     return {name for module in modules for name in dir(importlib.import_module(module))}
 
 

@@ -16,7 +16,7 @@ from fairlead._config.layers import Layer, Setting, Table
 from fairlead._config.plugins import plugin_for, strategy_class
 from fairlead._config.sections import SECTIONS, STRATEGY_KEYS
 from fairlead._config.signatures import Parameter, Signature, signature_of
-from fairlead._secrets.secret import secrets_in
+from fairlead._secrets.secret import PREFIX, secrets_in
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, FairleadError, PluginError
 
@@ -193,6 +193,9 @@ class Composer:
         given = {name: signature.parameters.pop(name, None) for name in ("name", "allocation")}
         self.signatures[table] = signature
         before = len(self.faults)
+        for key in [key for key, setting in own.items() if _refers(setting.value)]:
+            self._secret_argument(f"{path}.{key}", own.pop(key).origin)
+            signature.parameters.pop(key, None)
         arguments = self._arguments(table, own, signature, STRATEGY_KEYS)
         for key, value in arguments.items():
             self._keepable(f"{path}.{key}", value, own[key].origin)
@@ -221,16 +224,15 @@ class Composer:
             self.fault(f"{path}.allocation", str(error), own["allocation"].origin)
         return fitted.get("allocation")
 
+    def _secret_argument(self, path: str, origin: str) -> None:
+        text = (
+            "arguments of a strategy are kept in the journal, and a secret must not be: give it to a broker or a "
+            "stream, or have the strategy make Secret('NAME') itself"
+        )
+        self.fault(path, text, origin)
+
     def _keepable(self, path: str, value: Any, origin: str) -> None:
         """Arguments of strategies are kept in the journal, so that they can be built again."""
-        if secrets_in(value):
-            self.fault(
-                path,
-                "arguments of a strategy are kept in the journal, and a secret must not be: give it to a broker or a "
-                "stream, or have the strategy make Secret('NAME') itself",
-                origin,
-            )
-            return
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
@@ -240,6 +242,14 @@ class Composer:
                 f"annotate it as text or a number in the class, and write it so",
                 origin,
             )
+
+
+def _refers(value: Any) -> bool:
+    """Whether a value is a reference to a secret, or holds one."""
+    if isinstance(value, str):
+        return value.startswith(PREFIX)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_refers, inner))
 
 
 def _culprit(message: str, arguments: dict[str, Any], name: str) -> str:
@@ -275,6 +285,10 @@ def check_whole(composer: Composer, engine: dict[str, Any]) -> None:
         if section == "breaker":
             remedy += ', or say breakers = "none" in [engine]'
         composer.fault(section, f"there is none: {remedy}")
+    lacking = [strategy.name for strategy in composer.strategies if strategy.allocation is None]
+    for name in lacking if len(composer.strategies) > 1 else ():
+        text = 'it is missing, and several strategies share the account: write allocation = "50%", or "10_000 USDT"'
+        composer.fault(f"strategy.{name}.allocation", text, composer.merged.tables["strategy", name])
     for broker in composer.plugins:
         profile = getattr(broker, "profile", None)
         if getattr(profile, "environment", "") == "live" and not engine.get("live"):

@@ -13,7 +13,6 @@ from fairlead._kernel.state import ZERO, State
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
 from fairlead._models.orders import AT_VENUE, Fill, Liquidity, Order, OrderStatus, OrderType, Side
-from fairlead._secrets.scrub import scrub
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
@@ -58,8 +57,6 @@ class Reports:
     def _record(self, kind: type[f.Fact], order: Order | None, **fields: Any) -> None:
         if order is None:
             return
-        if "reason" in fields:
-            fields["reason"] = scrub(fields["reason"])
         self._recorder.record(kind, client_order_id=order.client_order_id, **fields)
         self._kernel.changed(order)
 
@@ -97,9 +94,7 @@ class Reports:
         elif report.looked_up and order.status in AT_VENUE:
             if order.status is not OrderStatus.UNKNOWN:
                 self._record(f.OrderUnknown, order, reason=report.reason)
-            self._note(
-                f"{order.client_order_id} was {_stood(order)}, and it is unknown now: {scrub(report.reason)}"
-            )
+            self._note(f"{order.client_order_id} was {_stood(order)}, and it is unknown now: {report.reason}")
 
     def _canceled(self, account: str, report: r.Canceled) -> None:
         """An order is over once all that it filled is known: what waits for its end must not run ahead of it."""
@@ -327,7 +322,7 @@ class Reports:
     # --- the private stream ---------------------------------------------------------------------------------
 
     def _stream_down(self, account: str, report: r.StreamDown) -> None:
-        self._recorder.record(f.StreamChanged, account=account, up=False, reason=scrub(report.reason))
+        self._recorder.record(f.StreamChanged, account=account, up=False, reason=report.reason)
 
     def _stream_up(self, account: str, report: r.StreamUp) -> None:
         self._recorder.record(f.StreamChanged, account=account, up=True)

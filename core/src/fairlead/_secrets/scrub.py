@@ -36,6 +36,8 @@ def remember(value: str) -> None:
 
 def scrub(text: str) -> str:
     """The text with `***` in place of every known secret."""
+    if not _forms or not isinstance(text, str):
+        return text
     for form in _forms:
         if form in text:
             text = text.replace(form, HIDDEN)
