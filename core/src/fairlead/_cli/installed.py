@@ -13,7 +13,6 @@ import click
 
 from fairlead._cli.faults import USAGE, CommandFailed
 from fairlead._cli.reading import print_json, print_table
-from fairlead._config.showing import text_of
 from fairlead._engine.catalogue import Installed, installed, names
 from fairlead._engine.distributions import core_version, fairlead_range
 from fairlead.errors import PluginError
@@ -137,6 +136,8 @@ def _type(annotation: Any) -> str:
 
 
 def _toml(value: Any) -> str | None:
+    from fairlead._config.showing import text_of  # not needed for a list, which should be quick
+
     words = value is not inspect.Parameter.empty and isinstance(
         value, str | int | float | list | tuple | dict
     )

@@ -11,9 +11,9 @@ import click
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(), required=False)
 @click.option("--template", default="paper", show_default=True, help="What to begin with.")
 def init(folder: Path, template: str) -> None:
-    """Write a small bot that works into FOLDER: a script, the same as a file, and a test.
+    """Write a small bot that works.
 
-    Nothing that is there already is written over.
+    FOLDER gets a script, the same engine as a TOML file, and a test. Nothing that is there already is written over.
     """
     from fairlead._cli.scaffold import new_project
 

@@ -17,9 +17,9 @@ LIVE = click.option("--live", is_flag=True, help="Allow brokers that trade real 
 @LIVE
 @JSON
 def check(file: Path, profile: str | None, settings: tuple[str, ...], live: bool, as_json: bool) -> None:
-    """Read FILE, and show what its engine is made of; nothing is connected and nothing is sent.
+    """Show what the engine of FILE is made of.
 
-    Exit codes: 0 it fits, 2 the file or its configuration is wrong, 5 an engine of it refuses to be made.
+    Nothing is connected and nothing is sent. Exit codes: 0 it fits, 2 the file or its configuration is wrong, 5 an engine of it refuses to be made.
     """
     from fairlead._cli.checking import check_file
 
@@ -34,10 +34,11 @@ def check(file: Path, profile: str | None, settings: tuple[str, ...], live: bool
 def doctor(
     file: Path | None, profile: str | None, settings: tuple[str, ...], live: bool, as_json: bool
 ) -> None:
-    """Look at this machine, and at what FILE needs of it: clock, disk, permissions, versions, reachability.
+    """Look for what is wrong with this machine.
 
-    Exit codes: 0 all well, 3 warnings only, 1 something fails. Nothing is sent but the opening of a connection to
-    each address that a broker or stream of FILE names.
+    Clock, disk, permissions, limits, versions, what is installed; with FILE, whether its engine can be made and
+    whether each address that its brokers and streams name can be reached, by a connection over which nothing is
+    sent. Exit codes: 0 all well, 3 warnings only, 1 something fails.
     """
     from fairlead._cli.doctor import examine
 

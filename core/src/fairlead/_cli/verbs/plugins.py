@@ -17,7 +17,7 @@ def plugins() -> None:
 @plugins.command("list")
 @JSON
 def plugins_list(as_json: bool) -> None:
-    """List the plugins of all installed distributions, each with what is wrong with it.
+    """List what is installed, and what is wrong with it.
 
     Installed is not enabled: only what an engine names runs.
     """
@@ -30,7 +30,7 @@ def plugins_list(as_json: bool) -> None:
 @click.argument("name")
 @JSON
 def plugins_info(name: str, as_json: bool) -> None:
-    """Show one plugin: its package, what it fills, its arguments, and how to write it down."""
+    """Show one plugin, and how to write it down."""
     from fairlead._cli.installed import show_plugin
 
     show_plugin(name, as_json)
@@ -46,7 +46,10 @@ def plugins_info(name: str, as_json: bool) -> None:
     help="Folder that gets the package; this one without it.",
 )
 def plugins_new(kind: str, name: str, into: Path) -> None:
-    """Write a package fairlead-NAME that works, to change into yours; KIND is broker, stream or breaker."""
+    """Write a package that works, to make yours.
+
+    KIND is broker, stream or breaker. The package is called fairlead-NAME.
+    """
     from fairlead._cli.scaffold import new_plugin
 
     new_plugin(kind, name, into)
