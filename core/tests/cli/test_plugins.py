@@ -139,14 +139,15 @@ def test_a_requirement_that_cannot_be_read_is_a_fault(process, install: Install)
     )
 
 
-def test_half_a_distribution_is_a_fault(process, install: Install, tmp_path: Path) -> None:
-    """Metadata that an install left behind without a name, or entry points that are none, hide nothing."""
+def test_half_a_distribution_is_a_fault(process, install: Install, script: Path, tmp_path: Path) -> None:
+    """Metadata that an install left behind without a name, or entry points that are none, hide and stop nothing."""
     install("half", BREAKER)
     (tmp_path / "site" / "fairlead_half-1.2.dist-info" / "METADATA").unlink()
     install("odd", BREAKER, entry="odd")
     found = rows(process("plugins", "list", "--json"))
     assert "install it again" in str(found["half"]["fault"])
     assert found["paper"]["state"] == "ok"
+    assert process("check", script).returncode == 0
 
 
 def test_two_distributions_of_one_name_are_a_fault_of_both(process, install: Install) -> None:

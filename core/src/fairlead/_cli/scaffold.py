@@ -84,7 +84,8 @@ def _words(kind: str, name: str) -> dict[str, str]:
     """What the templates of a plugin ask for. Raises CommandFailed for a name that cannot be used."""
     if not _NAME.fullmatch(name) or len(name) > _MOST:
         raise CommandFailed(
-            f"{name!r} is no name for a plugin: write small letters, digits and hyphens, such as quiet-hours",
+            f"{name!r} is no name for a plugin: write at most {_MOST} small letters, digits and hyphens, such as "
+            "quiet-hours",
             USAGE,
         )
     thing = name.replace("_", "-")

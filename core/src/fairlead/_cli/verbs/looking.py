@@ -19,7 +19,8 @@ LIVE = click.option("--live", is_flag=True, help="Allow brokers that trade real 
 def check(file: Path, profile: str | None, settings: tuple[str, ...], live: bool, as_json: bool) -> None:
     """Show what the engine of FILE is made of.
 
-    Nothing is connected and nothing is sent. Exit codes: 0 it fits, 2 the file or its configuration is wrong, 5 an engine of it refuses to be made.
+    Nothing is connected and nothing is sent. Exit codes: 0 it fits, 2 the file or its configuration is wrong, 5 an
+    engine of it refuses to be made.
     """
     from fairlead._cli.checking import check_file
 
