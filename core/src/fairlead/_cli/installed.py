@@ -164,8 +164,8 @@ def _table(plugin: Installed, taken: list[Argument]) -> str:
             continue
         if argument.default is None:
             lines.append(f"{argument.name} = ...  # {argument.type or 'required'}")
-        elif argument.toml is not None:
-            lines.append(f"# {argument.name} = {argument.toml}")
+        else:
+            lines.append(f"# {argument.name} = {argument.toml or '...'}")
     return "\n".join(lines)
 
 
