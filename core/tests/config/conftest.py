@@ -83,6 +83,11 @@ class Keyed(FakeBroker):
         self.profile = attrs.evolve(self.profile, environment=mode)
 
 
+class Nameless(FakeBroker):
+    def __init__(self):
+        super().__init__()
+
+
 class Broken(FakeBroker):
     def __init__(self, name: str = "broken"):
         raise RuntimeError("no such luck")
@@ -122,7 +127,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2.3\nRequires-Dist: fairlead{requires}\n"
         )
-    names = "keyed = acme_venue:Keyed\nbroken = acme_venue:Broken\nmade = acme_venue:made\nready = acme_venue:ready\n"
+    classes = {"keyed": "Keyed", "nameless": "Nameless", "broken": "Broken", "made": "made", "ready": "ready"}
+    names = "".join(f"{name} = acme_venue:{target}\n" for name, target in classes.items())
     points = f"[fairlead]\n{names}gone = acme_gone:Gone\n"
     (site / "acme_venue-1.2.3.dist-info" / "entry_points.txt").write_text(points)
     (site / "acme_old-1.2.3.dist-info" / "entry_points.txt").write_text("[fairlead]\nold = acme_old:Old\n")

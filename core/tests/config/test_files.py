@@ -197,6 +197,7 @@ def test_a_backtest_needs_no_secrets_and_no_word_for_real_money(write, fairlead)
     assert json.loads(done.stdout)["fills"] > 0
 
 
+@pytest.mark.full
 def test_the_example_is_wired_backtested_and_run(folder, monkeypatch):
     """As its first lines say, in a process of its own."""
     import shutil

@@ -204,6 +204,16 @@ ROWS = {
     "infinity": Wrong(
         "[breaker.limits]\nmax_leverage = -inf", "breaker.limits.max_leverage", "it is -inf", "a finite one"
     ),
+    "home of nobody": Wrong(
+        '[engine]\nrun = "~nobody-here/x"', "engine.run", "the home of nobody", "in full"
+    ),
+    "no path": Wrong('[engine]\nrun = "a\\u0000b"', "engine.run", "it is no path", "write another"),
+    "doubled name": Wrong(
+        '[broker.a]\nuse = "nameless"\n[broker.b]\nuse = "nameless"',
+        "",
+        "two brokers are named 'fake'",
+        "another name",
+    ),
     "empty": Wrong('[engine]\nrun = ""', "engine.run", "it is empty", "leave the line out"),
     "time without zone": Wrong(
         "[stream.synthetic]\nstart = 2024-01-01T00:00:00",

@@ -28,6 +28,7 @@ import attrs
 
 from fairlead._config.faults import suggestion
 from fairlead._config.signatures import MISSING, signature_of
+from fairlead._secrets.scrub import remember
 from fairlead._secrets.secret import PREFIX, Secret
 from fairlead.errors import ConfigurationError
 from fairlead.units import Money, decimal
@@ -40,6 +41,9 @@ _TABLES = (dict, Mapping, MutableMapping)
 _NUMBERS = (int, float, Decimal)
 _PLAIN = (str, int, float, bool, datetime.datetime, datetime.date, datetime.time)
 
+
+_KEY_LENGTH = 12
+"""A text of this length, where a secret belongs, is one; a shorter may be a word that faults are said with."""
 
 _SCRIPT = "only in a script"
 
@@ -80,7 +84,7 @@ class Fitter:
         if Secret in options or (isinstance(value, str) and value.startswith(PREFIX)):
             return self._secret(value, options)
         if isinstance(value, str) and any(map(_is_path, options)):
-            return beside / Path(value).expanduser()
+            return _path(value, beside)
         for option in options:  # as it is, before anything is converted
             if (fitted := _exact(value, option)) is not MISSING:
                 return fitted
@@ -103,6 +107,8 @@ class Fitter:
 
     def _secret(self, value: Any, options: Sequence[Any]) -> Secret:
         if not isinstance(value, str) or not value.startswith(PREFIX):
+            if isinstance(value, str) and len(value) >= _KEY_LENGTH:
+                remember(value)  # it should not have been there: at least it goes no further
             raise Misfit(
                 f'it is a secret, and a file is no place for one: write "{PREFIX}NAME", and put the text into the '
                 f"environment or a .env file"
@@ -187,6 +193,17 @@ def _refuse_odd(value: Any, default: Any) -> None:
         raise Misfit("it is empty: write a value, or leave the line out")
     if isinstance(value, datetime.datetime) and value.tzinfo is None:
         raise Misfit(f"it is a time without a zone: write {value.isoformat()}Z, or with another zone")
+
+
+def _path(text: str, beside: Path) -> Path:
+    """A path seen from a folder, `~` for somebody's home."""
+    try:
+        path = beside / Path(text).expanduser()
+    except RuntimeError:
+        raise Misfit(f"{text!r} is in the home of nobody known here: write the path in full") from None
+    if "\0" in text:
+        raise Misfit("it is no path: it has a character that no path can have, so write another")
+    return path
 
 
 def _exact(value: Any, option: Any) -> Any:
