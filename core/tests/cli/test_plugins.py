@@ -60,6 +60,9 @@ from fairlead.hookspecs import hookimpl
 class Plugin:
     @hookimpl
     def fairlead_fact(self, fact): ...
+
+    @hookimpl(specname="fairlead_stopped")
+    def ended(self, reason): ...
 """
 
 BROKEN = [
@@ -106,7 +109,11 @@ def test_what_an_observer_implements_is_listed(process, install: Install) -> Non
     """An object with hooks and no port is of the kind hooks."""
     install("observer", OBSERVER)
     found = rows(process("plugins", "list", "--json"))["observer"]
-    assert (found["kind"], found["hooks"], found["state"]) == ("hooks", ["fairlead_fact"], "ok")
+    assert (found["kind"], found["hooks"], found["state"]) == (
+        "hooks",
+        ["fairlead_fact", "fairlead_stopped"],
+        "ok",
+    )
 
 
 @pytest.mark.parametrize(("name", "code", "fault"), BROKEN)

@@ -61,7 +61,7 @@ def new_project(folder: Path, template: str) -> None:
     if template not in found:
         raise CommandFailed(f"{template!r} is no template: there are {', '.join(found)}", USAGE)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.absolute().name).strip("-") or "bot"
-    files = _rendered(PROJECTS / template, {"name": name, "range": _range()})
+    files = _rendered(PROJECTS / template, {"name": name})
     kept = {file for file in files if file.name in ("README.md", ".gitignore") and (folder / file).exists()}
     there = sorted(str(file) for file in files if (folder / file).exists() and file not in kept)
     if there:

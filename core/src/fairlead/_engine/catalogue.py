@@ -83,11 +83,12 @@ def _judged(point: metadata.EntryPoint, *, doubled: bool) -> Installed:
 
 def _fills(made_of: Any) -> tuple[str, tuple[str, ...]]:
     """A plugin's kind and hooks. A class is judged by its methods: its data may come with the object."""
-    marked = tuple(
-        hook
-        for hook in HOOKS
-        if getattr(inspect.getattr_static(made_of, hook, None), "fairlead_impl", None) is not None
+    marks = (
+        (getattr(inspect.getattr_static(made_of, name, None), "fairlead_impl", None), name)
+        for name in dir(made_of)
     )
+    implemented = {options["specname"] or name for options, name in marks if options is not None}
+    marked = tuple(hook for hook in HOOKS if hook in implemented)
     if port := port_of_class(made_of if isinstance(made_of, type) else type(made_of)):
         return port, (f"fairlead_register_{port}", *marked)
     return ("hooks" if marked else UNKNOWN), marked
