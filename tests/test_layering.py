@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "core" / "src" / "fairlead"
 DISTRIBUTIONS = sorted([*ROOT.glob("plugins/*"), *ROOT.glob("brokers/*")])
+EXAMPLES = sorted(ROOT.glob("examples/plugins/*"))
 PUBLIC = ("ports", "facts", "hookspecs", "net", "testing")
 
 ORDER = (
@@ -201,7 +202,7 @@ def _names(requirements: list[str]) -> set[str]:
     return names | {aliases[name] for name in names if name in aliases}
 
 
-@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [*DISTRIBUTIONS, *EXAMPLES], ids=lambda folder: folder.name)
 def test_a_plugin_imports_public_names_only(folder):
     """Of fairlead and of declared siblings: the package itself or a public module, and names in `__all__`."""
     own, required, _ = declared(folder)
@@ -223,7 +224,7 @@ def test_a_plugin_imports_public_names_only(folder):
     assert wrong == []
 
 
-@pytest.mark.parametrize("folder", [ROOT / "core", *DISTRIBUTIONS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [ROOT / "core", *DISTRIBUTIONS, *EXAMPLES], ids=lambda folder: folder.name)
 def test_a_distribution_imports_what_it_declares(folder):
     """At once only what it requires; what an extra brings only inside a function."""
     own, required, optional = declared(folder)

@@ -97,8 +97,9 @@ class BrokerAdapter(Protocol):
     """An account at a venue. Its answers to `send` are reports, given to `emit` whenever they come.
 
     What a broker may have besides, all plain: `fingerprint`, a text that tells accounts of one venue apart (its
-    name otherwise). One that simulates also has `market(event)`, called before the kernel gets the event;
-    `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
+    name otherwise), and `endpoints()`, the addresses that it connects to (URLs or `host:port`), so that
+    `fairlead doctor` can try them. One that simulates also has `market(event)`, called before the kernel gets the
+    event; `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
     `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
     """
 
@@ -156,6 +157,7 @@ class DataStream(Protocol):
     - `on_end`, an attribute that the engine sets to a function without arguments; the stream calls it once after
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.
+    - `endpoints()`, plain: the addresses that it connects to, URLs or `host:port`, for `fairlead doctor` to try.
     - `label`, a text for people: what these data are. It stands in the wiring table and in results.
     - `settle`, ns or a duration such as `"500ms"`: how long after its end a time bar made from this feed waits for
       late prints; without it bars close at their end, as a file's do.

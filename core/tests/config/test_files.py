@@ -211,7 +211,7 @@ def test_the_example_is_wired_backtested_and_run(folder, monkeypatch):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    table = call("check", file).splitlines()
+    table = call("check", file).partition("\n\n")[0].splitlines()
     names = ["cross", "paper", "market", "limits", "daily_loss", "drawdown"]
     assert [line.split()[1] for line in table[1:]] == names
     base = json.loads(call("backtest", file, "--json", "--set", "stream.market.duration=3h"))

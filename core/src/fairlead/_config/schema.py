@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from typing import Any
 
 import attrs
@@ -14,9 +13,7 @@ from fairlead._config.loading import engine_signature
 from fairlead._config.sections import SECTIONS, STRATEGY_KEYS, Section
 from fairlead._config.showing import default_text
 from fairlead._config.signatures import Parameter, signature_of
-from fairlead._engine.distributions import GROUP, load
-from fairlead._engine.wiring import port_of_class
-from fairlead.errors import PluginError
+from fairlead._engine.catalogue import installed
 
 
 @attrs.frozen
@@ -68,14 +65,10 @@ def _own_keys(section: Section) -> list[Key]:
 
 
 def _installed() -> Iterator[tuple[str, Plugin]]:
-    for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
-        try:
-            made = load(point)
-        except PluginError:
-            continue
-        port = port_of_class(made) if isinstance(made, type) else ""
-        if port:
-            yield port, Plugin(point.name, point.dist.name if point.dist else "", _purpose(made), _keys(made))
+    for plugin in installed():
+        made = plugin.made_of
+        if isinstance(made, type) and plugin.kind and not plugin.fault:
+            yield plugin.kind, Plugin(plugin.name, plugin.origin.name, _purpose(made), _keys(made))
 
 
 def _keys(made: Callable[..., Any]) -> list[Key]:

@@ -1,4 +1,4 @@
-"""The verbs that run an engine: demo, run, backtest, and check, which only looks."""
+"""The verbs that run an engine: demo, run, backtest."""
 
 from __future__ import annotations
 
@@ -77,15 +77,4 @@ def backtest(**options: Any) -> None:
     run_backtest(**options)
 
 
-@click.command()
-@SCRIPT
-@settings_options
-@click.option("--live", is_flag=True, help="Allow brokers that trade real money.")
-def check(file: Path, profile: str | None, settings: tuple[str, ...], live: bool) -> None:
-    """Print the wiring of FILE.py or FILE.toml; nothing is connected."""
-    from fairlead._cli.loading import load_engine
-
-    click.echo(load_engine(file, profile, settings, live=live).describe())
-
-
-VERBS = (demo, run, backtest, check)
+VERBS = (demo, run, backtest)
