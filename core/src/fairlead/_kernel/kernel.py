@@ -122,6 +122,9 @@ class Kernel:
         self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
         self.market.warm = self.feeds.warm
+        self.feeds.working = lambda instrument: any(
+            order.instrument == instrument for order in state.open.values()
+        )
 
     @property
     def turn_in_hand(self) -> int:
