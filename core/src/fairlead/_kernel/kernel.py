@@ -30,7 +30,7 @@ from fairlead._kernel.styles import Styles
 from fairlead._kernel.timers import Timers
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
-from fairlead._models.instrument import Instrument
+from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
@@ -318,16 +318,7 @@ class Kernel:
         found = self.state.instruments.get(symbol)
         if found is not None and found.id in self.market.lanes:
             return found
-        matches = [i for i in self.catalogue.values() if symbol in (i.id, i.symbol, i.native)]
-        if len(matches) == 1:
-            return self.define(matches[0]).instrument
-        if matches:
-            names = ", ".join(i.id for i in matches)
-            raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
-        known = ", ".join(list(self.catalogue)[:8]) or "none"
-        raise ConfigurationError(
-            f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
-        )
+        return self.define(named(symbol, self.catalogue)).instrument
 
     def define(self, instrument: Instrument) -> Lane:
         """Make an instrument known, if its rules are new."""
