@@ -34,6 +34,15 @@ def trade(number: int, instrument: Any = BTC, price: float = 100.0) -> Trade:
     return Trade(instrument.id, price, 1.0, number * SECOND, number * SECOND, "buy", str(number))
 
 
+async def turns(condition: Callable[[], Any]) -> None:
+    """Give the event loop its turns until something has happened."""
+    for _ in range(10_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not happen")
+
+
 async def all_of(events: AsyncIterator[Any]) -> list[Any]:
     return [event async for event in events]
 
@@ -41,8 +50,7 @@ async def all_of(events: AsyncIterator[Any]) -> list[Any]:
 async def fed(stream: FakeStream, feed: Callable[[], None], events: Any, count: int) -> list[Any]:
     """What a watch gives once it is under way and `feed` has emitted."""
     first = asyncio.ensure_future(anext(events))
-    while not stream.subscribed:
-        await asyncio.sleep(0)
+    await turns(lambda: stream.subscribed)
     feed()
     return [await first, *[await anext(events) for _ in range(count - 1)]]
 
@@ -135,8 +143,7 @@ def test_leaving_the_loop_closes_the_stream(leave: str) -> None:
 
     async def main() -> None:
         task = asyncio.create_task(look())
-        while not stream.subscribed:
-            await asyncio.sleep(0)
+        await turns(lambda: stream.subscribed)
         if leave == "cancel":
             task.cancel()
         else:
@@ -153,16 +160,14 @@ def test_a_bare_break_closes_the_stream_too() -> None:
 
     async def main() -> None:
         async def feed() -> None:
-            while not stream.subscribed:
-                await asyncio.sleep(0)
+            await turns(lambda: stream.subscribed)
             stream.emit(quote(1))
 
         feeding = asyncio.create_task(feed())
         async for _ in fairlead.watch(stream, "BTC/USDT", quotes=True):
             break
         await feeding
-        while not stream.closed:
-            await asyncio.sleep(0)
+        await turns(lambda: stream.closed)
 
     run(main())
 

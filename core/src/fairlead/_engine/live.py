@@ -254,7 +254,11 @@ class Session:
                 await stream.unsubscribe([subscription])
             except FairleadError as error:  # it goes on sending what nobody takes: no reason to end
                 log.warning(
-                    "%s keeps sending %s of %s: %s", stream.name, subscription.kind, subscription.instrument, error
+                    "%s keeps sending %s of %s: %s",
+                    stream.name,
+                    subscription.kind,
+                    subscription.instrument,
+                    error,
                 )
 
     async def _warm(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:

@@ -52,7 +52,7 @@ class Tap:
         sink: Sink,
         *,
         on_end: Callable[[], None],
-        refused: Callable[[MarketEvent, str], None] = lambda event, rule: None,
+        refused: Callable[[MarketEvent, str], None] | None = None,
     ) -> None:
         self._streams = streams
         self._sink = sink
@@ -61,7 +61,8 @@ class Tap:
         self.agenda = Agenda(self._time)
         self._events = Agenda(self._time)
         self._market = Market()
-        self._market.refused = lambda lane, event, rule: refused(event, rule)
+        if refused is not None:
+            self._market.refused = lambda _, event, rule: refused(event, rule)
         self._feeds = Feeds(self._market, self.agenda.call_at, _no_breakers)
         self._feeds.offers = lambda instrument: offers_of(streams, instrument)
         self._feeds.settle = lambda instrument: settle_of(streams, instrument)

@@ -36,7 +36,7 @@ from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
 from fairlead._strategy.strategy import Strategy
-from fairlead.errors import ConfigurationError, JournalError
+from fairlead.errors import JournalError
 from fairlead.ports import CircuitBreaker
 
 
