@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import plugins, runs, trading
+from fairlead._cli.verbs import data, plugins, runs, trading
 from fairlead.errors import FairleadError
 
 
@@ -49,5 +49,5 @@ def cli() -> None:
     """
 
 
-for verb in (*trading.VERBS, *plugins.VERBS, *runs.VERBS):
+for verb in (*trading.VERBS, *data.VERBS, *plugins.VERBS, *runs.VERBS):
     cli.add_command(verb)

@@ -102,21 +102,21 @@ class Tap:
             kinds, intervals = self._asked(instrument, wanted)
             self._feeds.tap(instrument, kinds, intervals, self._deliver)
             self.instruments.append(instrument)
-        serving = [stream_for(self._streams, subscription) for subscription in self._wanted]
-        self._pacer = pacer = Pacer(self.agenda, self._events, self._loop, self._failed, busy=False)
+        serving = [(stream_for(self._streams, sub), sub) for sub in self._wanted]
+        self._pacer = pacer = Pacer(self.agenda, self._events, self._loop, self.fail, busy=False)
         self._stack.callback(pacer.stop)
-        for stream in {id(stream): stream for stream in serving if stream is not None}.values():
+        for stream in {id(stream): stream for stream, _ in serving if stream is not None}.values():
             if hasattr(stream, "on_end"):
                 stream.on_end = self._stream_ended
                 self._open += 1
             self._stack.push_async_callback(stream.close)
             await stream.connect(self._taker(stream), self._events)
-        for stream, subscription in zip(serving, self._wanted, strict=True):
-            assert stream is not None
-            if subscription not in await stream.subscribe([subscription]):
+        for source, subscription in serving:
+            assert source is not None
+            if subscription not in await source.subscribe([subscription]):
                 raise ConfigurationError(
-                    f"stream {stream.name} did not confirm {subscription.kind} of {subscription.instrument}, so none "
-                    f"would come: ask for another of {', '.join(stream.offers(subscription.instrument))}, or check "
+                    f"stream {source.name} did not confirm {subscription.kind} of {subscription.instrument}, so none "
+                    f"would come: ask for another of {', '.join(source.offers(subscription.instrument))}, or check "
                     f"what the source allows"
                 )
         pacer.start()
@@ -156,14 +156,19 @@ class Tap:
         try:
             take(event)
         except Exception as error:  # a stream's emit never raises: whoever looks on is told
-            self._failed(error)
+            self.fail(error)
 
     def _stream_ended(self) -> None:
         self._open -= 1
         if self._open == 0:
             self.agenda.call_at(self.agenda.time.now(), self._end, END)
 
-    def _failed(self, error: BaseException) -> None:
+    def end_after(self, within_ns: int) -> None:
+        """End so long from now, in the streams' time."""
+        self.agenda.call_at(self.now() + within_ns, self._end, END)
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error."""
         self.error = self.error or error
         self._end()
 

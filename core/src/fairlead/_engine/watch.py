@@ -47,12 +47,19 @@ def watch(
         raise ConfigurationError(
             "watch() is asked for nothing: name an instrument, and say quotes=True, trades=True, bars='1m' or book=True"
         )
-    return _events(streams, names, kinds, intervals)
+    return events_of(streams, names, kinds, intervals)
 
 
-async def _events(
-    streams: list[DataStream], names: list[str], kinds: list[str], intervals: list[str]
+async def events_of(
+    streams: list[DataStream],
+    names: Sequence[str],
+    kinds: Sequence[str],
+    intervals: Sequence[str],
+    *,
+    everything: bool = False,
+    within_ns: int = 0,
 ) -> AsyncGenerator[Quote | Trade | Bar | Book]:
+    """What `watch` gives; `everything` is all that is offered, and `within_ns` ends it so long after its start."""
     from fairlead._engine.tap import Tap, Wanted
 
     mailbox = Mailbox()
@@ -61,7 +68,9 @@ async def _events(
     if tap.paced:
         mailbox.full, mailbox.empty = agenda.hold, agenda.release
     try:
-        await tap.open(Wanted(names, kinds, intervals))
+        await tap.open(Wanted(names, kinds, intervals, everything))
+        if within_ns:
+            tap.end_after(within_ns)
         while True:
             event = await mailbox.get()
             if event is None:

@@ -241,7 +241,8 @@ class Feeds:
     def _prices(self, lane: Lane, offers: tuple[str, ...]) -> list[Subscription]:
         """Positions are valued, and orders matched, on the finest prices there are."""
         bars = [kind for kind in offers if kind.startswith("bar:")]
-        kinds = [kind for kind in ("quote", "trade") if kind in offers][:1]
+        kinds: list[str] = []
+        kinds += [kind for kind in ("quote", "trade") if kind in offers][:1]
         if bars and not kinds:
             kinds = [min(bars, key=lambda kind: Interval.parse(kind[4:]).size)]
         kinds += [kind for kind in ("mark", "funding") if kind in offers]

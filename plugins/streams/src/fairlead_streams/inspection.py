@@ -13,11 +13,11 @@ from typing import Any
 
 import attrs
 
-from fairlead import ConfigurationError
+from fairlead import Bar, ConfigurationError, Trade
 from fairlead_streams.checks import Fault, Gap, Rows
-from fairlead_streams.loading import TICK_ROWS, UNNAMED, Feed, Loaded, finest, load, reading
 from fairlead_streams.csv_reader import read_csv
 from fairlead_streams.jsonl_reader import read_json
+from fairlead_streams.loading import TICK_ROWS, UNNAMED, Feed, Loaded, finest, load, reading
 from fairlead_streams.recorded import PRICES, check, gather
 from fairlead_streams.sidecar import PARTIAL, Sidecar, beside, checksum, read_sidecar
 from fairlead_streams.text import plural
@@ -54,7 +54,7 @@ class FeedInfo:
 class FileInfo:
     """What a file holds. `faults` are rows that cannot be used, `notes` what a replay must be told or has assumed.
 
-    `zone` is where its times are; `sidecar` is there for a recording, `silences` are the gaps that it names.
+    `zone` is that of its times, "" where nobody said it; `sidecar` is there for a recording.
     """
 
     file: str
@@ -80,7 +80,8 @@ def inspect(path: Source, **said: Any) -> FileInfo:
     told = reading(**{**said, "on_fault": "skip"}, lenient=True)
     loaded = load(path, told)
     side = read_sidecar(path)
-    zone = "UTC" if side is not None or told.zone is None else str(told.zone)
+    unsaid = any("tz=" in note for note in loaded.notes)
+    zone = "" if unsaid else str(told.zone) if told.zone is not None else "UTC"
     return FileInfo(
         file=str(path),
         zone=zone,
@@ -122,11 +123,12 @@ def _figures(kind: str, feed: Feed, columns: Mapping[str, Any]) -> dict[str, Any
         spread = sum((ask - bid) * 2 / (ask + bid) for bid, ask in pairs) / len(pairs)
         return {"spread": spread, "locked": sum(bid == ask for bid, ask in pairs)}
     if kind == "bar":
-        return {"volume": sum(event.volume for event in events)}  # type: ignore[union-attr]
+        return {"volume": sum(event.volume for event in events if isinstance(event, Bar))}
     if kind == "trade":
-        ids = [event.trade_id for event in events]  # type: ignore[union-attr]
+        trades = [event for event in events if isinstance(event, Trade)]
+        ids = [event.trade_id for event in trades]
         repeated = len(ids) - len(set(ids)) if any(ids) else None
-        return {"volume": sum(event.size for event in events), "repeated": repeated}  # type: ignore[union-attr]
+        return {"volume": sum(event.size for event in trades), "repeated": repeated}
     return {}
 
 
@@ -216,7 +218,11 @@ def repair(path: Source) -> str:
     side.start_ns, side.end_ns = times[0], times[-1]
     side.gaps = [[one, other] for one, other in pairwise(times) if other - one > side.patience_ns > 0]
     final = seal(path, side, checksum(path), whole)
-    cut = f"a torn last line of {plural(len(torn), 'byte')} ({torn[:40]!r}) was cut" if torn else "nothing was torn"
+    cut = (
+        f"a torn last line of {plural(len(torn), 'byte')} ({torn[:40]!r}) was cut"
+        if torn
+        else "nothing was torn"
+    )
     return f"{path.name}: {cut}, and {plural(len(rows), 'row')} are now {final.name}"
 
 

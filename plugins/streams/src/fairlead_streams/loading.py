@@ -168,7 +168,7 @@ def load(path: Path, said: Reading) -> Loaded:
 
 def _load_recording(path: Path, side: Sidecar, said: Reading) -> Loaded:
     """Read a file by its sidecar: nothing is guessed, and nothing has to be said."""
-    if path.name.endswith(PARTIAL) or not (side.complete or said.lenient):
+    if not said.lenient and (path.name.endswith(PARTIAL) or not side.complete):
         raise ConfigurationError(
             f"{path}: its recording was cut short before it was whole: finish it with "
             f"`fairlead data verify --repair {path.name}`"

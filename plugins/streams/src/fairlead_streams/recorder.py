@@ -76,7 +76,7 @@ class Recorder:
         folder: str | PathLike[str],
         instruments: Iterable[Instrument],
         *,
-        format: str = "csv",  # noqa: A002 - the word for it
+        format: str = "csv",
         stream: str = "",
         label: str = "",
         terms: str = TERMS,
@@ -143,20 +143,18 @@ class Recorder:
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    def _write(
-        self, instrument: str, kind: str, lane: _Lane, waiting: list[tuple[int, MarketEvent]]
-    ) -> None:
+    def _write(self, instrument: str, kind: str, lane: _Lane, waiting: list[tuple[int, MarketEvent]]) -> None:
         rows, reasons = _good(kind, lane, waiting)
-        if rows and lane.part is None:
-            lane.part = self._open(instrument, kind)
         self.refused += len(reasons)
-        if not rows:
-            return
-        part = lane.part
-        assert part is not None
-        side = part.side
+        if lane.part is None:
+            if not rows:
+                return
+            lane.part = self._open(instrument, kind)
+        part, side = lane.part, lane.part.side
         side.refused += len(reasons)
         side.refused_because = side.refused_because or next(iter(reasons), "")
+        if not rows:
+            return
         self._listen(side.patience_ns, lane, rows)
         data = lines(side, rows)
         self._append(part, data)

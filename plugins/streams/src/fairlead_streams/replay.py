@@ -374,8 +374,9 @@ class ReplayStream:
                 continue
             tick = self._tick if self._tick is not None else min(feed.tick for feed in owned)
             if owner in recorded:
-                fees = {} if self._fee is None else {"maker_fee": self._fee, "taker_fee": self._fee}
-                known[owner] = attrs.evolve(recorded[owner], tick=tick, **fees)
+                known[owner] = attrs.evolve(recorded[owner], tick=tick)
+                if self._fee is not None:
+                    known[owner] = attrs.evolve(known[owner], maker_fee=self._fee, taker_fee=self._fee)
             else:
                 symbol, _, venue = owner.rpartition("@")
                 fee = _FEE if self._fee is None else self._fee

@@ -109,7 +109,9 @@ def _built(found: dict[str, Any]) -> Sidecar:
     head, _, interval = values["kind"].partition(":")
     if head not in COLUMNS or (head == "bar") != bool(interval):
         raise ValueError(f"kind is {values['kind']!r}")
-    if not all(isinstance(pair, list) and list(map(type, pair)) == [int, int] for pair in values.get("gaps", [])):
+    if not all(
+        isinstance(pair, list) and list(map(type, pair)) == [int, int] for pair in values.get("gaps", [])
+    ):
         raise ValueError("gaps are pairs of times")
     return Sidecar(**values)
 

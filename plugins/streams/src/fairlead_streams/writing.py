@@ -57,7 +57,9 @@ def lines(side: Sidecar, rows: Sequence[Row]) -> bytes:
 def _cells(seq: int, event: MarketEvent, names: Sequence[str]) -> list[Any]:
     values = [seq, *(getattr(event, name) for name in names[1:])]
     if isinstance(event, Book):
-        values[3:] = [" ".join(f"{price!r}:{size!r}" for price, size in side) for side in (event.bids, event.asks)]
+        values[3:] = [
+            " ".join(f"{price!r}:{size!r}" for price, size in side) for side in (event.bids, event.asks)
+        ]
     elif isinstance(event, Trade):
         values[3:5] = [float(event.price), float(event.size)]
     return values
@@ -102,7 +104,10 @@ def _to_parquet(source: Path, target: Path, side: Sidecar) -> None:
         next(reader)
         with pyarrow.parquet.ParquetWriter(file, schema) as writer:
             while rows := list(islice(reader, CHUNK)):
-                columns = [list(map(read, column)) for read, column in zip(reads, zip(*rows, strict=True), strict=True)]
+                columns = [
+                    list(map(read, column))
+                    for read, column in zip(reads, zip(*rows, strict=True), strict=True)
+                ]
                 writer.write_table(pyarrow.table(columns, schema=schema))
         file.flush()
         os.fsync(file.fileno())
