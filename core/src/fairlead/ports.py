@@ -182,7 +182,7 @@ class DataStream(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Ask for no more of them."""
+        """Ask for no more of them: nobody watches them any longer. They may be subscribed again later."""
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
