@@ -23,7 +23,17 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_watching_prints_a_line_for_each_event(fairlead: Any) -> None:
     """Quotes, trades and bars made of them, plain."""
     done = fairlead(
-        "data", "watch", "synthetic", "BTC/USDT", *FAST, "--quotes", "--trades", "--bars", "1m", "--until", "1m"
+        "data",
+        "watch",
+        "synthetic",
+        "BTC/USDT",
+        *FAST,
+        "--quotes",
+        "--trades",
+        "--bars",
+        "1m",
+        "--until",
+        "1m",
     )
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
@@ -61,10 +71,12 @@ def test_the_streams_of_a_script_are_watched(fairlead: Any, script: Path) -> Non
 
 def test_what_is_recorded_replays(fairlead: Any, tmp_path: Path) -> None:
     """The files hold what the stream gave, verify cleanly, and say what they are."""
-    done = fairlead("data", "record", "synthetic", "BTC/USDT", *FAST, "--until", "2m", "--into", "rec", "--json")
+    done = fairlead(
+        "data", "record", "synthetic", "BTC/USDT", *FAST, "--until", "2m", "--into", "rec", "--json"
+    )
     assert done.exit_code == 0, done.output
     found = json.loads(done.output)
-    wanted = [e for e in SyntheticStream(seed=7, duration="121s").replay()]
+    wanted = list(SyntheticStream(seed=7, duration="121s").replay())
     assert list(ReplayStream(found["files"]).replay()) == wanted
     assert (found["rows"], found["refused"]) == (len(wanted), 0)
     told = fairlead("data", "info", *found["files"], "--json")
@@ -136,7 +148,17 @@ def test_faults_are_listed_and_end_with_one(fairlead: Any, bars: Path) -> None:
 
 def test_a_killed_recording_is_repaired(fairlead: Any, tmp_path: Path) -> None:
     """What a kill left is named at the next recording and finished by verify --repair."""
-    command = [sys.executable, "-m", "fairlead", "data", "record", "synthetic", "BTC/USDT", "--set", "every=5ms"]
+    command = [
+        sys.executable,
+        "-m",
+        "fairlead",
+        "data",
+        "record",
+        "synthetic",
+        "BTC/USDT",
+        "--set",
+        "every=5ms",
+    ]
     process = subprocess.Popen([*command, "--quotes", "--into", "rec"], cwd=tmp_path)
     folder = tmp_path / "rec"
     try:
@@ -159,7 +181,17 @@ def test_a_killed_recording_is_repaired(fairlead: Any, tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_a_recording_in_good_order(tmp_path: Path) -> None:
     """Ctrl-C finishes the files and says what is in them."""
-    command = [sys.executable, "-m", "fairlead", "data", "record", "synthetic", "BTC/USDT", "--set", "every=5ms"]
+    command = [
+        sys.executable,
+        "-m",
+        "fairlead",
+        "data",
+        "record",
+        "synthetic",
+        "BTC/USDT",
+        "--set",
+        "every=5ms",
+    ]
     process = subprocess.Popen(
         [*command, "--into", "rec"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

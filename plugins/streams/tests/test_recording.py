@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ def record(folder: Path, events: list[MarketEvent], **settings: Any) -> list[Pat
         recorder.take(event)
     recorder.close()
     return recorder.files
+
+
+def consume(done: Iterable[object]) -> None:
+    """Go through all of it."""
+    deque(done, maxlen=0)
 
 
 def sidecar(path: Path) -> dict[str, Any]:
@@ -87,7 +93,9 @@ def sequences(draw: st.DrawFn) -> list[MarketEvent]:
                 now = (now // (60 * SECOND) + 1) * 60 * SECOND
                 opened, event_ns = now - 60 * SECOND, now
                 now += draw(st.integers(0, 10**6))
-                if any(isinstance(e, Bar) and (e.instrument, e.event_ns) == (owner, event_ns) for e in events):
+                if any(
+                    isinstance(e, Bar) and (e.instrument, e.event_ns) == (owner, event_ns) for e in events
+                ):
                     continue
             events.append(Bar(owner, interval, first, high, low, last, draw(SIZES), opened, event_ns, now))
     return events
@@ -109,7 +117,9 @@ def test_what_was_recorded_replays_as_it_was(
     assert not list(folder.glob("*.partial")) + list(folder.glob("*.new"))
     if events:
         assert list(ReplayStream(files).replay()) == events
-        assert [finding for path in files for finding in verify(path) if "missing" not in finding.reason] == []
+        assert [
+            finding for path in files for finding in verify(path) if "missing" not in finding.reason
+        ] == []
 
 
 @pytest.mark.full
@@ -307,9 +317,8 @@ def test_a_full_disk_leaves_whole_rows(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(recording.os, "write", write)
     recorder = Recorder(tmp_path, [BTC])
-    with pytest.raises(FairleadError, match="No space left on device.*make room"):
-        for n in range(1, 100_000):
-            recorder.take(quote(n))
+    with pytest.raises(FairleadError, match=r"No space left on device.*make room"):
+        consume(map(recorder.take, map(quote, range(1, 100_000))))
     monkeypatch.undo()
     recorder.close()
     events = [event for path in recorder.files for event in ReplayStream(path).replay()]
@@ -343,7 +352,14 @@ def test_every_fault_is_named_by_its_line(write: Callable[..., Path]) -> None:
     )
     found = {finding.line: finding.reason for finding in verify(path)}
     assert sorted(found) == [4, 5, 6, 7, 8, 9]
-    for line, words in ((4, "duplicate"), (5, "NaN"), (6, "-1.0"), (7, "below low"), (8, "missing"), (9, "before")):
+    for line, words in (
+        (4, "duplicate"),
+        (5, "NaN"),
+        (6, "-1.0"),
+        (7, "below low"),
+        (8, "missing"),
+        (9, "before"),
+    ):
         assert words in found[line]
 
 
@@ -356,7 +372,9 @@ def test_a_changed_recording_is_noticed(tmp_path: Path) -> None:
 
 def test_a_look_needs_no_words(write: Callable[..., Path]) -> None:
     """What a replay must be told is a note; what stands in the file is said."""
-    path = write("time,open,high,low,close,volume\n2024-01-01 00:00:00,1,2,1,2,5\n2024-01-01 00:01:00,1,2,1,2,5\n")
+    path = write(
+        "time,open,high,low,close,volume\n2024-01-01 00:00:00,1,2,1,2,5\n2024-01-01 00:01:00,1,2,1,2,5\n"
+    )
     found = inspect(path)
     assert [(feed.kind, feed.rows, feed.instrument) for feed in found.feeds] == [("bar:1m", 2, "")]
     assert found.zone == ""
