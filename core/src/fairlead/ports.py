@@ -143,7 +143,9 @@ class BrokerAdapter(Protocol):
 
 @runtime_checkable
 class DataStream(Protocol):
-    """A source of market events.
+    """A source of market events: quotes, trades, bars, books, marks and funding as `fairlead.ports` has them.
+
+    An event of any other type, a subclass included, is refused and noted in the stream's name.
 
     What a stream may have besides:
 

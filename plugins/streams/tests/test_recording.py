@@ -370,6 +370,15 @@ def test_a_changed_recording_is_noticed(tmp_path: Path) -> None:
     assert "its checksum is not that of its sidecar" in str(verify(path)[0])
 
 
+def test_a_sidecar_without_its_file_is_a_fault(tmp_path: Path) -> None:
+    """With its file it is none."""
+    (path,) = record(tmp_path, [quote(1)])
+    beside = Path(f"{path}.meta.json")
+    assert verify(beside) == []
+    path.unlink()
+    assert "is not there" in str(verify(beside)[0])
+
+
 def test_a_look_needs_no_words(write: Callable[..., Path]) -> None:
     """What a replay must be told is a note; what stands in the file is said."""
     path = write(

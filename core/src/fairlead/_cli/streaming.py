@@ -41,7 +41,7 @@ def watch(source: str, count: int | None, as_json: bool, until: str | None, **as
         wanted.instruments,
         wanted.kinds,
         wanted.intervals,
-        everything=wanted.everything,
+        finest=wanted.finest,
         within_ns=_within(until),
     )
     written = _as_json if as_json else _as_line
@@ -188,8 +188,7 @@ def _wanted(asked: dict[str, Any]) -> Wanted:
     kinds = [
         kind for kind, name in (("quote", "quotes"), ("trade", "trades"), ("book", "book")) if asked[name]
     ]
-    everything = not kinds and not asked["bars"]
-    return Wanted(asked["symbols"], kinds, asked["bars"], everything)
+    return Wanted(asked["symbols"], kinds, asked["bars"], finest=not kinds and not asked["bars"])
 
 
 def _within(until: str | None) -> int:

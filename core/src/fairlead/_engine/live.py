@@ -35,7 +35,7 @@ from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
-from fairlead.errors import ConfigurationError, ConnectivityError, FairleadError, JournalError
+from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
 from fairlead.facts import ClockStepped, EngineStopped, Fact, Noted
 from fairlead.ports import Lease, Snapshot, Subscription
 from fairlead.units import SECOND, duration
@@ -284,7 +284,7 @@ class Session:
                 return
             try:
                 await stream.unsubscribe([subscription])
-            except FairleadError as error:  # it goes on sending what nobody takes: no reason to end
+            except Exception as error:  # whatever it raises, it sends on what nobody takes: no reason to end
                 log.warning(
                     "%s keeps sending %s of %s: %s",
                     stream.name,

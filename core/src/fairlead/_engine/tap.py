@@ -31,12 +31,15 @@ Sink = Callable[[MarketEvent], None]
 
 @attrs.frozen
 class Wanted:
-    """What is asked of each instrument: kinds of feed, and intervals of bars. `everything` is all that is offered."""
+    """What is asked of each instrument: kinds of feed, and intervals of bars.
+
+    `finest` asks for quotes and trades instead, or for the finest bars where there are neither.
+    """
 
     instruments: Sequence[str]
     kinds: Sequence[str] = ()
     intervals: Sequence[str] = ()
-    everything: bool = False
+    finest: bool = False
 
 
 class Tap:
@@ -122,11 +125,12 @@ class Tap:
         pacer.start()
 
     def _asked(self, instrument: Instrument, wanted: Wanted) -> tuple[Sequence[str], Sequence[str]]:
-        if not wanted.everything:
+        if not wanted.finest:
             return wanted.kinds, wanted.intervals
         offers = self._feeds.offers(instrument.id)
-        kinds = [kind for kind in offers if kind in ("quote", "trade", "book")]
-        return kinds, [kind.removeprefix("bar:") for kind in offers if kind.startswith("bar:")]
+        bars = [kind.removeprefix("bar:") for kind in offers if kind.startswith("bar:")]
+        kinds = [kind for kind in offers if kind in ("quote", "trade")]
+        return kinds, [] if kinds else bars[:1]
 
     def _deliver(self, event: object) -> None:
         self._sink(event)  # type: ignore[arg-type]

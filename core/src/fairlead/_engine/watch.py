@@ -56,10 +56,10 @@ async def events_of(
     kinds: Sequence[str],
     intervals: Sequence[str],
     *,
-    everything: bool = False,
+    finest: bool = False,
     within_ns: int = 0,
 ) -> AsyncGenerator[Quote | Trade | Bar | Book]:
-    """What `watch` gives; `everything` is all that is offered, and `within_ns` ends it so long after its start."""
+    """What `watch` gives; `finest` is as in `Wanted`, and `within_ns` ends it so long after its start."""
     from fairlead._engine.tap import Tap, Wanted
 
     mailbox = Mailbox()
@@ -68,7 +68,7 @@ async def events_of(
     if tap.paced:
         mailbox.full, mailbox.empty = agenda.hold, agenda.release
     try:
-        await tap.open(Wanted(names, kinds, intervals, everything))
+        await tap.open(Wanted(names, kinds, intervals, finest))
         if within_ns:
             tap.end_after(within_ns)
         while True:

@@ -19,7 +19,7 @@ from fairlead_streams.csv_reader import read_csv
 from fairlead_streams.jsonl_reader import read_json
 from fairlead_streams.loading import TICK_ROWS, UNNAMED, Feed, Loaded, finest, load, reading
 from fairlead_streams.recorded import PRICES, check, gather
-from fairlead_streams.sidecar import PARTIAL, Sidecar, beside, checksum, read_sidecar
+from fairlead_streams.sidecar import ENDING, PARTIAL, Sidecar, beside, checksum, read_sidecar
 from fairlead_streams.text import plural
 from fairlead_streams.writing import head, seal
 
@@ -154,6 +154,8 @@ def verify(path: Source, **said: Any) -> list[Finding]:
     `said` is what `ReplayStream` takes. What a replay must be told and the checks can do without is not wanted here.
     """
     path = Path(path)
+    if path.name.endswith(ENDING):
+        return _described(path)
     try:
         found = inspect(path, **said)
         findings = [Finding(found.file, fault.line, fault.reason, fault.word) for fault in found.faults]
@@ -162,6 +164,14 @@ def verify(path: Source, **said: Any) -> list[Finding]:
     except ConfigurationError as refusal:
         findings = [Finding(str(path), 0, str(refusal))]
     return [*_against_sidecar(path), *findings]
+
+
+def _described(sidecar: Path) -> list[Finding]:
+    """A sidecar is looked at with its file; one without is what is left of a recording."""
+    file = sidecar.with_name(sidecar.name.removesuffix(ENDING))
+    if file.is_file() or file.with_name(file.name + PARTIAL).is_file():
+        return []
+    return [Finding(str(sidecar), 0, f"the file that it describes, {file.name}, is not there: restore it")]
 
 
 def _gap(gap: Gap) -> str:

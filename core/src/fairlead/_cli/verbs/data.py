@@ -50,7 +50,7 @@ def data_watch(**options: Any) -> None:
     """Print the events of a stream as they come.
 
     STREAM is the name of an installed stream, such as `synthetic`; of FILE.py it is all streams of its engine. Without
-    --quotes, --trades, --bars or --book everything is printed that the stream has.
+    --quotes, --trades, --bars or --book it is quotes and trades, or the finest bars where there are neither.
     """
     from fairlead._cli.streaming import watch
 
@@ -75,6 +75,7 @@ def data_watch(**options: Any) -> None:
 def data_record(**options: Any) -> None:
     """Record the events of a stream into files that replay as they were, until Ctrl-C.
 
+    Without --quotes, --trades, --bars or --book it is quotes and trades, or the finest bars where there are neither.
     Each feed of each symbol gets a file, and a sidecar FILE.meta.json with the instrument's rules, gaps and a checksum.
     A growing file is called FILE.partial; what was cut short is finished by `data verify --repair`.
     """
