@@ -106,6 +106,7 @@ def test_the_recorded_data_serve_a_backtest(fairlead: Any, script: Path) -> None
         (("watch", "synthetic", "BTC/USDT", "--until", "soon"), 2, "write 10s, 5m or 8h"),
         (("watch", "synthetic", "BTC/USDT", "--set", 'symbols="ETH/USDT"'), 2, "nobody trades 'BTC/USDT'"),
         (("record", "synthetic", "BTC/USDT", "--into", "x", "--rotate", "often"), 2, "write 100MB or 1d"),
+        (("record", "synthetic", "BTC/USDT", "--into", "/proc/nope"), 2, "name another folder"),
         (("info", "nothing.csv"), 2, "is no file"),
         (("verify", "nothing.csv"), 2, "is no file"),
     ],

@@ -321,6 +321,7 @@ def test_a_full_disk_leaves_whole_rows(tmp_path: Path, monkeypatch: pytest.Monke
         consume(map(recorder.take, map(quote, range(1, 100_000))))
     monkeypatch.undo()
     recorder.close()
+    assert not list(tmp_path.glob("*.partial"))
     events = [event for path in recorder.files for event in ReplayStream(path).replay()]
     assert events == [quote(n) for n in range(1, len(events) + 1)]
     assert len(events) == recorder.rows

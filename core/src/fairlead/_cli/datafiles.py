@@ -36,6 +36,8 @@ def info(files: Sequence[Path], as_json: bool, **said: Any) -> None:
     """Print what each file holds."""
     inspect = streams_package("inspect").inspect
     found = [_told(inspect, file, said) for file in files if not file.name.endswith(".meta.json")]
+    if not found:
+        raise CommandFailed("these are sidecars only: name the files beside them", USAGE)
     if as_json:
         print_json({"files": [_info(item) for item in found]})
         return

@@ -73,7 +73,13 @@ def record(
     package = streams_package("Recorder")
     streams = streams_for(source, asked["symbols"], asked["settings"])
     within = _within(until)
-    left = sorted(path.name for path in into.glob("*.partial")) if into.is_dir() else []
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(
+            f"--into {into} cannot be made ({error.strerror}): name another folder", USAGE
+        ) from None
+    left = sorted(path.name for path in into.glob("*.partial"))
     for name in left:
         text = f"fairlead: {into / name} was cut short: finish it with fairlead data verify --repair"
         click.echo(text, err=True)

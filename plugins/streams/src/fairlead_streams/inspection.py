@@ -162,7 +162,8 @@ def verify(path: Source, **said: Any) -> list[Finding]:
         findings += [Finding(found.file, gap.line, _gap(gap), gap.word) for gap in found.gaps]
         findings.sort(key=lambda finding: finding.line)
     except ConfigurationError as refusal:
-        findings = [Finding(str(path), 0, str(refusal))]
+        said_of = str(refusal).removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+        findings = [Finding(str(path), 0, said_of)]
     return [*_against_sidecar(path), *findings]
 
 

@@ -6,6 +6,7 @@ described by its sidecar. Whatever ends the process, what was flushed is there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -101,7 +102,9 @@ class Recorder:
         self.files: list[Path] = []
 
     def take(self, event: MarketEvent) -> None:
-        """One event more. Raises ConfigurationError for one on an instrument that is not known."""
+        """One event more. Raises ConfigurationError for one on an instrument that is not known, and after `close`."""
+        if self._closed:
+            raise ConfigurationError("this recorder has been closed, and takes no more: make another")
         kind = _kind(event)
         if event.instrument not in self._known:
             raise ConfigurationError(
@@ -157,7 +160,10 @@ class Recorder:
             return
         self._listen(side.patience_ns, lane, rows)
         data = lines(side, rows)
-        self._append(part, data)
+        try:
+            self._append(part, data)
+        except OSError as fault:
+            raise self._failed(fault) from None
         side.rows += len(rows)
         side.start_ns = side.start_ns or rows[0][1].received_ns
         side.end_ns = rows[-1][1].received_ns
@@ -167,14 +173,15 @@ class Recorder:
         self.rows += len(rows)
 
     def _append(self, part: _Part, data: bytes) -> None:
+        """Write whole lines or none. Raises OSError."""
         try:
             view = memoryview(data)
             while view:
                 view = view[os.write(part.file, view) :]
-        except OSError as fault:
-            with suppress(OSError):  # whole lines only, also on a full disk
+        except OSError:
+            with suppress(OSError):
                 os.ftruncate(part.file, part.size)
-            raise self._failed(fault) from None
+            raise
         part.size += len(data)
         part.digest.update(data)
 
@@ -187,9 +194,11 @@ class Recorder:
         left = [lane.part.path.name for lane in self._lanes.values() if lane.part is not None]
         whole = f"{plural(self.rows, 'row')} in {plural(len(self.files), 'finished file')}"
         rest = f"; {', '.join(left)} can be finished with `fairlead data verify --repair`" if left else ""
+        full = fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room" if full else "check the folder and who may write there"
         return FairleadError(
-            f"{self._folder}: nothing more can be recorded ({fault.strerror or fault}): make room; what was written "
-            f"is intact ({whole}{rest})"
+            f"{self._folder}: nothing more can be recorded ({fault.strerror or fault}): {remedy}; what was written is "
+            f"intact ({whole}{rest})"
         )
 
     def _open(self, instrument: str, kind: str) -> _Part:
@@ -217,11 +226,12 @@ class Recorder:
         part = _Part(path, side, file)
         try:
             write_whole(beside(path), side.text())
+            self._append(part, head(side))
         except OSError as fault:
             os.close(file)
             path.unlink()
+            beside(path).unlink(missing_ok=True)
             raise self._failed(fault) from None
-        self._append(part, head(side))
         return part
 
     def _finish(self, lane: _Lane) -> None:
