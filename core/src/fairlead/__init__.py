@@ -9,6 +9,7 @@ from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._engine.result import AccountResult, Result
 from fairlead._engine.roundtrips import RoundTrip
+from fairlead._engine.watch import watch
 from fairlead._models.accounts import EXTERNAL, Balance, Leg, Position, PositionKey, Profit, TradingState
 from fairlead._models.instrument import Contract, Instrument, default_instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, Quote, Trade
@@ -92,4 +93,5 @@ __all__ = [
     "duration",
     "duration_text",
     "percent",
+    "watch",
 ]

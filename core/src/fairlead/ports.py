@@ -144,7 +144,9 @@ class BrokerAdapter(Protocol):
 
 @runtime_checkable
 class DataStream(Protocol):
-    """A source of market events.
+    """A source of market events: quotes, trades, bars, books, marks and funding as `fairlead.ports` has them.
+
+    An event of any other type, a subclass included, is refused and noted in the stream's name.
 
     What a stream may have besides:
 
@@ -185,7 +187,7 @@ class DataStream(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Ask for no more of them."""
+        """Ask for no more of them: nobody watches them any longer. They may be subscribed again later."""
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import beginning, config, looking, plugins, runs, trading
+from fairlead._cli.verbs import beginning, config, data, looking, plugins, runs, trading
 from fairlead.errors import FairleadError
 
 
@@ -55,5 +55,13 @@ def cli() -> None:
     """
 
 
-for verb in (*beginning.VERBS, *trading.VERBS, *looking.VERBS, *plugins.VERBS, *config.VERBS, *runs.VERBS):
+for verb in (
+    *beginning.VERBS,
+    *trading.VERBS,
+    *looking.VERBS,
+    *data.VERBS,
+    *plugins.VERBS,
+    *config.VERBS,
+    *runs.VERBS,
+):
     cli.add_command(verb)

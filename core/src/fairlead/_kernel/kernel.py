@@ -32,14 +32,14 @@ from fairlead._kernel.sweeps import Sweeps
 from fairlead._kernel.timers import Timers
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
-from fairlead._models.instrument import Instrument
+from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
 from fairlead._secrets.scrub import known, said, scrub
 from fairlead._strategy.strategy import Strategy
-from fairlead.errors import ConfigurationError, JournalError
+from fairlead.errors import JournalError
 from fairlead.ports import CircuitBreaker
 
 
@@ -127,6 +127,9 @@ class Kernel:
         self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
         self.market.warm = self.feeds.warm
+        self.feeds.working = lambda instrument: any(
+            order.instrument == instrument for order in state.open.values()
+        )
 
     @property
     def turn_in_hand(self) -> int:
@@ -357,16 +360,7 @@ class Kernel:
 
     def find(self, symbol: str) -> Instrument:
         """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
-        matches = [i for i in self.catalogue.values() if symbol in (i.id, i.symbol, i.native)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            names = ", ".join(i.id for i in matches)
-            raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
-        known = ", ".join(list(self.catalogue)[:8]) or "none"
-        raise ConfigurationError(
-            f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
-        )
+        return named(symbol, self.catalogue)
 
     def define(self, instrument: Instrument) -> Lane:
         """Make an instrument known, if its rules are new."""
