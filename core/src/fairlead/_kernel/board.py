@@ -73,8 +73,8 @@ class Board:
         due = getattr(breaker, "due", None)
         if due is None:
             return
-        when = due(self._view)
-        self._schedule(max(when, self._recorder.now + 1), lambda: self._look(breaker), TIMER, 0)
+        schedule = self._schedule
+        schedule(max(due(self._view), self._recorder.now + 1), lambda: self._look(breaker), TIMER, 0)
 
     def _look(self, breaker: CircuitBreaker) -> None:
         self._watch(breaker, None)
@@ -187,7 +187,7 @@ class Board:
 
     def _clean(self, breaker: CircuitBreaker) -> None:
         clean = getattr(breaker, "clean", None)
-        if clean is None:
+        if clean is None or not self._state.tripped:
             return
         for trip in [t for t in self._state.tripped.values() if t.breaker == breaker.name]:
             if clean(trip.scope, self._view):

@@ -136,7 +136,7 @@ class Kernel:
             self._inbox.append((None, (event,)))
             return
         self._busy = True
-        recorder, tape = self.recorder, self._tape
+        recorder, tape, see = self.recorder, self._tape, self._see
         upcoming: MarketEvent | None = event
         try:
             while upcoming is not None:
@@ -150,7 +150,7 @@ class Kernel:
                     except JournalError as error:
                         tape = None
                         self._drop_tape(error)
-                self._see(event)
+                see(event)
                 if recorder.batch:
                     self._commit()
                 upcoming = self._drain() if self._inbox else None
@@ -186,18 +186,20 @@ class Kernel:
 
     def schedule(self, due_ns: int, callback: Callable[[], None], rank: int, interval: int) -> Entry:
         """Have a callback run in a turn of its own when its time has come; what is overdue is due now."""
-        due_ns = max(due_ns, self.recorder.now)
+        if due_ns < self.recorder.now:
+            due_ns = self.recorder.now
         return self.agenda.call_at(
             due_ns, lambda: self._enter(self._timer_turn, due_ns, callback), rank, interval
         )
 
     def _enter(self, turn: Callable[..., None], *arguments: Any) -> None:
-        self._inbox.append((turn, arguments))
         if self._busy:
+            self._inbox.append((turn, arguments))
             return
         self._busy = True
         try:
-            event = self._drain()
+            turn(*arguments)
+            event = self._drain() if self._inbox else None
         finally:
             self._busy = False
         if event is not None:
@@ -228,7 +230,8 @@ class Kernel:
 
     def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
         recorder = self.recorder
-        recorder.now = max(recorder.now, due_ns)
+        if due_ns > recorder.now:
+            recorder.now = due_ns
         recorder.cause = recorder.seq
         callback()
         if recorder.batch:

@@ -130,7 +130,7 @@ class Valuer:
         if value is None or value.state is not account:
             value = self.accounts[name] = AccountValue(account, self._watch)
         for lane, sink in value.subscriptions:
-            lane.mark_sinks = tuple(s for s in lane.mark_sinks if s != sink)
+            lane.detach("mark", sink)
         rates: list[Lane] = []
         missing: list[str] = []
         value.subscriptions, value.equity = [], 0.0
@@ -376,7 +376,7 @@ class Valuer:
 
 
 def _follow(value: AccountValue, lane: Lane, sink: Callable[[float], None]) -> None:
-    lane.mark_sinks = (*lane.mark_sinks, sink)
+    lane.attach("mark", 0, sink)
     value.subscriptions.append((lane, sink))
 
 
