@@ -245,23 +245,24 @@ class Kernel:
         recorder = self.recorder
         batch = recorder.batch
         show = self.board.fact
-        shown = 0
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
             show(fact)
-            shown += 1
         if self.outbox.waiting and (self.state.lowered or self.state.tripped):
+            shown = len(batch)
             for order in self.outbox.withdraw(self.gate.still):
                 self.changed(order)
             for fact in islice(batch, shown, None):
                 show(fact)
         recorder.batch = []
+        write = self._write
         try:
-            self._write(batch)
+            write(batch)
         except JournalError as error:
             self._stop_sending(str(error))
             return
         if self.outbox.waiting:
             self.outbox.release()
+        self.valuer.prepare()
         for observe in self.observers:
             observe(batch)
 
@@ -295,7 +296,7 @@ class Kernel:
         if self.state.tripped:
             self.board.refresh()
         order = self.desk.place(intent, after)
-        if order.status not in CLOSED and intent.style:
+        if intent.style and order.status not in CLOSED:
             self.styles.work(order)
         return order
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration, duration_text
-from fairlead.ports import Trip, View
+from fairlead.ports import Allowance, Trip, View
 from fairlead_breakers._shared import Wants, reduces, setting
 
 _BARS_A_LOOK = 15
@@ -37,6 +37,10 @@ class StaleData:
         else:
             trip = self._stale(intent.instrument, age, view)
         return None if trip is None or reduces(intent, view) else trip
+
+    def allows(self, account: str, instrument: str, view: View) -> Allowance:
+        """Data that are no older than `after`."""
+        return Allowance(age_ns=self._after)
 
     def watch(self, item: object, view: View) -> Trip | None:
         """Look at the watched instruments, as far as the first that is stale."""
