@@ -118,7 +118,6 @@ class Kernel:
         self._write = journal.append
         self._tape = tape
         self._busy = False
-        self._see = self.market.event
         self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
         self.market.warm = self.feeds.warm
@@ -136,7 +135,7 @@ class Kernel:
             self._inbox.append((None, (event,)))
             return
         self._busy = True
-        recorder, tape, see = self.recorder, self._tape, self._see
+        recorder, tape, market = self.recorder, self._tape, self.market
         upcoming: MarketEvent | None = event
         try:
             while upcoming is not None:
@@ -150,7 +149,7 @@ class Kernel:
                     except JournalError as error:
                         tape = None
                         self._drop_tape(error)
-                see(event)
+                market.event(event)
                 if recorder.batch:
                     self._commit()
                 upcoming = self._drain() if self._inbox else None
