@@ -131,6 +131,14 @@ class StreamChanged(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class FeedChanged(Fact, frozen=True, kw_only=True):
+    """An input: the connection of a data stream broke, or is there again with all that is subscribed confirmed."""
+
+    stream: str
+    up: bool
+    reason: str = ""
+
+
 class FillsListed(Fact, frozen=True, kw_only=True):
     """The venue has listed all fills of an account that were there to see at `until_ns`, and they are booked."""
 
@@ -458,6 +466,7 @@ AnyFact = (
     | InstrumentDefined
     | AccountOpened
     | StreamChanged
+    | FeedChanged
     | FillsListed
     | AccountRecovered
     | OrderDenied

@@ -117,7 +117,11 @@ class BrokerAdapter(Protocol):
         ...
 
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
-        """Open the private stream; from its return on, reports arrive. Raises ConnectivityError or VenueError."""
+        """Open the private stream; from its return on, reports arrive. Raises ConnectivityError or VenueError.
+
+        Called again after a StreamDown, ever later, until it succeeds and a StreamUp is reported: the adapter itself
+        tries nothing. A connection that is still open is closed first.
+        """
         ...
 
     def send(self, command: Command) -> None:
@@ -156,6 +160,9 @@ class DataStream(Protocol):
     - `on_end`, an attribute that the engine sets to a function without arguments; the stream calls it once after
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.
+    - `on_down`, an attribute that the engine sets to a function of a reason; the stream calls it when its connection
+      broke. Then, and after `silence` (a duration, `"60s"` unless it says so) without any data, the engine calls
+      `connect` and `subscribe` again, ever later, until all is confirmed. The stream itself tries nothing.
     - `label`, a text for people: what these data are. It stands in the wiring table and in results.
     - `settle`, ns or a duration such as `"500ms"`: how long after its end a time bar made from this feed waits for
       late prints; without it bars close at their end, as a file's do.
