@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_a_private_stream_that_broke_is_connected_again_and_its_fills_are_fetche
     facts = session(tmp_path, with_tries)
     assert [fact.up for fact in facts if isinstance(fact, f.StreamChanged)] == [False, True]
     assert [fact.fill.quantity for fact in facts if isinstance(fact, f.Filled)] == [Decimal(1)]
-    gaps = [after - before for before, after in zip(broker_tries, broker_tries[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(broker_tries)]
     assert len(broker_tries) == 4
     assert gaps == sorted(gaps)
 

@@ -35,7 +35,16 @@ from fairlead._models.reports import (
     StreamUp,
     Triggered,
 )
-from fairlead._models.venue import Cancel, CancelAll, Command, OrderReport, Snapshot, Submit, VenueProfile
+from fairlead._models.venue import (
+    Cancel,
+    CancelAll,
+    Command,
+    OrderReport,
+    RateLimit,
+    Snapshot,
+    Submit,
+    VenueProfile,
+)
 from fairlead._strategy.styles import Again, GiveUp, Place, Step, Style, Withdraw, Work
 from fairlead.facts import Fact
 
@@ -380,6 +389,7 @@ __all__ = [
     "OutcomeUnknown",
     "Place",
     "Quote",
+    "RateLimit",
     "Rejected",
     "Replayable",
     "Report",

@@ -11,6 +11,7 @@ import msgspec
 
 from fairlead import facts as f
 from fairlead._kernel.board import Board
+from fairlead._kernel.budget import Budgets
 from fairlead._kernel.clock import Agenda, Entry
 from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
@@ -91,8 +92,9 @@ class Kernel:
         self.board = Board(self.recorder, self.view, self.valuer, self.books, self.schedule, breakers)
         self.valuer.watchers = self.board.equity_moved
         self.valuer.settle = self.books.settle
-        self.gate = Gate(state, self.market, self.valuer, profiles, self.board.reasons)
-        self.outbox = Outbox(self.recorder, profiles)
+        self.budgets = Budgets(self.recorder, profiles)
+        self.gate = Gate(state, self.market, self.valuer, profiles, self.budgets, self.board.reasons)
+        self.outbox = Outbox(self.recorder, self.schedule, profiles, self.budgets)
         self.held = Held(self.recorder, self.market, self.schedule, profiles)
         self.desk = Desk(
             self.recorder,

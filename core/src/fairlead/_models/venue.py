@@ -12,6 +12,26 @@ from fairlead._models.orders import OrderIntent, OrderType, TimeInForce
 from fairlead.units import SECOND
 
 
+@attrs.frozen
+class RateLimit:
+    """So much `weight` a venue takes in any `window_ns`; `order` and `cancel` are what one of each weighs.
+
+    `reserve` of it, a tenth unless it says otherwise, is kept for cancels: new orders leave it alone.
+    """
+
+    name: str
+    weight: int
+    window_ns: int
+    order: int = 1
+    cancel: int = 1
+    reserve: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """What is kept for cancels."""
+        return -(-self.weight // 10) if self.reserve is None else self.reserve
+
+
 @attrs.frozen(kw_only=True)
 class VenueProfile:
     """What a venue can do, as its adapter declares it and the engine obeys it.
@@ -33,6 +53,8 @@ class VenueProfile:
     - `own_fills` is False where it lists no executions: fills are then inferred from cumulative quantities.
     - `definitive_codes` are the codes of a Rejected that prove that the order is not there; after any other one the
       order is looked up. None where each Rejected is definitive.
+
+    `rate_limits` are the venue's own numbers, or lower ones: beyond them new orders are denied and cancels wait.
     """
 
     venue: str
@@ -49,6 +71,7 @@ class VenueProfile:
     exact: bool = False
     own_fills: bool = True
     definitive_codes: frozenset[str] | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
     base_currency: str = ""
     equivalents: tuple[tuple[str, str], ...] = ()
     zone: str = "UTC"
