@@ -17,6 +17,7 @@ from fairlead._models.accounts import Position, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
 from fairlead._models.orders import Order, OrderIntent
+from fairlead._models.reconciliation import Action, Discrepancy, DiscrepancyKind, Resolution, Severity
 from fairlead._models.reports import (
     DUPLICATE_ID,
     UNKNOWN_ORDER,
@@ -344,6 +345,29 @@ class CircuitBreaker(Protocol):
 
 
 @runtime_checkable
+class Reconciler(Protocol):
+    """Decides what is done about a difference between our books and a venue's.
+
+    A pure function: it may look, and must not trade, wait or remember. Reconcilers are asked in the user's order, and
+    the first that does not answer None decides; where none does, the difference is told and nothing else.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in an engine; decisions are written down under it."""
+        ...
+
+    @property
+    def every_ns(self) -> int:
+        """How often accounts are compared, in ns; 0 is as often as their venues' profiles say."""
+        ...
+
+    def resolve(self, discrepancy: Discrepancy, view: View) -> Resolution | None:
+        """What to do about one difference; None leaves it to the next reconciler."""
+        ...
+
+
+@runtime_checkable
 class Lease(Protocol):
     """The exclusive right to trade an account."""
 
@@ -363,6 +387,7 @@ __all__ = [
     "UNKNOWN_ORDER",
     "Accepted",
     "AccountChanged",
+    "Action",
     "Again",
     "Bar",
     "Book",
@@ -375,6 +400,8 @@ __all__ = [
     "Clock",
     "Command",
     "DataStream",
+    "Discrepancy",
+    "DiscrepancyKind",
     "Expired",
     "FillReport",
     "FillVoided",
@@ -390,9 +417,12 @@ __all__ = [
     "Place",
     "Quote",
     "RateLimit",
+    "Reconciler",
     "Rejected",
     "Replayable",
     "Report",
+    "Resolution",
+    "Severity",
     "Snapshot",
     "Step",
     "StreamDown",

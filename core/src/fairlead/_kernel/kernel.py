@@ -23,6 +23,7 @@ from fairlead._kernel.gate import Gate
 from fairlead._kernel.held import Held
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.outbox import Outbox
+from fairlead._kernel.reconciliation import Reconciliation
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.reports import Reports
 from fairlead._kernel.resolver import Resolver
@@ -39,7 +40,7 @@ from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
-from fairlead.ports import CircuitBreaker
+from fairlead.ports import CircuitBreaker, Reconciler
 
 
 class FactLog(Protocol):
@@ -78,6 +79,7 @@ class Kernel:
         tape: EventLog | None,
         profiles: dict[str, VenueProfile],
         breakers: Sequence[CircuitBreaker],
+        reconcilers: Sequence[Reconciler] = (),
         zones: dict[str, str] | None = None,
         equivalents: frozenset[frozenset[str]] = frozenset(),
     ) -> None:
@@ -110,6 +112,8 @@ class Kernel:
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
         self.resolver = Resolver(self, profiles)
+        self.reconciliation = Reconciliation(self, profiles, reconcilers)
+        self.starting = True
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
@@ -384,6 +388,8 @@ class Kernel:
             self._say_if_idle(runner)
         self.timers.restore(self.runners)
         self._follow_holdings()
+        self.starting = False
+        self.reconciliation.keep_watch()
 
     def _say_if_idle(self, runner: Runner) -> None:
         """A strategy that nothing will ever wake trades nothing: that is hardly what was meant."""

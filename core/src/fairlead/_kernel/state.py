@@ -11,6 +11,7 @@ import msgspec
 from fairlead._models.accounts import Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reconciliation import Discrepancy
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -94,7 +95,7 @@ class State:
     """Everything durable. Only `apply` changes it.
 
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
-    orders that it left in doubt.
+    orders that it left in doubt. `discrepancies` are the differences between our books and venues' that still are.
     """
 
     seq: int = 0
@@ -122,6 +123,7 @@ class State:
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
     uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
+    discrepancies: dict[str, Discrepancy] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
 
     def position(self, account: str, instrument: str, strategy: str = "") -> Position | None:
