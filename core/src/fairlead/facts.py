@@ -86,12 +86,16 @@ class StrategySpec:
 
 
 class EngineStarted(Fact, frozen=True, kw_only=True):
-    """An engine took the accounts; `epoch` rises with each start."""
+    """An engine took the accounts; `epoch` rises with each start.
+
+    `tail_lost` says that a power cut may have taken the journal's last records: orders that were in them are ours.
+    """
 
     namespace: int
     epoch: int
     strategies: tuple[StrategySpec, ...] = ()
     accounts: tuple[str, ...] = ()
+    tail_lost: bool = False
 
 
 class EngineStopped(Fact, frozen=True, kw_only=True):
@@ -180,6 +184,14 @@ class DiscrepancyResolved(Fact, frozen=True, kw_only=True):
     why: str = ""
 
 
+class ResolutionEnded(Fact, frozen=True, kw_only=True):
+    """What was owed for a DiscrepancyResolved, whose number is `resolution`, was sent, as `order`, or why not."""
+
+    resolution: int
+    order: str = ""
+    why: str = ""
+
+
 class DiscrepancyGone(Fact, frozen=True, kw_only=True):
     """The two agree again."""
 
@@ -187,7 +199,7 @@ class DiscrepancyGone(Fact, frozen=True, kw_only=True):
 
 
 class OrderAdopted(Fact, frozen=True, kw_only=True):
-    """An order that nobody here placed works at the venue: it is reserved for, and can be canceled."""
+    """An order is as its venue has it: one that nobody here placed is reserved for from now on, ours has new terms."""
 
     client_order_id: str
     intent: OrderIntent
@@ -544,6 +556,7 @@ AnyFact = (
     | AccountRecovered
     | DiscrepancyFound
     | DiscrepancyResolved
+    | ResolutionEnded
     | DiscrepancyGone
     | OrderAdopted
     | OrderDenied

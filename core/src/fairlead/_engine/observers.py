@@ -19,7 +19,11 @@ _SPOKEN = frozenset(
     {
         f.BreakerReset,
         f.BreakerTripped,
+        f.DiscrepancyFound,
+        f.DiscrepancyGone,
+        f.DiscrepancyResolved,
         f.Noted,
+        f.OrderAdopted,
         f.OrderUnknown,
         f.StateChanged,
         f.StrategyFaulted,
@@ -27,7 +31,19 @@ _SPOKEN = frozenset(
         f.StrategyPaused,
     }
 )
-_ALARMS = frozenset({"command", "flatten", "idle", "market", "protection", "reports", "tape", "unprotected"})
+_ALARMS = frozenset(
+    {
+        "command",
+        "flatten",
+        "idle",
+        "market",
+        "protection",
+        "reconciliation",
+        "reports",
+        "tape",
+        "unprotected",
+    }
+)
 """Parts of the engine that note what should not be. What strategies note is theirs; a stall was logged as it began."""
 
 

@@ -16,7 +16,9 @@ from fairlead._kernel.state import (
     REMEMBERED_REQUESTS,
     ZERO,
     AccountState,
+    Decided,
     Handled,
+    Owed,
     State,
     Sweep,
     Timer,
@@ -26,6 +28,7 @@ from fairlead._kernel.state import (
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reconciliation import TRADING
 from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
 from fairlead.units import SECOND
@@ -56,6 +59,7 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+    state.epochs[fact.epoch], state.tail_lost = state.intents, fact.tail_lost
     for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
         del state.sweeps[number]  # that was of the run before
     for name in fact.accounts:
@@ -95,27 +99,46 @@ def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
 
 def _discrepancy_found(state: State, fact: f.DiscrepancyFound) -> None:
     state.discrepancies[fact.discrepancy.id] = fact.discrepancy
+    state.decided.pop(fact.discrepancy.id, None)
+
+
+def _discrepancy_resolved(state: State, fact: f.DiscrepancyResolved) -> None:
+    found = state.discrepancies.get(fact.discrepancy)
+    if found is None:
+        return
+    state.decided[found.id] = Decided(fact.action, fact.who, fact.why)
+    if fact.action in TRADING:
+        state.owed[fact.seq] = Owed(found, fact.action)
+
+
+def _resolution_ended(state: State, fact: f.ResolutionEnded) -> None:
+    state.owed.pop(fact.resolution, None)
 
 
 def _discrepancy_gone(state: State, fact: f.DiscrepancyGone) -> None:
     state.discrepancies.pop(fact.discrepancy, None)
+    state.decided.pop(fact.discrepancy, None)
 
 
 def _order_adopted(state: State, fact: f.OrderAdopted) -> None:
     intent = fact.intent
-    order = Order(
-        client_order_id=fact.client_order_id,
-        intent=intent,
-        status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
-        quantity=intent.quantity,
-        limit_price=intent.limit_price,
-        stop_price=intent.stop_price,
-        broker_order_id=fact.broker_order_id,
-        filled_quantity=fact.filled_quantity,
-        created_ns=fact.now,
-        updated_ns=fact.now,
-    )
-    state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    order = state.open.get(fact.client_order_id)
+    if order is None:
+        order = Order(
+            client_order_id=fact.client_order_id,
+            intent=intent,
+            status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
+            quantity=intent.quantity,
+            broker_order_id=fact.broker_order_id,
+            filled_quantity=fact.filled_quantity,
+            created_ns=fact.now,
+        )
+        state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    else:
+        _reserve(state, order, -order.remaining_quantity)
+        order.intent, order.quantity = intent, intent.quantity
+    order.limit_price, order.stop_price = intent.limit_price, intent.stop_price
+    order.updated_ns = fact.now
     _reserve(state, order, order.remaining_quantity)
 
 
@@ -542,6 +565,8 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.FillsListed: _fills_listed,
     f.AccountRecovered: _account_recovered,
     f.DiscrepancyFound: _discrepancy_found,
+    f.DiscrepancyResolved: _discrepancy_resolved,
+    f.ResolutionEnded: _resolution_ended,
     f.DiscrepancyGone: _discrepancy_gone,
     f.OrderAdopted: _order_adopted,
     f.OrderDenied: _order_denied,

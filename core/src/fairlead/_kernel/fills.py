@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fairlead import facts as f
 from fairlead._kernel.apply import VOIDED
+from fairlead._kernel.identity import Origin, origin
 from fairlead._kernel.state import ZERO, State
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 INFERRED = "inferred:"
 """What the id of a fill begins with that stands in for one that the venue has not listed."""
-
-_ID = re.compile("[0-9a-f]{32}")
 
 
 class Fills:
@@ -70,6 +68,8 @@ class Fills:
             return (
                 forgotten(self._state, report.client_order_id) or report.fill_id in self._state.external_fills
             )
+        if order.strategy == EXTERNAL and report.fill_id in self._state.external_fills:
+            return True  # booked before the order was adopted
         return report.fill_id in order.fill_ids or VOIDED + report.fill_id in order.fill_ids
 
     def take(self, account: str, report: r.FillReport) -> None:
@@ -86,6 +86,10 @@ class Fills:
             return
         elif order is None:
             self._book(account, self._shared_out(account, report), report.cause)
+            if origin(self._state, report.client_order_id) is Origin.LOST:
+                self._kernel.reconciliation.lost(
+                    account, f"a fill of {report.client_order_id}, which the journal never gave out"
+                )
         else:
             self._take_ours(order, report)
 
@@ -316,13 +320,5 @@ def _voided(order: Order) -> bool:
 
 
 def forgotten(state: State, client_order_id: str) -> bool:
-    """Whether an id is of an order of ours that ended so long ago that the state has let it go: its fills are booked.
-
-    An id tells whose order it is, of which start, and its number; the journal has given out numbers up to `intents`.
-    """
-    if client_order_id in state.orders or not _ID.fullmatch(client_order_id):
-        return False
-    namespace, epoch, number = (
-        int(part, 16) for part in (client_order_id[:4], client_order_id[4:8], client_order_id[8:30])
-    )
-    return namespace == state.namespace and epoch <= state.epoch and 0 < number <= state.intents
+    """Whether an id is of an order of ours that the state has let go, so long ago it ended: its fills are booked."""
+    return client_order_id not in state.orders and origin(state, client_order_id) is Origin.OURS

@@ -15,8 +15,9 @@ import attrs
 
 from fairlead import facts as f
 from fairlead._kernel.clock import TIMER
+from fairlead._kernel.identity import Origin, origin
 from fairlead._models import reports as r
-from fairlead._models.accounts import TradingState
+from fairlead._models.accounts import EXTERNAL, TradingState
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus
 from fairlead._models.venue import FillsSince, Inquiry, Lookup, OrderReport, VenueProfile
 from fairlead.units import SECOND
@@ -156,7 +157,15 @@ class Resolver:
     # --- who is in doubt ------------------------------------------------------------------------------------
 
     def _at_venue(self, account: str) -> list[Order]:
-        return [o for o in self._state.open.values() if o.account == account and o.status in AT_VENUE]
+        return [
+            o
+            for o in self._state.open.values()
+            if o.account == account and o.status in AT_VENUE and self.follows(o)
+        ]
+
+    def follows(self, order: Order) -> bool:
+        """Whether it finds out about an order by its id; of orders that others placed, snapshots tell."""
+        return order.strategy != EXTERNAL or origin(self._state, order.client_order_id) is Origin.OURS
 
     def _open_case(self, account: _Account, order: Order) -> None:
         name, now = order.client_order_id, self._recorder.now
@@ -351,7 +360,7 @@ class Resolver:
     def _end_recovery(self, account: _Account) -> None:
         unresolved = tuple(sorted({*account.cases, *account.review}))
         self._recorder.record(f.AccountRecovered, account=account.name, unresolved=unresolved)
-        self._kernel.reconciliation.begin(account.name, lambda: self.recovered(account.name, True))
+        self._kernel.reconciliation.begin(account.name, lambda reached: self.recovered(account.name, reached))
 
 
 def _ask_nobody(account: str, inquiry: Inquiry) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
-from fairlead._models.reconciliation import Discrepancy
+from fairlead._models.reconciliation import Action, Discrepancy
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -117,6 +117,23 @@ class Sweep:
 
 
 @attrs.define
+class Decided:
+    """What was decided about a discrepancy as it stands, by whom and why."""
+
+    action: Action
+    who: str
+    why: str = ""
+
+
+@attrs.define
+class Owed:
+    """What a resolution still has to send: once the account may trade."""
+
+    discrepancy: Discrepancy
+    action: Action
+
+
+@attrs.define
 class Handled:
     """A command that had a request id: its sequence number, and what was answered, in JSON."""
 
@@ -130,13 +147,17 @@ class State:
 
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
-    lowered trading to. `discrepancies` are the differences between our books and venues' that still are.
+    lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `decided` what
+    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent. `epochs` says
+    how many intents there had been when each began; `tail_lost` that the journal's last records may be missing.
     """
 
     seq: int = 0
     now: int = 0
     namespace: int = 0
     epoch: int = 0
+    epochs: dict[int, int] = attrs.Factory(dict)
+    tail_lost: bool = False
     intents: int = 0
     asks: int = 0
     strategies: tuple[StrategySpec, ...] = ()
@@ -159,6 +180,8 @@ class State:
     lowered: dict[str, TradingState] = attrs.Factory(dict)
     uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
     discrepancies: dict[str, Discrepancy] = attrs.Factory(dict)
+    decided: dict[str, Decided] = attrs.Factory(dict)
+    owed: dict[int, Owed] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
     sweeps: dict[int, Sweep] = attrs.Factory(dict)
     requests: dict[str, Handled] = attrs.Factory(dict)
