@@ -135,3 +135,15 @@ class Money:
 
     def __str__(self) -> str:
         return f"{self.amount:,f} {self.currency}"
+
+
+def exact(value: Decimal | float | None) -> str | None:
+    """A stable decimal text for JSON: what is exact stays exact, a float is given to 8 places, None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, float):
+        value = Decimal(f"{value:.8f}")
+    text = f"{value:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text

@@ -17,10 +17,10 @@ from fairlead._cli.data import in_options, no_rows, streams_of, time_of
 from fairlead._cli.faults import FAULT, USAGE, CommandFailed
 from fairlead._cli.loading import load_engine
 from fairlead._cli.watching import written_or_said
-from fairlead._cli.words import exact, gain, moment, money, plain, ratio
+from fairlead._cli.words import gain, moment, money, plain, ratio
 from fairlead._engine.result import Result
 from fairlead.errors import ConfigurationError
-from fairlead.units import percent
+from fairlead.units import exact, percent
 
 SCHEMA = 1
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import USAGE, CommandFailed
-from fairlead._cli.words import exact, moment, plain, settled
+from fairlead._cli.words import moment, plain, settled
 from fairlead._engine.roundtrips import RoundTrip, round_trips
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill
@@ -19,6 +19,7 @@ from fairlead._storage.journal import read_facts
 from fairlead._storage.reading import payload_hash, read
 from fairlead._storage.run import RunFolder
 from fairlead.facts import Filled, InstrumentDefined
+from fairlead.units import exact
 
 
 def print_json(value: Any) -> None:

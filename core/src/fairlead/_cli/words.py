@@ -9,18 +9,6 @@ from fairlead._models.market import utc
 Figure = Decimal | float
 
 
-def exact(value: Figure | None) -> str | None:
-    """A stable decimal text for JSON: what is exact stays exact, a float is given to 8 places."""
-    if value is None:
-        return None
-    if isinstance(value, float):
-        value = Decimal(f"{value:.8f}")
-    text = f"{value:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("", "-0") else text
-
-
 def money(value: Figure | None, currency: str = "") -> str:
     """An amount with thousands and two decimals; more for small amounts, a dash for an unknown one."""
     if value is None:
