@@ -35,7 +35,7 @@ def run(file: Path, live: bool, until: str | None, run: Path | None, view: bool 
     click.echo(engine.describe())
     click.echo()
     shown = can_draw() if view is None else view
-    viewer = Screen(engine.folder, ["--file", str(file)]) if shown else Lines(engine.folder, names_of(engine))
+    viewer = Screen(engine.folder) if shown else Lines(engine.folder, names_of(engine))
     reason = trade(engine, when, viewer, quiet=shown)
     click.echo()
     found = print_summary(engine.folder, reason)

@@ -64,3 +64,28 @@ def clock(ns: int) -> str:
 def count(number: int, noun: str) -> str:
     """`1 trade`, `2 trades`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def number(text: str | None) -> float | None:
+    """A figure of the JSON schema, to be rounded for people."""
+    return None if text is None else float(text)
+
+
+def share(text: str | None) -> str:
+    """A ratio of the JSON schema in percent, a dash for an unknown one."""
+    return "-" if text is None else f"{float(text) * 100:.1f} %"
+
+
+def age(ns: int) -> str:
+    """A duration in its two largest units: `2h 14m`, `3.1s`."""
+    seconds = ns / 1e9
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes}m {int(seconds) % 60}s"
+    if minutes < 24 * 60:
+        return f"{minutes // 60}h {minutes % 60}m"
+    return f"{minutes // 1440}d {minutes // 60 % 24}h"

@@ -44,20 +44,4 @@ def report(run: Path, html: Path | None) -> None:
     write_run_report(run, html)
 
 
-@click.command(hidden=True)
-@RUN
-@click.option("--file", type=click.Path(path_type=Path), help="The script, to show how far its breakers are.")
-@click.option("--demo", help="Settings of a demo, as JSON.")
-@click.option("--attached", is_flag=True, help="End when standard input is closed.")
-def top(run: Path, file: Path | None, demo: str | None, attached: bool) -> None:
-    """Watch a run in this terminal; it may be another process's."""
-    from fairlead._cli.demo import breakers_of
-    from fairlead._cli.loading import load_engine
-    from fairlead._cli.screen import watch
-    from fairlead._storage.run import RunFolder
-
-    breakers = breakers_of(demo) if demo else load_engine(file).wiring.breakers if file else {}
-    watch(RunFolder(run), breakers, attached=attached)
-
-
-VERBS = (journal, trades, report, top)
+VERBS = (journal, trades, report)

@@ -1,0 +1,169 @@
+"""The verbs that steer a running engine: what will happen is said, asked for where it matters, and done once."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import click
+
+from fairlead._cli.engines import connected
+from fairlead._cli.faults import FAULT, USAGE, CommandFailed
+from fairlead._cli.tables import paint, print_json
+from fairlead._control.client import Client
+from fairlead._report.phrases import printable
+
+
+@attrs.frozen(kw_only=True)
+class Deed:
+    """A command: its verb and arguments, what it does in words, and whether a person is asked before.
+
+    `grave` has the account's name typed where the run is LIVE.
+    """
+
+    verb: str
+    arguments: Mapping[str, str]
+    does: str
+    asks: bool = True
+    grave: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Manner:
+    """How a command is given: to which run, why, under which name, without asking, and how its answer is printed."""
+
+    run: str | None
+    why: str
+    request: str
+    yes: bool
+    as_json: bool
+
+
+def scope_of(account: str | None, strategy: str | None, symbol: str | None) -> str:
+    """The scope that options name. Raises CommandFailed where they name more than one."""
+    given = [
+        f"{kind}:{name}"
+        for kind, name in (("account", account), ("strategy", strategy), ("instrument", symbol))
+        if name is not None
+    ]
+    if len(given) > 1:
+        raise CommandFailed("--account, --strategy and --symbol are three scopes: give one of them", USAGE)
+    return given[0] if given else "engine"
+
+
+def command(deed: Deed, manner: Manner) -> dict[str, Any]:
+    """Say what a command will do, ask where it matters, and have it done. Gives the engine's answer."""
+    with connected(manner.run) as client:
+        asks = deed.asks and not manner.yes
+        if asks and not sys.stdin.isatty():
+            raise CommandFailed(
+                f"{_said(deed.verb)} asks before it acts, and here is no terminal: add --yes", USAGE
+            )
+        arguments = dict(deed.arguments)
+        if asks or arguments.get("scope", "").startswith("instrument:"):
+            status = client.look("status")
+            arguments = _long_scope(arguments, status)
+            if asks:
+                _confirm(client, deed, arguments, status)
+        found = client.command(deed.verb, manner.why or _why(), arguments, manner.request)
+    answer = dict(found) if isinstance(found, Mapping) else {}
+    if manner.as_json:
+        print_json(answer)
+    else:
+        _show(deed, arguments, answer)
+    return answer
+
+
+def _why() -> str:
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return f"asked by {user} at the command line"
+
+
+def _long_scope(arguments: dict[str, str], status: Mapping[str, Any]) -> dict[str, str]:
+    """An instrument's scope has its long form; a short one that is clear is completed."""
+    kind, _, name = arguments.get("scope", "").partition(":")
+    if kind != "instrument" or "@" in name:
+        return arguments
+    known = {row["instrument"] for row in (*status["feeds"], *status["positions"])}
+    found = sorted(one for one in known if one.rpartition("@")[0] == name)
+    if len(found) > 1:
+        raise CommandFailed(f"{name} could be {' or '.join(found)}: write one of them", USAGE)
+    return arguments | {"scope": f"instrument:{found[0]}"} if found else arguments
+
+
+# --- asking -------------------------------------------------------------------------------------------------
+
+
+def _confirm(client: Client, deed: Deed, arguments: Mapping[str, str], status: Mapping[str, Any]) -> None:
+    """Show what it is about; nothing happens without an answer that means yes."""
+    accounts = _accounts(arguments, status)
+    click.echo(f"{paint(_said(deed.verb), bold=True)}: {deed.does}")
+    live = status["kind"] == "LIVE"
+    kind = paint(status["kind"], fg="red" if live else None, bold=live)
+    click.echo(f"  run {status['run']}, {kind}, {status['level']}")
+    click.echo(f"  account {', '.join(accounts)}")
+    for name, value in arguments.items():
+        if value and name != "account":
+            click.echo(f"  {name.replace('_', ' ')} {printable(value)}")
+    held = len(status["positions"])
+    click.echo(f"  {status['open_orders']} open orders, {held} open position{'' if held == 1 else 's'}")
+    if deed.verb == "submit":
+        _preview(client.command("check", "", arguments))
+    if live and deed.grave:
+        name = accounts[0] if len(accounts) == 1 else status["run"]
+        what = "account" if len(accounts) == 1 else "run"
+        if (
+            click.prompt(f"Real money. Type the name of the {what} to go on", default="", show_default=False)
+            == name
+        ):
+            return
+    elif click.confirm("Go on?"):
+        return
+    raise CommandFailed(f"{_said(deed.verb)} was not confirmed: nothing was done", FAULT)
+
+
+def _accounts(arguments: Mapping[str, str], status: Mapping[str, Any]) -> list[str]:
+    """The accounts that a command may touch."""
+    kind, _, name = arguments.get("scope", "").partition(":")
+    chosen = arguments.get("account") or (name if kind == "account" else "")
+    return [chosen] if chosen else [row["account"] for row in status["accounts"]]
+
+
+def _preview(found: Mapping[str, Any]) -> None:
+    """What the gate says of an order before it is sent."""
+    for name, value in found.items():
+        if value not in (None, "", [], False) and name not in ("seq", "repeated"):
+            text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            click.echo(f"  {name.replace('_', ' ')} {printable(text)}")
+
+
+# --- answering ----------------------------------------------------------------------------------------------
+
+
+def _show(deed: Deed, arguments: Mapping[str, str], answer: Mapping[str, Any]) -> None:
+    if answer.get("repeated"):
+        click.echo(f"{_said(deed.verb)} had been asked for before under this request: nothing was done again")
+    else:
+        scope = arguments.get("scope", "")
+        click.echo(f"{_said(deed.verb)} done{f' for {scope}' if scope and scope != 'engine' else ''}")
+    _preview(answer)
+
+
+def _said(verb: str) -> str:
+    """A verb as it is written on the command line."""
+    return verb.replace("_", "-")
+
+
+def refuse_denied(answer: Mapping[str, Any]) -> None:
+    """Raise CommandFailed where the order that an answer tells of will not trade: its reasons stand above."""
+    if answer.get("status") in ("denied", "rejected"):
+        raise CommandFailed(
+            f"the order was {answer['status']}: {'; '.join(answer.get('reasons', ()))}", FAULT
+        )
