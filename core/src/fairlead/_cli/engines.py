@@ -80,9 +80,8 @@ def folder_of_run(run: str | None) -> Path:
             names = ", ".join(_shown(e) for e in found)
             raise CommandFailed(f"{len(found)} engines run here: say which run, {names}", USAGE)
         raise CommandFailed("no engine of yours runs on this host: name the folder of a run", USAGE)
-    if not Path(run).exists() and (found := named(run)):
-        return Path(found[0].run)
-    return Path(run)
+    living = named(run)
+    return Path(living[0].run) if len(living) == 1 else Path(run)
 
 
 def glance(engine: Engine, timeout: float = 0.5) -> dict[str, Any] | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -18,6 +18,8 @@ from fairlead._report.phrases import printable
 from fairlead._storage.run import RunFolder
 
 LOOK_SECONDS = 0.25
+
+_CHUNK = 1 << 20
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -31,17 +33,17 @@ def logs(run: str | None, follow: bool, level: str | None, grep: str | None, las
     path = _log_of(folder_of_run(run))
     least = LEVELS.index(level) if level else 0
     entries = _Entries(least, wanted)
-    with path.open("rb") as file:
-        shown: deque[str] = deque(maxlen=last or None)
-        shown.extend(entry for line in _lines(file) for entry in entries.take(line))
-        for entry in shown:
-            click.echo(entry)
-    if not follow:
-        return
+    written = _Follower(path)
+    shown: deque[str] = deque(maxlen=last or None)
+    shown.extend(entry for line in written.lines() for entry in entries.take(line))
+    for entry in shown:
+        click.echo(entry)
     try:
-        for line in _coming(path, path.stat().st_size):
-            for entry in entries.take(line):
-                click.echo(entry)
+        while follow:
+            time.sleep(LOOK_SECONDS)
+            for line in written.lines():
+                for entry in entries.take(line):
+                    click.echo(entry)
     except KeyboardInterrupt:
         return
 
@@ -57,9 +59,9 @@ def _wanted(grep: str | None) -> re.Pattern[str] | None:
 
 
 def _log_of(run: Path) -> Path:
-    path = RunFolder(run).logs / "engine.log"
-    if path.is_file():
-        return path
+    logs = RunFolder(run).logs
+    if logs.is_dir():
+        return logs / "engine.log"
     raise CommandFailed(
         f"{run} has no log: `fairlead run` writes one, and an engine that a script runs logs as the script says; "
         f"what it did is in its journal",
@@ -88,29 +90,27 @@ class _Entries:
             yield paint(printable(line), fg=self._colour)
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
-    for line in file:
-        yield line.rstrip(b"\r\n").decode("utf-8", errors="replace")
+class _Follower:
+    """Reads what a file has got since the last time; one that was replaced or cut is read from its beginning."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode = self._offset = 0
+        self._rest = b""
 
-def _coming(path: Path, offset: int) -> Iterator[str]:
-    """Lines that are appended from `offset` on; a file that was replaced or cut is read from its beginning."""
-    rest, inode = b"", path.stat().st_ino
-    while True:
+    def lines(self) -> Iterator[str]:
+        """The whole lines that are new; none while there is no file."""
         try:
-            now = path.stat()
+            file = self._path.open("rb")
         except FileNotFoundError:
-            time.sleep(LOOK_SECONDS)
-            continue
-        if now.st_ino != inode or now.st_size < offset:
-            rest, inode, offset = b"", now.st_ino, 0
-        if now.st_size == offset:
-            time.sleep(LOOK_SECONDS)
-            continue
-        with path.open("rb") as file:
-            file.seek(offset)
-            data = file.read()
-        offset += len(data)
-        *whole, rest = (rest + data).split(b"\n")
-        for line in whole:
-            yield line.rstrip(b"\r").decode("utf-8", errors="replace")
+            return
+        with file:
+            now = os.fstat(file.fileno())
+            if now.st_ino != self._inode or now.st_size < self._offset:
+                self._inode, self._offset, self._rest = now.st_ino, 0, b""
+            file.seek(self._offset)
+            while data := file.read(_CHUNK):
+                self._offset += len(data)
+                *whole, self._rest = (self._rest + data).split(b"\n")
+                for line in whole:
+                    yield line.rstrip(b"\r").decode("utf-8", errors="replace")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fairlead._cli.engines import named
 from fairlead._cli.faults import USAGE, CommandFailed
 from fairlead._cli.progress import progress
 from fairlead._cli.tables import print_json, print_table
@@ -25,10 +26,15 @@ from fairlead.units import exact
 
 
 def folder_of(run: Path) -> RunFolder:
-    """The folder of a run that has a journal. Raises CommandFailed, which lists the runs that there are."""
+    """The folder of a run that has a journal, or of the engine of this name.
+
+    Raises CommandFailed, which lists the runs that there are.
+    """
     folder = RunFolder(run)
     if folder.journal.is_dir():
         return folder
+    if len(living := named(str(run))) == 1:
+        return RunFolder(living[0].run)
     near = [run, run / "runs", run.parent, Path("runs") / run, Path("runs")]
     found = next((runs for runs in map(_runs_in, near) if runs), [])
     listed = ", ".join(map(str, found[:_LISTED])) + (" and more" if len(found) > _LISTED else "")

@@ -10,11 +10,12 @@ import click
 from fairlead._cli.engines import connected, folder_of_run, glance
 from fairlead._cli.faults import DEGRADED, HALTED, OK
 from fairlead._cli.tables import paint, print_json, print_table
-from fairlead._cli.words import age, clock, gain, money, number, share
+from fairlead._cli.words import age, clock, figure, gain, money, number, price, share
 from fairlead._control.registry import Engine, engines
 from fairlead._report.phrases import printable, short
 
 _CODES = {"ok": OK, "degraded": DEGRADED, "halted": HALTED}
+_ID_LENGTH = 6
 _COLOURS = {"ok": "green", "degraded": "yellow", "halted": "red"}
 
 
@@ -68,7 +69,7 @@ def _show_status(found: dict[str, Any]) -> None:
     )
     _section(
         [
-            [row["instrument"], plain(row["mark"]), plain(row["bid"]), plain(row["ask"]), _since(row)]
+            [row["instrument"], price(row["mark"]), price(row["bid"]), price(row["ask"]), _since(row)]
             for row in found["feeds"]
         ],
         ("feed", "mark", "bid", "ask", "last"),
@@ -92,14 +93,6 @@ def _since(row: dict[str, Any]) -> str:
     return "never" if row["age_ns"] is None else f"{age(row['age_ns'])} ago{' STALE' if row['stale'] else ''}"
 
 
-def plain(text: str | None) -> str:
-    """A figure of the schema for people."""
-    if text is None:
-        return "-"
-    whole, _, places = text.partition(".")
-    return f"{int(whole):,}{'.' + places if places else ''}" if whole.lstrip("-").isdigit() else text
-
-
 def positions(run: str | None, as_json: bool) -> None:
     """What is held."""
     _list(run, "positions", as_json, _show_positions, "flat: no position is open")
@@ -111,16 +104,16 @@ def _show_positions(rows: list[dict[str, Any]]) -> None:
             [
                 printable(row["strategy"]),
                 short(printable(row["instrument"])),
-                plain(row["quantity"]),
-                plain(row["average_price"]),
-                plain(row["mark"]),
+                figure(row["quantity"]),
+                price(row["average_price"]),
+                price(row["mark"]),
                 gain(number(row["unrealised"])),
                 row["currency"],
             ]
             for row in rows
         ],
-        ("strategy", "position", "quantity", "entry", "mark", "open profit", "in"),
-        right="quantity entry mark",
+        ("strategy", "position", "quantity", "entry", "mark", "profit", "in"),
+        right="quantity entry mark profit",
         cut="strategy position",
     )
 
@@ -131,16 +124,17 @@ def orders(run: str | None, as_json: bool) -> None:
 
 
 def _show_orders(rows: list[dict[str, Any]]) -> None:
+    ids = short_ids([row["order"] for row in rows])
     print_table(
         [
             [
-                row["order"],
+                ids[row["order"]],
                 printable(row["strategy"]),
                 row["side"],
-                plain(row["quantity"]),
-                plain(row["filled_quantity"]),
+                figure(row["quantity"]),
+                figure(row["filled_quantity"]),
                 short(printable(row["instrument"])),
-                f"{row['type'].replace('_', ' ')} {plain(row['limit_price'] or row['stop_price'])}".removesuffix(
+                f"{row['type'].replace('_', ' ')} {price(row['limit_price'] or row['stop_price'])}".removesuffix(
                     " -"
                 ),
                 row["status"].replace("_", " "),
@@ -153,6 +147,14 @@ def _show_orders(rows: list[dict[str, Any]]) -> None:
     )
 
 
+def short_ids(ids: Sequence[str]) -> dict[str, str]:
+    """The shortest ends that tell these ids from each other; `order cancel` takes any end that does."""
+    length = _ID_LENGTH
+    while len({name[-length:] for name in ids}) < len(set(ids)):
+        length += 1
+    return {name: name[-length:] for name in ids}
+
+
 def balance(run: str | None, as_json: bool) -> None:
     """What the accounts hold."""
     _list(run, "balance", as_json, _show_balance, "no account holds anything")
@@ -161,7 +163,7 @@ def balance(run: str | None, as_json: bool) -> None:
 def _show_balance(rows: list[dict[str, Any]]) -> None:
     print_table(
         [
-            [row["account"], row["currency"], plain(row["total"]), money(number(row["value"])), row["value_currency"]]
+            [row["account"], row["currency"], figure(row["total"]), money(number(row["value"])), row["value_currency"]]
             for row in rows
         ],
         ("account", "currency", "total", "worth", "in"),
@@ -220,10 +222,10 @@ def fills(run: str | None, last: int, as_json: bool) -> None:
                 clock(row["event_ns"]),
                 printable(row["strategy"]),
                 row["side"],
-                plain(row["quantity"]),
+                figure(row["quantity"]),
                 short(printable(row["instrument"])),
-                plain(row["price"]),
-                f"{plain(row['fee'])} {row['fee_currency']}",
+                price(row["price"]),
+                f"{figure(row['fee'])} {row['fee_currency']}",
             ]
             for row in found
         ],

@@ -64,6 +64,8 @@ def command(deed: Deed, manner: Manner) -> dict[str, Any]:
                 f"{_said(deed.verb)} asks before it acts, and here is no terminal: add --yes", USAGE
             )
         arguments = dict(deed.arguments)
+        if "order" in arguments:
+            arguments["order"] = _whole_id(client, arguments["order"])
         if asks or arguments.get("scope", "").startswith("instrument:"):
             status = client.look("status")
             arguments = _long_scope(arguments, status)
@@ -84,6 +86,14 @@ def _why() -> str:
     except KeyError:
         user = str(os.geteuid())
     return f"asked by {user} at the command line"
+
+
+def _whole_id(client: Client, ending: str) -> str:
+    """The id of the open order that ends like this; the engine decides about one that none does."""
+    found = [row["order"] for row in client.look("orders") if row["order"].endswith(ending)]
+    if len(found) > 1 and ending not in found:
+        raise CommandFailed(f"{len(found)} orders end in {ending}: write more of the id", USAGE)
+    return found[0] if len(found) == 1 else ending
 
 
 def _long_scope(arguments: dict[str, str], status: Mapping[str, Any]) -> dict[str, str]:

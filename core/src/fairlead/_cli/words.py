@@ -71,6 +71,19 @@ def number(text: str | None) -> float | None:
     return None if text is None else float(text)
 
 
+def figure(text: str | None) -> str:
+    """A figure of the JSON schema with thousands, to the eighth place; a dash for an unknown one."""
+    return "-" if text is None else plain(round(Decimal(text), 8))
+
+
+def price(text: str | None) -> str:
+    """A price of the JSON schema in eight digits, and two places at least; a dash for an unknown one."""
+    if text is None:
+        return "-"
+    value = Decimal(text)
+    return plain(round(value, max(2, 7 - max(0, value.adjusted()))))
+
+
 def share(text: str | None) -> str:
     """A ratio of the JSON schema in percent, a dash for an unknown one."""
     return "-" if text is None else f"{float(text) * 100:.1f} %"

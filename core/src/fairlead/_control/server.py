@@ -48,6 +48,9 @@ REST_SECONDS = 0.002
 UNREAD_BYTES = 1 << 20
 """With so many bytes of answers that it has not taken, a client's further requests wait."""
 
+_TURNS = 8
+"""The loop has opened or closed a connection after so many turns."""
+
 Handler = Callable[[Request, str], Any]
 """Answers a request of somebody. A ConfigurationError is the client's fault, another FairleadError a refusal."""
 
@@ -64,6 +67,7 @@ class ControlServer:
         self._ready: deque[Connection] = deque()
         self._working: asyncio.TimerHandle | None = None
         self.connections: set[Connection] = set()
+        self.closed = False
 
     async def open(self) -> None:
         """Make the socket and listen. Raises OSError; whoever has the run's lock may replace a stale one."""
@@ -88,11 +92,10 @@ class ControlServer:
         if self._working is not None:
             self._working.cancel()
         self._ready.clear()
+        self.closed = True
         for connection in list(self.connections):
             connection.close()
-        for _ in range(10):  # what was said last may leave, and every socket is closed on the loop
-            if not self.connections:
-                break
+        for _ in range(_TURNS):  # what was said last may leave, and who is just coming in is turned away
             await asyncio.sleep(0)
         for connection in list(self.connections):
             connection.abort()
@@ -157,6 +160,9 @@ class Connection(asyncio.Protocol):
         """Let in this user, and root, while there is room."""
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self._server.connections.add(self)
+        if self._server.closed:
+            transport.abort()
+            return
         uid = peer_uid(transport.get_extra_info("socket"))
         if uid not in (os.geteuid(), 0):
             log.warning("the user with the id %s was turned away from the control socket", uid)

@@ -43,12 +43,15 @@ _MANNER = (
     JSON,
 )
 
+_ACCOUNT = click.option(
+    "--account", metavar="NAME", shell_complete=completing.accounts, help="One account only."
+)
 _SCOPE = (
     click.option(
         "--strategy", metavar="NAME", shell_complete=completing.strategies, help="One strategy only."
     ),
     click.option("--symbol", metavar="ID", shell_complete=completing.symbols, help="One instrument only."),
-    click.option("--account", metavar="NAME", shell_complete=completing.accounts, help="One account only."),
+    _ACCOUNT,
 )
 
 
@@ -85,7 +88,7 @@ def _steer(
     """Carry out a command with a scope."""
     from fairlead._cli.steering import Deed, command, scope_of
 
-    scope = scope_of(options["account"], options["strategy"], options["symbol"])
+    scope = scope_of(options["account"], options.get("strategy"), options.get("symbol"))
     run = _one_run(options.get("run"), options["run_option"])
     given = {"scope": scope, **{name: value for name, value in arguments.items() if value}}
     command(Deed(verb=verb, arguments=given, does=does, asks=asks, grave=grave), _manner(run, options))
@@ -161,7 +164,7 @@ def balance(run: str | None, run_option: str | None, as_json: bool) -> None:
 @_run
 @JSON
 def breakers(run: str | None, run_option: str | None, as_json: bool) -> None:
-    """List the circuit breakers of a running engine, and how far they are from their limits."""
+    """List the breakers of a running engine, and how far they are."""
     from fairlead._cli import showing
 
     showing.breakers(_one_run(run, run_option), as_json)
@@ -180,7 +183,10 @@ def ps(as_json: bool) -> None:
 @_run
 @click.option("--attached", is_flag=True, hidden=True, help="End when standard input is closed.")
 def top(run: str | None, run_option: str | None, attached: bool) -> None:
-    """Watch a run in this terminal; Ctrl-C leaves it, and the engine goes on."""
+    """Watch a run in this terminal.
+
+    Ctrl-C leaves it, and the engine goes on.
+    """
     from fairlead._cli import showing
 
     showing.top(_one_run(run, run_option), attached=attached)
@@ -214,9 +220,9 @@ def logs(
 @_run
 @_with(*_SCOPE, *_MANNER)
 def pause(**options: Any) -> None:
-    """Have strategies open nothing new; their positions stay managed.
+    """Have strategies open nothing new.
 
-    Does not ask: it can only make less happen.
+    Their positions stay managed. Does not ask: it can only make less happen.
     """
     _steer("pause", "strategies open nothing new, their positions stay managed", options, asks=False)
 
@@ -233,20 +239,23 @@ def resume(**options: Any) -> None:
 @_run
 @_with(*_SCOPE, *_MANNER)
 def halt(**options: Any) -> None:
-    """Have nothing added; only what protects an open position gets through.
+    """Have nothing added to what is held.
 
-    Does not ask: it can only make less happen.
+    Only what protects an open position gets through. Does not ask: it can only make less happen.
     """
     _steer("halt", "nothing is added, only what protects a position gets through", options, asks=False)
 
 
 @click.command()
 @_run
-@click.option("--flatten", is_flag=True, help="Close every position first.")
-@_with(*_SCOPE, *_MANNER)
+@click.option("--flatten", is_flag=True, help="Close every position, too.")
+@_with(_ACCOUNT, *_MANNER)
 def kill(flatten: bool, **options: Any) -> None:
-    """Cancel every order and trade no more until a person resets it; restarts do not."""
-    does = "every order is canceled, and nothing is traded until a person resets it"
+    """Cancel every order and trade no more.
+
+    It holds through restarts, until `fairlead reset kill`.
+    """
+    does = "every order is canceled, and nothing is traded until `fairlead reset kill`"
     if flatten:
         does = f"every position is closed at the market, {does}"
     _steer("kill", does, options, grave=True, flatten="true" if flatten else "")
@@ -264,7 +273,7 @@ def flatten(**options: Any) -> None:
 @_run
 @_with(*_SCOPE, *_MANNER)
 def cancel_all(**options: Any) -> None:
-    """Cancel every order, those that protect positions among them."""
+    """Cancel every order, protective ones too."""
     _steer("cancel_all", "every order is canceled, stops that protect positions among them", options)
 
 
@@ -293,17 +302,25 @@ def stop(run: str | None, run_option: str | None, when: str, within: str, **opti
 
 
 @click.command()
-@click.argument("breaker", required=False, shell_complete=completing.tripped)
+@click.argument("breaker", shell_complete=completing.tripped)
 @_RUN_OPTION
 @_with(*_SCOPE, *_MANNER)
-def reset(breaker: str | None, **options: Any) -> None:
-    """Close a tripped BREAKER; without one, lift a kill."""
-    does = (
-        f"breaker {breaker} is closed, and may trip again"
-        if breaker
-        else "the kill is lifted, trading goes on"
+def reset(breaker: str, **options: Any) -> None:
+    """Close a tripped BREAKER; `kill` lifts a kill.
+
+    Without a scope wherever it has tripped.
+    """
+    from fairlead._cli.steering import Deed, command, scope_of
+
+    scope = scope_of(options["account"], options["strategy"], options["symbol"])
+    arguments = {"breaker": breaker} | ({} if scope == "engine" else {"scope": scope})
+    deed = Deed(
+        verb="reset",
+        arguments=arguments,
+        does=f"{breaker} is closed, and may trip again",
+        grave=breaker == "kill",
     )
-    _steer("reset", does, options, breaker=breaker or "")
+    command(deed, _manner(options["run_option"], options))
 
 
 # --- orders -------------------------------------------------------------------------------------------------
@@ -311,7 +328,7 @@ def reset(breaker: str | None, **options: Any) -> None:
 
 @click.group()
 def order() -> None:
-    """Submit, cancel, replace and check orders by hand, through the same gate as a strategy's."""
+    """Orders by hand, through the same gate as a strategy's."""
 
 
 _ORDER = (
@@ -403,7 +420,7 @@ def replace(order_id: str, run_option: str | None, **options: Any) -> None:
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what makes a shell complete the verbs and the names of what runs.
+    """Print what makes a shell complete verbs and names.
 
     For bash put `eval "$(fairlead completion bash)"` into ~/.bashrc; for zsh the same with zsh into ~/.zshrc; for
     fish `fairlead completion fish | source` into ~/.config/fish/config.fish.

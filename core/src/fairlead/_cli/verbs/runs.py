@@ -28,7 +28,10 @@ def journal_verify(run: Path, as_json: bool) -> None:
 @RUN
 @JSON
 def trades(run: Path, as_json: bool) -> None:
-    """List the closed trades of a run, rounded as their currency is counted; --json has them exact."""
+    """List the closed trades of a run.
+
+    Amounts are rounded as their currency is counted; --json has them exact.
+    """
     from fairlead._cli.reading import list_trades
 
     list_trades(run, as_json)
