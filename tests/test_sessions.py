@@ -220,8 +220,8 @@ def test_in_the_background(tmp_path: Path) -> None:
     assert engine.positions() == []
     engine.halt("a look", who="me")
     engine.resume("looked", who="me")
-    with pytest.raises(ConfigurationError, match=r"no strategy is named 'nobody': there are Watcher"):
-        engine.pause("nobody", "to see")
+    with pytest.raises(ConfigurationError, match=r"no scope 'strategy:nobody' here \(there are: Watcher"):
+        engine.pause("to see", scope="strategy:nobody")
     assert handle.stop() == "stopped"
     assert not handle.running
     assert handle.stop() == "stopped"

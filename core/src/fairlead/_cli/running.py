@@ -18,6 +18,7 @@ from fairlead._cli.loading import load_engine
 from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, print_summary, refuse_halted
 from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
+from fairlead._engine.signals import leave_at_once
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, FairleadError
 from fairlead.units import duration
@@ -116,8 +117,7 @@ def _signals(engine: LiveTradingEngine, *, quiet: bool) -> Iterator[None]:
     def ask(number: int, _: object) -> None:
         nonlocal asked
         if asked:
-            os.write(2, b"\nfairlead: ended at once; the next start takes up what the journal holds\n")
-            os._exit(128 + number)
+            leave_at_once(number)
         asked = True
         if not quiet:
             os.write(2, b"\nfairlead: ending in good order; Ctrl-C again ends it at once\n")

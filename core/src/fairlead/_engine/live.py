@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -104,6 +104,7 @@ class Session:
             journal, kernel = self._open(stack)
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
+            kernel.sweeps.finished = self.stop
             observers = Observers(self._engine.wiring.manager)
             stack.callback(lambda: observers.stopped(self._reason))
             kernel.observers += [speak, observers.facts]
@@ -415,23 +416,32 @@ class Session:
             raise ConfigurationError("the engine has ended: ask while it runs") from None
         return answer.result(QUERY_SECONDS)
 
-    def command(self, verb: str, who: str, why: str, arguments: dict[str, str]) -> None:
-        """Hand a command to the kernel from any thread. Raises ConfigurationError for a name it does not know."""
+    def command(
+        self, verb: str, who: str, why: str, arguments: Mapping[str, str], request: str = ""
+    ) -> dict[str, Any]:
+        """Have the kernel carry out what a person asks for; may be called from any thread.
 
-        def act(kernel: Kernel) -> None:
-            _check_names(kernel, arguments)
-            self._door.put(kernel.command, verb, who, why, **arguments)
+        The answer has `seq`, the number of the Commanded fact (0 where a handler of the engine's own asks: it is
+        carried out after that handler), `repeated`, and what the verb adds. A `request` id that was seen before
+        is not carried out again. Raises ConfigurationError for a wrong request, which leaves no fact.
+        """
 
-        self.query(act)
+        def act(kernel: Kernel) -> dict[str, Any]:
+            answers: list[dict[str, Any]] = []
 
+            def ask() -> None:
+                answers.append(kernel.command(verb, who, why, request, **arguments))
 
-def _check_names(kernel: Kernel, arguments: dict[str, str]) -> None:
-    known = {"strategy": list(kernel.runners), "breaker": [b.name for b in kernel.board.breakers]}
-    for what, name in arguments.items():
-        if what in known and name not in known[what]:
-            raise ConfigurationError(
-                f"no {what} is named {name!r}: there are {', '.join(known[what]) or 'none'}"
-            )
+            try:
+                self._door.put(ask)
+            except (ConfigurationError, JournalError):
+                raise
+            except BaseException as error:  # as for every turn that raises
+                self._door.fail(error)
+                raise
+            return answers[0]
+
+        return self.query(act)
 
 
 class _Synced:

@@ -11,7 +11,18 @@ from typing import Any
 
 from fairlead import facts as f
 from fairlead._kernel import ledger
-from fairlead._kernel.state import REMEMBERED_ORDERS, ZERO, AccountState, State, Timer, Tripped, Working
+from fairlead._kernel.state import (
+    REMEMBERED_ORDERS,
+    REMEMBERED_REQUESTS,
+    ZERO,
+    AccountState,
+    Handled,
+    State,
+    Sweep,
+    Timer,
+    Tripped,
+    Working,
+)
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
@@ -41,6 +52,8 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+    for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
+        del state.sweeps[number]  # that was of the run before
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
@@ -371,10 +384,11 @@ def _strategy_faulted(state: State, fact: f.StrategyFaulted) -> None:
 
 
 def _strategy_paused(state: State, fact: f.StrategyPaused) -> None:
+    scope = fact.scope or f"strategy:{fact.strategy}"
     if fact.paused:
-        state.paused[fact.strategy] = fact.why
+        state.paused[scope] = fact.why
     else:
-        state.paused.pop(fact.strategy, None)
+        state.paused.pop(scope, None)
         state.halted.pop(fact.strategy, None)
 
 
@@ -431,6 +445,33 @@ def _state_changed(state: State, fact: f.StateChanged) -> None:
         state.lowered[fact.scope] = fact.state
 
 
+# --- what a person asks for ---------------------------------------------------------------------------------------
+
+
+def _command_answered(state: State, fact: f.CommandAnswered) -> None:
+    state.requests[fact.request] = Handled(fact.command, fact.answer)
+    if len(state.requests) > REMEMBERED_REQUESTS:
+        del state.requests[next(iter(state.requests))]
+
+
+def _sweep_started(state: State, fact: f.SweepStarted) -> None:
+    state.sweeps[fact.seq] = Sweep(
+        fact.seq,
+        fact.verb,
+        fact.scope,
+        fact.who,
+        fact.why,
+        fact.closes,
+        state.intents,
+        fact.now,
+        fact.until_ns,
+    )
+
+
+def _sweep_ended(state: State, fact: f.SweepEnded) -> None:
+    state.sweeps.pop(fact.sweep, None)
+
+
 _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.EngineStarted: _engine_started,
     f.InstrumentDefined: _instrument_defined,
@@ -469,4 +510,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
     f.StateChanged: _state_changed,
+    f.CommandAnswered: _command_answered,
+    f.SweepStarted: _sweep_started,
+    f.SweepEnded: _sweep_ended,
 }

@@ -57,6 +57,11 @@ class Context:
         self._lanes: dict[str | None, Lane] = {}
 
     @property
+    def account(self) -> str:
+        """The account that it trades on where it names none."""
+        return self._account
+
+    @property
     def now(self) -> int:
         return self._kernel.recorder.now
 

@@ -44,6 +44,11 @@ def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -
     return bits.to_bytes(16, "big").hex()
 
 
+def number_of(name: str) -> int:
+    """The number of the intent that a client_order_id is of."""
+    return int(name[8:30], 16)
+
+
 class Desk:
     """Everything that can be done with an order, for strategies, held orders and operators alike.
 
@@ -165,7 +170,7 @@ class Desk:
         held = self._state.quantity(order.account, order.instrument, order.strategy)
         there = abs(held) if (held > 0) == (order.side is Side.SELL) else ZERO
         there = self._state.instruments[order.instrument].quantity(there)
-        wanted = there if order.intent.closes else min(order.quantity, there)
+        wanted = there if order.intent.closes and not order.intent.sweep else min(order.quantity, there)
         if not wanted:
             self.cancel(order, "there is no position left to reduce")
             return False

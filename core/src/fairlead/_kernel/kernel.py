@@ -27,6 +27,7 @@ from fairlead._kernel.reports import Reports
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import AccountState, State
 from fairlead._kernel.styles import Styles
+from fairlead._kernel.sweeps import Sweeps
 from fairlead._kernel.timers import Timers
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
@@ -106,6 +107,7 @@ class Kernel:
         self.exits = Exits(self.recorder, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
+        self.sweeps = Sweeps(self)
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
@@ -175,10 +177,22 @@ class Kernel:
         """An answer to a strategy's `ask`, in msgpack."""
         self._enter(self._answer_turn, strategy, number, value, error, self.agenda.stamp())
 
-    def command(self, verb: str, who: str, why: str, **arguments: str) -> None:
-        """What a person asks for. Raises ConfigurationError for what is not there to be asked for."""
-        self.commands.check(verb, arguments)
-        self._enter(self._command_turn, verb, who, why, arguments, self.agenda.stamp())
+    def command(self, verb: str, who: str, why: str, request: str = "", **arguments: str) -> dict[str, Any]:
+        """What a person asks for, carried out at once; returns the answer.
+
+        From inside a turn it is carried out after that turn: `seq` of its answer is 0 then. Raises
+        ConfigurationError for what cannot be asked for, and JournalError where it could not be written down.
+        """
+        if verb == "check":
+            return self.commands.rehearse(who, arguments)
+        answer: dict[str, Any] = {}
+        if self._busy:
+            self.commands.prepare(verb, who, why, arguments)
+            answer = {"seq": 0, "repeated": False}
+        self._enter(self._command_turn, verb, who, why, request, arguments, answer, self.agenda.stamp())
+        if self.fatal:
+            raise JournalError(self.fatal)
+        return answer
 
     def turn(self, action: Callable[[], object]) -> None:
         """Do something in a turn of its own: what starts and ends a run."""
@@ -220,11 +234,25 @@ class Kernel:
         self._commit()
 
     def _command_turn(
-        self, verb: str, who: str, why: str, arguments: dict[str, str], received_ns: int
+        self,
+        verb: str,
+        who: str,
+        why: str,
+        request: str,
+        arguments: dict[str, str],
+        answer: dict[str, Any],
+        received_ns: int,
     ) -> None:
-        self.recorder.now = max(self.recorder.now, received_ns)
-        self.commands.act(verb, who, why, arguments)
-        self._commit()
+        recorder = self.recorder
+        recorder.now = max(recorder.now, received_ns)
+        try:
+            answer |= self.commands.act(verb, who, why, request, arguments)
+        except ConfigurationError as error:
+            if not answer:
+                raise  # to whoever asked, and nothing was done
+            recorder.input(f.Noted, source="command", text=f"{verb} by {who} came to nothing: {error}")
+        if recorder.batch:
+            self._commit()
 
     def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
         recorder = self.recorder
@@ -307,17 +335,23 @@ class Kernel:
             self.held.ended(order)
             self.exits.changed(order)
         self.styles.changed(order)
+        if self.state.sweeps:
+            self.sweeps.changed(order)
 
     # --- starting and ending --------------------------------------------------------------------------------
 
     def resolve(self, symbol: str) -> Instrument:
-        """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
+        """The instrument of a long or short name, known from now on. Raises ConfigurationError as `find` does."""
         found = self.state.instruments.get(symbol)
         if found is not None and found.id in self.market.lanes:
             return found
+        return self.define(self.find(symbol)).instrument
+
+    def find(self, symbol: str) -> Instrument:
+        """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
         matches = [i for i in self.catalogue.values() if symbol in (i.id, i.symbol, i.native)]
         if len(matches) == 1:
-            return self.define(matches[0]).instrument
+            return matches[0]
         if matches:
             names = ", ".join(i.id for i in matches)
             raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
@@ -365,6 +399,7 @@ class Kernel:
         """Give strategies back what they saved and call `on_start`."""
         self.recorder.input(f.StrategiesStarted, restored=restored)
         self.exits.recovered()
+        self.sweeps.start()
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)

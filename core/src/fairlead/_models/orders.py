@@ -108,7 +108,8 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     whole position on the other side, whatever that is when the order is sent. `parent` is the order
     whose fills this one protects or carries out, `group` joins orders of which only one may fill (OCO), `style`
     is the execution style (JSON) of an order that is carried out by child orders, `replaces` the order whose
-    remainder this one is.
+    remainder this one is. `who` is the person who asked for it, empty where a strategy did; `sweep` is the number of
+    the sweep that closes a position by it, 0 for none.
     """
 
     strategy: str
@@ -133,6 +134,8 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     tag: str = ""
     style: str = ""
     venue_options: Mapping[str, str] = {}
+    who: str = ""
+    sweep: int = 0
 
     @property
     def exits(self) -> bool:
