@@ -39,6 +39,13 @@ def _show_status(found: dict[str, Any]) -> None:
     )
     for text in found["problems"]:
         click.echo(f"  ! {printable(text)}")
+    for row in found["paused"]:
+        click.echo(f"  {printable(row['scope'])} is paused: {printable(row['why'])}")
+    for row in found["sweeps"]:
+        asked = printable(
+            f"{row['verb']} of {row['scope']} is under way, asked for by {row['who']}: {row['why']}"
+        )
+        click.echo(f"  {asked.replace('_', '-')}")
     if found["last_fault"]:
         fault = found["last_fault"]
         click.echo(f"  last fault at {clock(fault['now_ns'])} UTC: {printable(fault['text'])}")

@@ -14,6 +14,7 @@ import click
 from fairlead._cli.engines import connected
 from fairlead._cli.faults import FAULT, USAGE, CommandFailed
 from fairlead._cli.tables import paint, print_json
+from fairlead._cli.words import price
 from fairlead._control.client import Client
 from fairlead._report.phrases import printable
 
@@ -114,29 +115,58 @@ def _long_scope(arguments: dict[str, str], status: Mapping[str, Any]) -> dict[st
 def _confirm(client: Client, deed: Deed, arguments: Mapping[str, str], status: Mapping[str, Any]) -> None:
     """Show what it is about; nothing happens without an answer that means yes."""
     accounts = _accounts(arguments, status)
-    click.echo(f"{paint(_said(deed.verb), bold=True)}: {deed.does}")
     live = status["kind"] == "LIVE"
     kind = paint(status["kind"], fg="red" if live else None, bold=live)
-    click.echo(f"  run {status['run']}, {kind}, {status['level']}")
-    click.echo(f"  account {', '.join(accounts)}")
-    for name, value in arguments.items():
-        if value and name != "account":
-            click.echo(f"  {name.replace('_', ' ')} {printable(value)}")
-    held = len(status["positions"])
-    click.echo(f"  {status['open_orders']} open orders, {held} open position{'' if held == 1 else 's'}")
+    click.echo(f"{paint(_said(deed.verb), bold=True)}: {deed.does}")
+    click.echo(f"  run      {printable(status['run'])} ({kind}, {status['level']})")
     if deed.verb == "submit":
-        _preview(client.command("check", "", arguments))
+        accounts = [_show_order(client, arguments, status)]
+    else:
+        for name, value in arguments.items():
+            click.echo(f"  {name:<8} {printable(value)}")
+    click.echo(f"  account  {', '.join(accounts)}")
+    if deed.verb != "submit":
+        held = len(status["positions"])
+        what = f"{held} open position{'' if held == 1 else 's'}, {status['open_orders']} open orders"
+        click.echo(f"  in all   {what}")
     if live and deed.grave:
-        name = accounts[0] if len(accounts) == 1 else status["run"]
-        what = "account" if len(accounts) == 1 else "run"
-        if (
-            click.prompt(f"Real money. Type the name of the {what} to go on", default="", show_default=False)
-            == name
-        ):
+        what, name = ("account", accounts[0]) if len(accounts) == 1 else ("run", status["run"])
+        typed = click.prompt(f"Real money. Type the name of the {what}", default="", show_default=False)
+        if typed == name:
             return
     elif click.confirm("Go on?"):
         return
     raise CommandFailed(f"{_said(deed.verb)} was not confirmed: nothing was done", FAULT)
+
+
+def _show_order(client: Client, arguments: Mapping[str, str], status: Mapping[str, Any]) -> str:
+    """The order as the gate would let it through, and the market beside it; gives its account.
+
+    Raises CommandFailed where the gate would deny it.
+    """
+    found = client.command("check", "", arguments)
+    order = found["intent"]
+    if found["status"] == "denied":
+        raise CommandFailed(f"the order would be denied: {'; '.join(found['reasons'])}", FAULT)
+    prices = [
+        f"{name.replace('_price', '')} {order[name]}"
+        for name in ("limit_price", "stop_price")
+        if name in order
+    ]
+    flags = [name.replace("_", " ") for name in ("post_only", "reduce_only") if order.get(name)]
+    words = [order["side"], order["quantity"], order["instrument"], order["type"].replace("_", " "), *prices]
+    click.echo(f"  order    {paint(printable(' '.join(words)), bold=True)}")
+    click.echo(
+        f"           {', '.join([order['time_in_force'], *flags, 'for ' + printable(order['strategy'])])}"
+    )
+    for row in status["feeds"]:
+        if row["instrument"] == order["instrument"] and row["mark"] is not None:
+            worth = float(order["quantity"]) * float(row["mark"])
+            click.echo(
+                f"  market   bid {price(row['bid'])}, ask {price(row['ask'])}, mark {price(row['mark'])}"
+            )
+            click.echo(f"  value    about {worth:,.2f} at the mark, for contracts of 1")
+    return str(order["account"])
 
 
 def _accounts(arguments: Mapping[str, str], status: Mapping[str, Any]) -> list[str]:
@@ -146,24 +176,36 @@ def _accounts(arguments: Mapping[str, str], status: Mapping[str, Any]) -> list[s
     return [chosen] if chosen else [row["account"] for row in status["accounts"]]
 
 
-def _preview(found: Mapping[str, Any]) -> None:
-    """What the gate says of an order before it is sent."""
-    for name, value in found.items():
-        if value not in (None, "", [], False) and name not in ("seq", "repeated"):
-            text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            click.echo(f"  {name.replace('_', ' ')} {printable(text)}")
-
-
 # --- answering ----------------------------------------------------------------------------------------------
 
 
 def _show(deed: Deed, arguments: Mapping[str, str], answer: Mapping[str, Any]) -> None:
-    if answer.get("repeated"):
-        click.echo(f"{_said(deed.verb)} had been asked for before under this request: nothing was done again")
+    scope = arguments.get("scope", "engine")
+    where = "" if scope == "engine" else f" for {scope}"
+    if deed.verb == "check":
+        click.echo(
+            f"the order would be {answer['status']}{', and kept by the engine' if answer['held'] else ''}"
+        )
+    elif answer.get("repeated"):
+        click.echo(f"{_said(deed.verb)} had been asked for under this request before: nothing was done again")
+    elif "status" in answer:
+        click.echo(f"order {answer['order']}: {str(answer['status']).replace('_', ' ')}")
     else:
-        scope = arguments.get("scope", "")
-        click.echo(f"{_said(deed.verb)} done{f' for {scope}' if scope and scope != 'engine' else ''}")
-    _preview(answer)
+        click.echo(f"{_said(deed.verb)}{where}: done")
+    for name, words in (
+        ("withdrawn", "orders taken back"),
+        ("closing", "orders that close"),
+        ("orders", "orders"),
+    ):
+        if answer.get(name):
+            click.echo(f"  {len(answer[name])} {words}")
+    if answer.get("note"):
+        click.echo(f"  {printable(answer['note'])}")
+    for text in answer.get("standing", ()):
+        click.echo(f"  still {printable(text)}")
+    if deed.verb == "check":
+        for name, value in answer["intent"].items():
+            click.echo(f"  {name.replace('_', ' '):<14} {printable(str(value))}")
 
 
 def _said(verb: str) -> str:

@@ -107,8 +107,6 @@ class Control:
         if (phase := self._session.phase) != "running":
             remedy = f": ask for {verb} again in a moment" if phase == "starting" else ""
             raise ControlError(REFUSED, f"the engine is {phase}{remedy}")
-        if not request.why.strip() and verb != "check":
-            raise ConfigurationError(f"{verb} needs a reason: say why")
         return self._session.command(verb, who, request.why, request.arguments, request.request)
 
     def _look(self, what: str) -> Any:

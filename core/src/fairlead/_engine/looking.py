@@ -14,8 +14,10 @@ import attrs
 from fairlead._kernel.clock import NEVER
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.market import Lane
+from fairlead._kernel.state import Tripped
 from fairlead._models.accounts import EXTERNAL, Position, TradingState
 from fairlead._models.orders import Order, OrderStatus
+from fairlead.ports import CircuitBreaker
 from fairlead.units import MINUTE, exact
 
 SCHEMA = 1
@@ -59,6 +61,8 @@ def status(kernel: Kernel, about: About, *, phase: str, fault: Mapping[str, Any]
         "lag_ns": lag(kernel),
         "state": str(trading_state(kernel)),
         "scopes": scopes(kernel),
+        "paused": [{"scope": scope, "why": why} for scope, why in kernel.state.paused.items()],
+        "sweeps": sweeps(kernel),
         "strategies": strategies(kernel),
         "accounts": accounts(kernel, about.environments),
         "streams": [{"stream": name, "label": label} for name, label in about.streams.items()],
@@ -117,7 +121,7 @@ def trading_state(kernel: Kernel) -> TradingState:
 def scopes(kernel: Kernel) -> list[dict[str, Any]]:
     """The scopes where less than everything is allowed, and why."""
     by_hand = [
-        {"scope": scope, "state": str(state), "reason": "lowered by a command", "breaker": ""}
+        {"scope": scope, "state": str(state), "reason": "by hand", "breaker": ""}
         for scope, state in kernel.state.lowered.items()
     ]
     tripped = [
@@ -127,18 +131,33 @@ def scopes(kernel: Kernel) -> list[dict[str, Any]]:
     return by_hand + tripped
 
 
+def sweeps(kernel: Kernel) -> list[dict[str, Any]]:
+    """What is under way until it is done: orders that are withdrawn, positions that are closed, an end once flat."""
+    return [
+        {
+            "verb": sweep.verb,
+            "scope": sweep.scope,
+            "who": sweep.who,
+            "why": sweep.why,
+            "since_ns": sweep.since_ns,
+            "until_ns": sweep.until_ns,
+        }
+        for sweep in kernel.state.sweeps.values()
+    ]
+
+
 def strategies(kernel: Kernel) -> list[dict[str, Any]]:
     """The strategies: running, paused or halted, and what they earned."""
     state = kernel.state
     rows = []
     for name in kernel.runners:
-        word = "halted" if name in state.halted else "paused" if name in state.paused else "running"
+        word = "halted" if name in state.halted else "paused" if state.is_paused(name) else "running"
         profit = kernel.books.profit(strategy=name)
         rows.append(
             {
                 "strategy": name,
                 "state": word,
-                "why": state.halted.get(name) or state.paused.get(name) or "",
+                "why": state.halted.get(name) or state.paused.get(f"strategy:{name}") or "",
                 "profit": exact(profit.total),
                 "profit_today": exact(profit.today),
                 "currency": profit.currency,
@@ -280,27 +299,32 @@ def unknown_orders(kernel: Kernel) -> list[str]:
 
 
 def breakers(kernel: Kernel) -> list[dict[str, Any]]:
-    """Every breaker once, or once for each scope that it has tripped on; `used` is the part of its limit."""
-    rows = []
-    for breaker in kernel.board.breakers:
-        used, limit = _gauge(breaker, kernel)
-        trips = [trip for trip in kernel.state.tripped.values() if trip.breaker == breaker.name]
-        common = {"breaker": breaker.name, "used": exact(used), "limit": limit}
-        rows += [
-            common
-            | {
-                "tripped": True,
-                "scope": trip.scope,
-                "state": str(trip.state),
-                "reason": trip.reason,
-                "since_ns": trip.since_ns,
-            }
-            for trip in trips
-        ] or [common | {"tripped": False, "scope": "", "state": "", "reason": "", "since_ns": 0}]
-    return rows
+    """What has tripped, by scope, a kill too; then the breakers that have not. `used` is the part of a limit."""
+    trips = kernel.state.tripped.values()
+    board = {breaker.name: breaker for breaker in kernel.board.breakers}
+    quiet = [name for name in board if name not in {trip.breaker for trip in trips}]
+    return [_breaker(kernel, trip.breaker, board.get(trip.breaker), trip) for trip in trips] + [
+        _breaker(kernel, name, board[name], None) for name in quiet
+    ]
 
 
-def _gauge(breaker: Any, kernel: Kernel) -> tuple[float | None, str]:
+def _breaker(
+    kernel: Kernel, name: str, breaker: CircuitBreaker | None, trip: Tripped | None
+) -> dict[str, Any]:
+    used, limit = _gauge(breaker, kernel)
+    return {
+        "breaker": name,
+        "used": exact(used),
+        "limit": limit,
+        "tripped": trip is not None,
+        "scope": trip.scope if trip else "",
+        "state": str(trip.state) if trip else "",
+        "reason": trip.reason if trip else "",
+        "since_ns": trip.since_ns if trip else 0,
+    }
+
+
+def _gauge(breaker: CircuitBreaker | None, kernel: Kernel) -> tuple[float | None, str]:
     gauge = getattr(breaker, "gauge", None)
     if gauge is None:
         return None, ""
