@@ -50,7 +50,7 @@ def duration(text: str | int) -> int:
         )
     length = Decimal(match[1].replace("_", "")) * _DURATION_UNITS[match[2]]
     if length > LONGEST:
-        raise ConfigurationError(f"{text[:20]!r} is too long a duration: write one of at most 100 years")
+        raise ConfigurationError(f"{text!r} is too long a duration: write one of at most 100 years")
     return int(length)
 
 

@@ -9,7 +9,7 @@ import click
 
 from fairlead._cli.engines import connected, folder_of_run, glance
 from fairlead._cli.faults import DEGRADED, HALTED, OK
-from fairlead._cli.tables import paint, print_json, print_table
+from fairlead._cli.tables import paint, print_json, print_sentence, print_table
 from fairlead._cli.words import age, clock, figure, gain, money, number, price, share
 from fairlead._control.registry import Engine, engines
 from fairlead._report.phrases import printable, short
@@ -38,17 +38,15 @@ def _show_status(found: dict[str, Any]) -> None:
         f"{found['state'].replace('_', ' ')}, up {age(found['uptime_ns'])}, process {found['pid']}"
     )
     for text in found["problems"]:
-        click.echo(f"  ! {printable(text)}")
+        print_sentence(f"! {printable(text)}")
     for row in found["paused"]:
-        click.echo(f"  {printable(row['scope'])} is paused: {printable(row['why'])}")
+        print_sentence(printable(f"{row['scope']} is paused: {row['why']}"))
     for row in found["sweeps"]:
-        asked = printable(
-            f"{row['verb']} of {row['scope']} is under way, asked for by {row['who']}: {row['why']}"
-        )
-        click.echo(f"  {asked.replace('_', '-')}")
-    if found["last_fault"]:
-        fault = found["last_fault"]
-        click.echo(f"  last fault at {clock(fault['now_ns'])} UTC: {printable(fault['text'])}")
+        verb = row["verb"].replace("_", "-")
+        print_sentence(printable(f"{verb} of {row['scope']} is under way, by {row['who']}: {row['why']}"))
+    fault = found["last_fault"]
+    if fault and not any(fault["text"] in text for text in found["problems"]):
+        print_sentence(f"last fault, at {clock(fault['now_ns'])} UTC: {printable(fault['text'])}")
     if found["lag_ns"] > 100_000_000:
         click.echo(f"  late by {age(found['lag_ns'])}")
     _section(

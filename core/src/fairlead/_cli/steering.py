@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,8 +13,8 @@ import click
 
 from fairlead._cli.engines import connected
 from fairlead._cli.faults import FAULT, USAGE, CommandFailed
-from fairlead._cli.tables import paint, print_json
-from fairlead._cli.words import price
+from fairlead._cli.tables import paint, print_json, print_sentence
+from fairlead._cli.words import count, money, number, price
 from fairlead._control.client import Client
 from fairlead._report.phrases import printable
 
@@ -60,7 +60,7 @@ def command(deed: Deed, manner: Manner) -> dict[str, Any]:
     """Say what a command will do, ask where it matters, and have it done. Gives the engine's answer."""
     with connected(manner.run) as client:
         asks = deed.asks and not manner.yes
-        if asks and not sys.stdin.isatty():
+        if asks and not on_terminal():
             raise CommandFailed(
                 f"{_said(deed.verb)} asks before it acts, and here is no terminal: add --yes", USAGE
             )
@@ -79,6 +79,11 @@ def command(deed: Deed, manner: Manner) -> dict[str, Any]:
     else:
         _show(deed, arguments, answer)
     return answer
+
+
+def on_terminal() -> bool:
+    """Whether there is a person who can be asked."""
+    return sys.stdin.isatty()
 
 
 def _why() -> str:
@@ -117,7 +122,7 @@ def _confirm(client: Client, deed: Deed, arguments: Mapping[str, str], status: M
     accounts = _accounts(arguments, status)
     live = status["kind"] == "LIVE"
     kind = paint(status["kind"], fg="red" if live else None, bold=live)
-    click.echo(f"{paint(_said(deed.verb), bold=True)}: {deed.does}")
+    print_sentence(f"{_said(deed.verb)}: {deed.does}", indent="")
     click.echo(f"  run      {printable(status['run'])} ({kind}, {status['level']})")
     if deed.verb == "submit":
         accounts = [_show_order(client, arguments, status)]
@@ -125,10 +130,10 @@ def _confirm(client: Client, deed: Deed, arguments: Mapping[str, str], status: M
         for name, value in arguments.items():
             click.echo(f"  {name:<8} {printable(value)}")
     click.echo(f"  account  {', '.join(accounts)}")
-    if deed.verb != "submit":
-        held = len(status["positions"])
-        what = f"{held} open position{'' if held == 1 else 's'}, {status['open_orders']} open orders"
-        click.echo(f"  in all   {what}")
+    if "scope" in arguments:
+        held = _within(arguments["scope"], status["positions"])
+        working = _within(arguments["scope"], client.look("orders"))
+        click.echo(f"  touches  {count(held, 'open position')}, {count(working, 'open order')}")
     if live and deed.grave:
         what, name = ("account", accounts[0]) if len(accounts) == 1 else ("run", status["run"])
         typed = click.prompt(f"Real money. Type the name of the {what}", default="", show_default=False)
@@ -137,6 +142,12 @@ def _confirm(client: Client, deed: Deed, arguments: Mapping[str, str], status: M
     elif click.confirm("Go on?"):
         return
     raise CommandFailed(f"{_said(deed.verb)} was not confirmed: nothing was done", FAULT)
+
+
+def _within(scope: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many of these rows a scope takes in."""
+    kind, _, name = scope.partition(":")
+    return sum(kind == "engine" or row[kind] == name for row in rows)
 
 
 def _show_order(client: Client, arguments: Mapping[str, str], status: Mapping[str, Any]) -> str:
@@ -148,24 +159,19 @@ def _show_order(client: Client, arguments: Mapping[str, str], status: Mapping[st
     order = found["intent"]
     if found["status"] == "denied":
         raise CommandFailed(f"the order would be denied: {'; '.join(found['reasons'])}", FAULT)
-    prices = [
-        f"{name.replace('_price', '')} {order[name]}"
-        for name in ("limit_price", "stop_price")
-        if name in order
-    ]
+    prices = ((name, order.get(name)) for name in ("stop_price", "limit_price", "trail"))
+    terms = [f"{name.removesuffix('_price')} {value}" for name, value in prices if value]
     flags = [name.replace("_", " ") for name in ("post_only", "reduce_only") if order.get(name)]
-    words = [order["side"], order["quantity"], order["instrument"], order["type"].replace("_", " "), *prices]
+    words = [order["side"], order["quantity"], order["instrument"], *(terms or ["at the market"])]
     click.echo(f"  order    {paint(printable(' '.join(words)), bold=True)}")
-    click.echo(
-        f"           {', '.join([order['time_in_force'], *flags, 'for ' + printable(order['strategy'])])}"
-    )
+    click.echo(f"  terms    {', '.join([order['time_in_force'], *flags])}")
+    click.echo(f"  for      {printable(order['strategy'])}")
     for row in status["feeds"]:
-        if row["instrument"] == order["instrument"] and row["mark"] is not None:
-            worth = float(order["quantity"]) * float(row["mark"])
-            click.echo(
-                f"  market   bid {price(row['bid'])}, ask {price(row['ask'])}, mark {price(row['mark'])}"
-            )
-            click.echo(f"  value    about {worth:,.2f} at the mark, for contracts of 1")
+        if row["instrument"] == order["instrument"]:
+            bid, ask, mark = (price(row[name]) for name in ("bid", "ask", "mark"))
+            click.echo(f"  market   bid {bid}, ask {ask}, mark {mark}")
+    worth = money(number(found.get("value")), found.get("currency", ""))
+    click.echo(f"  value    {worth}, as limits count it")
     return str(order["account"])
 
 
@@ -183,22 +189,20 @@ def _show(deed: Deed, arguments: Mapping[str, str], answer: Mapping[str, Any]) -
     scope = arguments.get("scope", "engine")
     where = "" if scope == "engine" else f" for {scope}"
     if deed.verb == "check":
-        click.echo(
-            f"the order would be {answer['status']}{', and kept by the engine' if answer['held'] else ''}"
-        )
+        if answer["status"] != "denied":
+            click.echo(f"the order would be approved{', and kept by the engine' if answer['held'] else ''}")
     elif answer.get("repeated"):
         click.echo(f"{_said(deed.verb)} had been asked for under this request before: nothing was done again")
     elif "status" in answer:
         click.echo(f"order {answer['order']}: {str(answer['status']).replace('_', ' ')}")
     else:
         click.echo(f"{_said(deed.verb)}{where}: done")
-    for name, words in (
-        ("withdrawn", "orders taken back"),
-        ("closing", "orders that close"),
-        ("orders", "orders"),
-    ):
-        if answer.get(name):
-            click.echo(f"  {len(answer[name])} {words}")
+    closing = answer.get("orders" if deed.verb == "flatten" else "closing", ())
+    taken = answer.get("withdrawn" if deed.verb == "flatten" else "orders", ())
+    if taken:
+        click.echo(f"  {count(len(taken), 'order')} taken back")
+    if closing:
+        click.echo(f"  {count(len(closing), 'closing order')} sent")
     if answer.get("note"):
         click.echo(f"  {printable(answer['note'])}")
     for text in answer.get("standing", ()):
@@ -214,8 +218,9 @@ def _said(verb: str) -> str:
 
 
 def refuse_denied(answer: Mapping[str, Any]) -> None:
-    """Raise CommandFailed where the order that an answer tells of will not trade: its reasons stand above."""
+    """Raise CommandFailed, with all reasons, where the order that an answer tells of does not trade."""
     if answer.get("status") in ("denied", "rejected"):
+        was = "was" if "order" in answer else "would be"
         raise CommandFailed(
-            f"the order was {answer['status']}: {'; '.join(answer.get('reasons', ()))}", FAULT
+            f"the order {was} {answer['status']}: {'; '.join(answer.get('reasons', ()))}", FAULT
         )

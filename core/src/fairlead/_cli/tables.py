@@ -44,6 +44,16 @@ def _fit(widths: list[int], flexible: Sequence[int]) -> None:
             widths[index] = max(LEAST_COLUMN, widths[index] - over)
 
 
+def print_sentence(text: str, indent: str = "  ") -> None:
+    """A sentence, broken between words where a terminal's line ends."""
+    if sys.stdout.isatty():
+        width = max(40, shutil.get_terminal_size().columns)
+        text = click.wrap_text(text, width, initial_indent=indent, subsequent_indent=f"{indent}  ")
+    else:
+        text = f"{indent}{text}"
+    click.echo(text)
+
+
 def paint(text: str, **style: Any) -> str:
     """The text in colour, where a terminal shows it and nobody said NO_COLOR."""
     plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"

@@ -16,6 +16,7 @@ from fairlead._control.protocol import REFUSED, ControlError, Request
 from fairlead._control.registry import Announcement, Engine
 from fairlead._control.server import ControlServer
 from fairlead._engine import looking
+from fairlead._kernel.commands import KILL
 from fairlead.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ _FAULTS = {
     f.OrderUnknown: lambda fact: f"the answer to order {fact.client_order_id} was lost: {fact.reason}",
     f.StrategyHalted: lambda fact: f"strategy {fact.strategy} was halted: {fact.reason}",
     f.StrategyFaulted: lambda fact: f"strategy {fact.strategy} raised: {fact.reason}",
-    f.BreakerTripped: lambda fact: f"breaker {fact.breaker} tripped: {fact.reason}",
+    f.BreakerTripped: lambda fact: (
+        "" if fact.breaker == KILL else f"breaker {fact.breaker} tripped: {fact.reason}"
+    ),
 }
 
 
@@ -94,8 +97,8 @@ class Control:
         """A turn's facts: the last one that is a fault is kept."""
         for fact in batch:
             words = _FAULTS.get(type(fact))
-            if words is not None:
-                self._fault = {"now_ns": fact.now, "text": words(fact)}
+            if words is not None and (text := words(fact)):
+                self._fault = {"now_ns": fact.now, "text": text}
 
     def handle(self, request: Request, who: str) -> Any:
         """The answer to a request. Raises ConfigurationError for one that is wrong, ControlError where it must wait."""

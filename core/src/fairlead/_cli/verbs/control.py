@@ -164,7 +164,7 @@ def balance(run: str | None, run_option: str | None, as_json: bool) -> None:
 @_run
 @JSON
 def breakers(run: str | None, run_option: str | None, as_json: bool) -> None:
-    """List the breakers of a running engine, and how far they are."""
+    """List the breakers of a running engine."""
     from fairlead._cli import showing
 
     showing.breakers(_one_run(run, run_option), as_json)
@@ -265,8 +265,12 @@ def kill(flatten: bool, **options: Any) -> None:
 @_run
 @_with(*_SCOPE, *_MANNER)
 def flatten(**options: Any) -> None:
-    """Cancel what would add, and close every position at the market."""
-    _steer("flatten", "orders are canceled, and every position is closed at the market", options, grave=True)
+    """Pause, cancel the orders, and close every position.
+
+    Positions are closed at the market. `fairlead resume` of the same scope lifts the pause.
+    """
+    does = "strategies are paused, orders canceled, every position closed at the market; `resume` lifts the pause"
+    _steer("flatten", does, options, grave=True)
 
 
 @click.command("cancel-all")
