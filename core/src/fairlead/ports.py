@@ -318,7 +318,10 @@ class CircuitBreaker(Protocol):
         ...
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
-        """Judge one order before it is sent; a Trip refuses it, an exception does too."""
+        """Judge one order before it is sent; a Trip refuses it, an exception does too.
+
+        It changes nothing by itself: it is asked as well about orders that a person only has checked.
+        """
         ...
 
     def watch(self, item: Fact | MarketEvent | str | None, view: View) -> Trip | None:

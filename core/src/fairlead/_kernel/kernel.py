@@ -187,14 +187,14 @@ class Kernel:
         """
         if verb == "check":
             return self.commands.rehearse(who, arguments)
-        answer: dict[str, Any] = {}
+        answer: dict[str, Any] | None = {}
         if self._busy:
             self.commands.prepare(verb, who, why, arguments)
-            answer = {"seq": 0, "repeated": False}
+            answer = None
         self._enter(self._command_turn, verb, who, why, request, arguments, answer, self.agenda.stamp())
         if self.fatal:
             raise JournalError(self.fatal)
-        return answer
+        return {"seq": 0, "repeated": False} if answer is None else answer
 
     def turn(self, action: Callable[[], object]) -> None:
         """Do something in a turn of its own: what starts and ends a run."""
@@ -242,15 +242,17 @@ class Kernel:
         why: str,
         request: str,
         arguments: dict[str, str],
-        answer: dict[str, Any],
+        answer: dict[str, Any] | None,
         received_ns: int,
     ) -> None:
         recorder = self.recorder
         recorder.now = max(recorder.now, received_ns)
         try:
-            answer |= self.commands.act(verb, who, why, request, arguments)
+            found = self.commands.act(verb, who, why, request, arguments)
+            if answer is not None:
+                answer.update(found)
         except ConfigurationError as error:
-            if not answer:
+            if answer is not None:
                 raise  # to whoever asked, and nothing was done
             recorder.input(f.Noted, source="command", text=f"{verb} by {who} came to nothing: {error}")
         if recorder.batch:

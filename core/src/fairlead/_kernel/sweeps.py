@@ -177,10 +177,11 @@ class Sweeps:
         patient = now < sweep.since_ns + PATIENCE_NS
         waited_for = [order for order in opening if not order.closed] if patient else []
         if sweep.verb in ("cancel_all", "kill"):
+            self._withdraw_protection(sweep, orders, waited_for)
             self._cancel_all(sweep, {order.account for order in waited_for})
         if sweep.closes:
             self._close(sweep)
-        if sweep.verb != "stop":
+        if sweep.verb == "flatten":
             self._withdraw_protection(sweep, orders, waited_for)
         self._end_if_done(sweep)
 
@@ -219,10 +220,10 @@ class Sweeps:
 
     def _end_if_done(self, sweep: Sweep) -> None:
         number, now = sweep.number, self._recorder.now
-        if self.open(sweep) or ((sweep.closes or sweep.verb == "stop") and self.held(sweep)):
+        if self.open(sweep) or self._closing_of(sweep) or (not self._withdraws(sweep) and self.held(sweep)):
             self._flat.pop(number, None)
         elif not sweep.closes or now >= self._flat.setdefault(number, now) + LOOK_NS:
-            self._finish(sweep, "flat" if sweep.closes or sweep.verb == "stop" else "all is withdrawn")
+            self._finish(sweep, "all is withdrawn" if self._withdraws(sweep) else "flat")
 
     def call_off(self, sweep: Sweep, reason: str) -> None:
         """End a sweep as it stands; what waits for its end does not come."""
@@ -233,6 +234,11 @@ class Sweeps:
             self._asked.clear()
             self._refused.clear()
             self._said.clear()
+
+    @staticmethod
+    def _withdraws(sweep: Sweep) -> bool:
+        """Whether it is done when the orders are gone, whatever is held."""
+        return not sweep.closes and sweep.verb != "stop"
 
     def _tick_later(self) -> None:
         if not self._ticking and self._state.sweeps:
@@ -249,7 +255,18 @@ class Sweeps:
     def _closing(self, key: _Key) -> bool:
         return any(order.intent.sweep for order in self._of(key))
 
+    def _closing_of(self, sweep: Sweep) -> list[Order]:
+        return [order for order in self._state.open.values() if order.intent.sweep == sweep.number]
+
     def _close(self, sweep: Sweep) -> None:
+        """Place what closes, one order for each position; one that is more than what is left is taken back."""
+        for order in self._closing_of(sweep):
+            held = self._state.quantity(*_key(order))
+            there = held if order.side is Side.SELL else -held
+            if (
+                order.remaining_quantity > there and order.status is not OrderStatus.HELD
+            ):  # held, it is fitted
+                self._withdraw([order], sweep)
         for position in self.held(sweep):
             key = (position.account, position.instrument, position.strategy)
             if sweep.verb == "kill" and (sweep.number, position.account) not in self._swept:
