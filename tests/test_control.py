@@ -1,7 +1,9 @@
 """A running engine is looked at and steered from outside: over its socket, by every verb of the command line."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -183,7 +185,7 @@ def test_the_exit_code_of_status_tells_its_level(running):
     fairlead("halt")
     found = data("status", code=4)
     assert (found["level"], found["state"]) == ("halted", "halted")
-    assert "! engine is halted" in fairlead("status", code=4).stdout
+    assert "! engine is halted: asked by" in fairlead("status", code=4).stdout
 
 
 def test_no_engine_is_a_sentence_with_a_remedy():
@@ -224,6 +226,19 @@ def test_logs_are_picked_by_level_and_text(tmp_path):
     assert fairlead("logs", "run", "--grep", "LATE").stdout.splitlines() == [lines[3]]
     assert fairlead("logs", "run", "--last", 1).stdout.splitlines() == [lines[3]]
     assert "no regular expression" in fairlead("logs", "run", "--grep", "(", code=2).stderr
+
+
+def test_the_page_names_every_key(running):
+    """docs/command-line.md lists the schema, and lists it right."""
+    page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (its )?`(\w+)` \| ((?:`\w+` ?)+)\|$", page, re.MULTILINE)
+    listed = {(bool(its), name): set(re.findall(r"\w+", keys)) for its, name, keys in rows}
+    fairlead("halt", "--strategy", "Holder")
+    status = data("status", code=3)
+    for (its, name), keys in listed.items():
+        found = status if name == "status" else status[name][0] if its else data(name)[0]
+        assert set(found) == keys, name
+    assert len(listed) == 11
 
 
 # --- steering -------------------------------------------------------------------------------------------------------
@@ -440,6 +455,54 @@ def test_real_money_has_the_account_typed(running, terminal, monkeypatch):
     assert facts_of(running, f.Commanded) == []
     assert "Type the name of the account" in fairlead("kill", typed="paper\n").output
     assert data("status", code=4)["state"] == "killed"
+
+
+def on_a_terminal(*words: str, **environment: str) -> str:
+    """What a person sees on a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    settings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", **environment}
+    command = [sys.executable, "-m", "fairlead", *words]
+    shown = b""
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=settings):
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while data := os.read(ours, 65536):
+                shown += data
+    os.close(ours)
+    return shown.decode("utf-8")
+
+
+ESCAPE = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
+
+
+@pytest.mark.full
+def test_on_a_terminal_lines_fit_and_have_colours(tmp_path):
+    """However long the names are; NO_COLOR turns colours off."""
+    engine = make(
+        tmp_path / "runs" / "one", Holder(name="a-strategy-with-a-rather-long-name-that-goes-on-and-on")
+    )
+    with engine.background():
+        until(lambda: engine.positions() and engine.orders())
+        fairlead("halt", "--symbol", BTC, "--why", "a reason that takes a while to be told " * 5)
+        for verb in ("status", "positions", "orders", "balance", "breakers", "fills", "ps"):
+            text = on_a_terminal(verb)
+            assert max(len(line) for line in ESCAPE.sub("", text).splitlines()) <= 80, text
+        assert "\x1b[" in on_a_terminal("status")
+        assert "\x1b[" not in on_a_terminal("status", NO_COLOR="1")
+
+
+@pytest.mark.full
+def test_long_work_shows_how_far_it_is_on_a_terminal_only(tmp_path):
+    """A line that moves, and is gone at the end; nothing of it where output is a file."""
+    engine = make(tmp_path / "runs" / "one")
+    with engine.background():
+        until(engine.positions)
+    shown = on_a_terminal("journal", "verify", "runs/one")
+    assert "reading the journal" in shown
+    assert "all verified" in shown
+    plain = fairlead("journal", "verify", "runs/one")
+    assert plain.stderr == ""
+    assert len(plain.stdout.splitlines()) == 1
 
 
 # --- which engine ---------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ def _show_status(found: dict[str, Any]) -> None:
         ],
         ("account", "kind", "stream", "equity", "today", "drawdown"),
         right="equity today drawdown",
+        cut="account",
     )
     _section(
         [
@@ -71,6 +72,7 @@ def _show_status(found: dict[str, Any]) -> None:
         ],
         ("strategy", "state", "profit", "today"),
         right="profit today",
+        cut="strategy",
     )
     _section(
         [
@@ -173,6 +175,7 @@ def _show_balance(rows: list[dict[str, Any]]) -> None:
         ],
         ("account", "currency", "total", "worth", "in"),
         right="total worth",
+        cut="account",
     )  # fmt: skip
 
 
@@ -195,7 +198,7 @@ def _show_breakers(rows: list[dict[str, Any]]) -> None:
         ],
         ("breaker", "state", "used", "limit", "why"),
         right="used",
-        cut="why",
+        cut="why limit breaker",
     )
 
 

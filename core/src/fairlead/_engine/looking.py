@@ -43,8 +43,18 @@ class About:
     environments: Mapping[str, str]
 
 
-def status(kernel: Kernel, about: About, *, phase: str, fault: Mapping[str, Any] | None) -> dict[str, Any]:
-    """How a run stands, as a whole. `level` is the worst of it, `problems` says why in sentences."""
+def status(
+    kernel: Kernel,
+    about: About,
+    *,
+    phase: str,
+    fault: Mapping[str, Any] | None,
+    reasons: Mapping[str, str],
+) -> dict[str, Any]:
+    """How a run stands, as a whole. `level` is the worst of it, `problems` says why in sentences.
+
+    `fault` is the last one that is remembered, `reasons` says by scope why somebody lowered it.
+    """
     now = max(kernel.agenda.now(), kernel.recorder.now)
     found = {
         "schema": SCHEMA,
@@ -60,7 +70,7 @@ def status(kernel: Kernel, about: About, *, phase: str, fault: Mapping[str, Any]
         "uptime_ns": max(0, now - about.started_ns),
         "lag_ns": lag(kernel),
         "state": str(trading_state(kernel)),
-        "scopes": scopes(kernel),
+        "scopes": scopes(kernel, reasons),
         "paused": [{"scope": scope, "why": why} for scope, why in kernel.state.paused.items()],
         "sweeps": sweeps(kernel),
         "strategies": strategies(kernel),
@@ -118,10 +128,10 @@ def trading_state(kernel: Kernel) -> TradingState:
     return max(states, key=lambda one: one.severity, default=TradingState.ACTIVE)
 
 
-def scopes(kernel: Kernel) -> list[dict[str, Any]]:
-    """The scopes where less than everything is allowed, and why."""
+def scopes(kernel: Kernel, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The scopes where less than everything is allowed, and why: "by hand" where the reason is not at hand."""
     by_hand = [
-        {"scope": scope, "state": str(state), "reason": "by hand", "breaker": ""}
+        {"scope": scope, "state": str(state), "reason": reasons.get(scope, "by hand"), "breaker": ""}
         for scope, state in kernel.state.lowered.items()
     ]
     tripped = [
