@@ -1,5 +1,6 @@
 """A running engine is looked at and steered from outside: over its socket, by every verb of the command line."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -393,6 +394,68 @@ def test_a_client_may_send_anything_and_the_engine_trades_on(running):
                 faults += [(verb, arguments, str(error))] if error.kind == "fault" else []
         assert faults == []
         assert client.look("status")["phase"] == "running"
+
+
+class Slow(PaperBroker):
+    """Connects when it is told to."""
+
+    def __init__(self, may: threading.Event) -> None:
+        super().__init__("100_000 USDT")
+        self.may = may
+
+    async def connect(self, *arguments: Any) -> None:
+        await asyncio.to_thread(self.may.wait, DEADLINE)
+        await super().connect(*arguments)
+
+
+def test_while_it_starts_it_can_be_looked_at_only(tmp_path):
+    """Its accounts and orders are not known yet, so nothing can be asked of it; that is said."""
+    may = threading.Event()
+    stream = SyntheticStream(BTC, seed=3, every="1s", speed=50, start="2024-01-01T00:00+00:00")
+    engine = LiveTradingEngine(Holder(), plugins=[Slow(may), stream], run=tmp_path / "one", breakers="none")
+    thread = threading.Thread(target=lambda: asyncio.run(engine.run()))
+    thread.start()
+    try:
+        until(lambda: [row["level"] for row in data("ps")] == ["ok"])
+        assert data("status")["phase"] == "starting"
+        assert "starting" in fairlead("status").stdout
+        assert "still" not in fairlead("positions").stdout
+        assert "the engine is starting: ask for halt again" in fairlead("halt", code=1).stderr
+        may.set()
+        until(lambda: data("status")["phase"] == "running")
+        fairlead("halt")
+    finally:
+        may.set()
+        until(lambda: engine._session is None or engine._session.started.is_set())
+        engine.stop()
+        thread.join(DEADLINE)
+
+
+class Blocking(Holder):
+    """Holds the engine's thread up until it is told to go on."""
+
+    go_on = threading.Event()
+
+    def on_quote(self, quote: Quote) -> None:
+        self.go_on.wait(DEADLINE)
+
+
+def test_an_engine_that_is_blocked_does_not_block_who_looks(tmp_path):
+    """`ps` says that it does not answer; who asks more is told so after a while."""
+    Blocking.go_on.clear()
+    engine = make(tmp_path / "runs" / "one", Blocking())
+    handle = engine.background()
+    try:
+        until(lambda: data("ps")[0]["level"] is None)
+        assert "no answer" in fairlead("ps").stdout
+        with (
+            Client(engines()[0].socket, timeout=0.1) as client,
+            pytest.raises(ControlError, match="busy or blocked"),
+        ):
+            client.look("status")
+    finally:
+        Blocking.go_on.set()
+        handle.stop()
 
 
 # --- asking a person ------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fairlead._cli.engines import named
+from fairlead._cli.engines import folder_of_run, named
 from fairlead._cli.faults import USAGE, CommandFailed
 from fairlead._cli.progress import progress
 from fairlead._cli.tables import print_json, print_table
@@ -94,9 +94,9 @@ def verify_journal(run: Path, as_json: bool) -> None:
         click.echo(f"{records:,} records, last sequence number {last:,}, hash {found or '-'}: all verified")
 
 
-def list_trades(run: Path, as_json: bool) -> None:
+def list_trades(run: str | None, as_json: bool) -> None:
     """Closed trades, oldest first."""
-    found, instruments = trips_of(folder_of(run))
+    found, instruments = trips_of(folder_of(folder_of_run(run)))
     if as_json:
         print_json([_plain(trip) for trip in found])
         return

@@ -3,36 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from fairlead._cli import completing
-from fairlead._cli.verbs.options import JSON
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _one_run(run: str | None, option: str | None) -> str | None:
-    if run is not None and option is not None and run != option:
-        raise click.UsageError(f"RUN is {run} and --run is {option}: give one of them.")
-    return run if run is not None else option
-
-
-_RUN = click.argument("run", required=False, metavar="[RUN]", shell_complete=completing.runs)
-_RUN_OPTION = click.option(
-    "--run",
-    "run_option",
-    metavar="RUN",
-    shell_complete=completing.runs,
-    help="Which engine: its run's folder or name; the only one that runs without it.",
-)
-
-
-def _run(command: F) -> F:
-    """RUN as an argument or an option; neither is the only engine of this host."""
-    return _RUN(_RUN_OPTION(command))
-
+from fairlead._cli.verbs.options import JSON, RUN_OPTION, F, chosen, one_run
 
 _MANNER = (
     click.option("--why", default="", metavar="TEXT", help="The reason; it is written into the journal."),
@@ -89,7 +65,7 @@ def _steer(
     from fairlead._cli.steering import Deed, command, scope_of
 
     scope = scope_of(options["account"], options.get("strategy"), options.get("symbol"))
-    run = _one_run(options.get("run"), options["run_option"])
+    run = chosen(options.get("run"), options["run_option"])
     given = {"scope": scope, **{name: value for name, value in arguments.items() if value}}
     command(Deed(verb=verb, arguments=given, does=does, asks=asks, grave=grave), _manner(run, options))
 
@@ -98,7 +74,7 @@ def _steer(
 
 
 @click.command()
-@_run
+@one_run
 @click.option("--live", is_flag=True, help="Stay, and follow it: the same as top.")
 @JSON
 @click.pass_context
@@ -110,35 +86,35 @@ def status(ctx: click.Context, run: str | None, run_option: str | None, live: bo
     """
     from fairlead._cli import showing
 
-    chosen = _one_run(run, run_option)
+    which = chosen(run, run_option)
     if live:
-        showing.top(chosen)
+        showing.top(which)
     else:
-        ctx.exit(showing.status(chosen, as_json))
+        ctx.exit(showing.status(which, as_json))
 
 
 @click.command()
-@_run
+@one_run
 @JSON
 def positions(run: str | None, run_option: str | None, as_json: bool) -> None:
     """List the open positions of a running engine."""
     from fairlead._cli import showing
 
-    showing.positions(_one_run(run, run_option), as_json)
+    showing.positions(chosen(run, run_option), as_json)
 
 
 @click.command()
-@_run
+@one_run
 @JSON
 def orders(run: str | None, run_option: str | None, as_json: bool) -> None:
     """List the open orders of a running engine."""
     from fairlead._cli import showing
 
-    showing.orders(_one_run(run, run_option), as_json)
+    showing.orders(chosen(run, run_option), as_json)
 
 
 @click.command()
-@_run
+@one_run
 @click.option(
     "--last", type=click.IntRange(min=0), default=50, show_default=True, help="How many; 0 for all."
 )
@@ -147,27 +123,27 @@ def fills(run: str | None, run_option: str | None, last: int, as_json: bool) -> 
     """List the last fills of a run, whether it runs or not."""
     from fairlead._cli import showing
 
-    showing.fills(_one_run(run, run_option), last, as_json)
+    showing.fills(chosen(run, run_option), last, as_json)
 
 
 @click.command()
-@_run
+@one_run
 @JSON
 def balance(run: str | None, run_option: str | None, as_json: bool) -> None:
     """List what the accounts of a running engine hold."""
     from fairlead._cli import showing
 
-    showing.balance(_one_run(run, run_option), as_json)
+    showing.balance(chosen(run, run_option), as_json)
 
 
 @click.command()
-@_run
+@one_run
 @JSON
 def breakers(run: str | None, run_option: str | None, as_json: bool) -> None:
     """List the breakers of a running engine."""
     from fairlead._cli import showing
 
-    showing.breakers(_one_run(run, run_option), as_json)
+    showing.breakers(chosen(run, run_option), as_json)
 
 
 @click.command()
@@ -180,7 +156,7 @@ def ps(as_json: bool) -> None:
 
 
 @click.command()
-@_run
+@one_run
 @click.option("--attached", is_flag=True, hidden=True, help="End when standard input is closed.")
 def top(run: str | None, run_option: str | None, attached: bool) -> None:
     """Watch a run in this terminal.
@@ -189,11 +165,11 @@ def top(run: str | None, run_option: str | None, attached: bool) -> None:
     """
     from fairlead._cli import showing
 
-    showing.top(_one_run(run, run_option), attached=attached)
+    showing.top(chosen(run, run_option), attached=attached)
 
 
 @click.command()
-@_run
+@one_run
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option(
     "--level",
@@ -210,14 +186,14 @@ def logs(
     """Print the log of a run, whether it runs or not."""
     from fairlead._cli.logs import logs as print_logs
 
-    print_logs(_one_run(run, run_option), follow, level, grep, last)
+    print_logs(chosen(run, run_option), follow, level, grep, last)
 
 
 # --- steering -----------------------------------------------------------------------------------------------
 
 
 @click.command()
-@_run
+@one_run
 @_with(*_SCOPE, *_MANNER)
 def pause(**options: Any) -> None:
     """Have strategies open nothing new.
@@ -228,7 +204,7 @@ def pause(**options: Any) -> None:
 
 
 @click.command()
-@_run
+@one_run
 @_with(*_SCOPE, *_MANNER)
 def resume(**options: Any) -> None:
     """Lift a pause or a halt. Tripped breakers stay tripped."""
@@ -236,7 +212,7 @@ def resume(**options: Any) -> None:
 
 
 @click.command()
-@_run
+@one_run
 @_with(*_SCOPE, *_MANNER)
 def halt(**options: Any) -> None:
     """Have nothing added to what is held.
@@ -247,7 +223,7 @@ def halt(**options: Any) -> None:
 
 
 @click.command()
-@_run
+@one_run
 @click.option("--flatten", is_flag=True, help="Close every position, too.")
 @_with(_ACCOUNT, *_MANNER)
 def kill(flatten: bool, **options: Any) -> None:
@@ -262,7 +238,7 @@ def kill(flatten: bool, **options: Any) -> None:
 
 
 @click.command()
-@_run
+@one_run
 @_with(*_SCOPE, *_MANNER)
 def flatten(**options: Any) -> None:
     """Pause, cancel the orders, and close every position.
@@ -274,7 +250,7 @@ def flatten(**options: Any) -> None:
 
 
 @click.command("cancel-all")
-@_run
+@one_run
 @_with(*_SCOPE, *_MANNER)
 def cancel_all(**options: Any) -> None:
     """Cancel every order, protective ones too."""
@@ -282,7 +258,7 @@ def cancel_all(**options: Any) -> None:
 
 
 @click.command()
-@_run
+@one_run
 @click.option(
     "--when",
     type=click.Choice(["now", "flat"]),
@@ -302,12 +278,12 @@ def stop(run: str | None, run_option: str | None, when: str, within: str, **opti
     if when == "flat":
         does = "nothing new is opened, and the engine ends once nothing is held"
     arguments = {"when": when} | ({"within": within} if within else {})
-    command(Deed(verb="stop", arguments=arguments, does=does), _manner(_one_run(run, run_option), options))
+    command(Deed(verb="stop", arguments=arguments, does=does), _manner(chosen(run, run_option), options))
 
 
 @click.command()
 @click.argument("breaker", shell_complete=completing.tripped)
-@_RUN_OPTION
+@RUN_OPTION
 @_with(*_SCOPE, *_MANNER)
 def reset(breaker: str, **options: Any) -> None:
     """Close a tripped BREAKER; `kill` lifts a kill.
@@ -338,7 +314,7 @@ def order() -> None:
 _ORDER = (
     click.argument("side", type=click.Choice(["buy", "sell"])),
     click.argument("symbol", shell_complete=completing.symbols),
-    _RUN_OPTION,
+    RUN_OPTION,
     click.option("--quantity", "-q", default="", help="In base units or contracts."),
     click.option("--value", "-v", default="", metavar="MONEY", help="Instead of a quantity: '500 USDT'."),
     click.option(
@@ -393,7 +369,7 @@ def check(as_json: bool, **options: Any) -> None:
 
 @order.command()
 @click.argument("order_id", metavar="ORDER")
-@_RUN_OPTION
+@RUN_OPTION
 @_with(*_MANNER)
 def cancel(order_id: str, run_option: str | None, **options: Any) -> None:
     """Cancel one order. Does not ask."""
@@ -405,7 +381,7 @@ def cancel(order_id: str, run_option: str | None, **options: Any) -> None:
 
 @order.command()
 @click.argument("order_id", metavar="ORDER")
-@_RUN_OPTION
+@RUN_OPTION
 @click.option("--quantity", "-q", default="", help="The new quantity, filled parts included.")
 @click.option("--limit-price", "--limit", default="", metavar="PRICE", help="The new limit.")
 @click.option("--stop-price", "--stop", default="", metavar="PRICE", help="The new stop.")

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+
+from fairlead._cli import completing
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SCRIPT = click.argument("file", type=click.Path(path_type=Path), metavar="FILE.py")
 RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
+
+
+def chosen(run: str | None, option: str | None) -> str | None:
+    """The run that was named, as an argument or an option. Raises UsageError where these are two."""
+    if run is not None and option is not None and run != option:
+        raise click.UsageError(f"RUN is {run} and --run is {option}: give one of them.")
+    return run if run is not None else option
+
+
+_SOME_RUN = click.argument("run", required=False, metavar="[RUN]", shell_complete=completing.runs)
+RUN_OPTION = click.option(
+    "--run",
+    "run_option",
+    metavar="RUN",
+    shell_complete=completing.runs,
+    help="Which engine: its run's folder or name; the only one that runs without it.",
+)
+
+
+def one_run(command: F) -> F:
+    """RUN as an argument or an option; neither is the only engine of this host."""
+    return _SOME_RUN(RUN_OPTION(command))
+
 
 _DATA = (
     click.option("--tz", metavar="ZONE", help="Zone of times that have none: UTC, Europe/Berlin."),

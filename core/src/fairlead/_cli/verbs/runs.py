@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fairlead._cli.verbs.options import JSON, RUN
+from fairlead._cli.verbs.options import JSON, RUN, chosen, one_run
 
 
 @click.group()
@@ -25,16 +25,16 @@ def journal_verify(run: Path, as_json: bool) -> None:
 
 
 @click.command()
-@RUN
+@one_run
 @JSON
-def trades(run: Path, as_json: bool) -> None:
+def trades(run: str | None, run_option: str | None, as_json: bool) -> None:
     """List the closed trades of a run.
 
     Amounts are rounded as their currency is counted; --json has them exact.
     """
     from fairlead._cli.reading import list_trades
 
-    list_trades(run, as_json)
+    list_trades(chosen(run, run_option), as_json)
 
 
 @click.command()
