@@ -49,6 +49,12 @@ def number_of(name: str) -> int:
     return int(name[8:30], 16)
 
 
+def _after(name: str, epoch: int) -> str:
+    """The id of the next attempt at the same intent."""
+    bits = int(name, 16)
+    return client_order_id(bits >> 112, epoch, bits >> 8 & (1 << 88) - 1, (bits & 0xFF) + 1)
+
+
 class Desk:
     """Everything that can be done with an order, for strategies, held orders and operators alike.
 
@@ -91,7 +97,7 @@ class Desk:
 
     def _place(self, intent: OrderIntent, after: tuple[str, ...]) -> Order:
         state = self._state
-        name = client_order_id(state.namespace, state.epoch, state.intents + 1)
+        name = self._name(intent)
         if after:
             self._recorder.record(OrderHeld, client_order_id=name, intent=intent, after=after)
             return state.orders[name]
@@ -109,8 +115,13 @@ class Desk:
 
     def refuse(self, intent: OrderIntent, reasons: tuple[str, ...]) -> Order:
         """Make a denied order of an intent."""
+        return self._deny(self._name(intent), intent, reasons)
+
+    def _name(self, intent: OrderIntent) -> str:
         state = self._state
-        return self._deny(client_order_id(state.namespace, state.epoch, state.intents + 1), intent, reasons)
+        if intent.repeats:
+            return _after(intent.repeats, state.epoch)
+        return client_order_id(state.namespace, state.epoch, state.intents + 1)
 
     def _hold(self, name: str, intent: OrderIntent, refused: tuple[str, ...] = ()) -> Order:
         self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
@@ -219,8 +230,9 @@ class Desk:
         return new
 
     def again(self, order: Order, quantity: Decimal) -> None:
-        """Place an order of the same terms once more."""
-        self.place(msgspec.structs.replace(order.intent, quantity=min(order.quantity, quantity)))
+        """Place an order of the same terms once more, as the next attempt at the same intent."""
+        wanted = min(order.quantity, quantity)
+        self.place(msgspec.structs.replace(order.intent, quantity=wanted, repeats=order.client_order_id))
 
 
 def on_the_wire(order: Order, profile: VenueProfile) -> OrderIntent:

@@ -10,7 +10,7 @@ import msgspec
 
 from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import Order, OrderIntent, Side
+from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -52,7 +52,7 @@ class AccountState:
 
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
-    is what came or went by currency while it had no rate.
+    is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked.
     """
 
     name: str
@@ -66,6 +66,7 @@ class AccountState:
     flows: float = 0.0
     unsettled: dict[str, Decimal] = attrs.Factory(dict)
     stream_up: bool = True
+    fills_until_ns: int = 0
     samples: int = 0
 
 
@@ -126,7 +127,9 @@ class Handled:
 class State:
     """Everything durable. Only `apply` changes it.
 
-    `paused` says by scope why strategies open nothing new, `lowered` what a person lowered trading to.
+    `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
+    orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
+    lowered trading to.
     """
 
     seq: int = 0
@@ -153,6 +156,7 @@ class State:
     faults: dict[str, int] = attrs.Factory(dict)
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
+    uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
     sweeps: dict[int, Sweep] = attrs.Factory(dict)
     requests: dict[str, Handled] = attrs.Factory(dict)
@@ -181,6 +185,10 @@ class State:
     def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
         """The most severe state over everything an order belongs to, and the reason for it."""
         worst, why = TradingState.ACTIVE, ""
+        if intent.account in self.uncertain:
+            worst, why = self._certainty(intent.account)
+            if worst is TradingState.RECOVERING:  # nothing passes, be the rest as it may
+                return worst, why
         if not self.lowered and not self.tripped:
             return worst, why
         scopes = scopes_of(intent.account, intent.instrument, intent.strategy)
@@ -204,6 +212,16 @@ class State:
     def is_paused(self, strategy: str) -> bool:
         """Whether a strategy opens nothing new, by its own pause or the engine's."""
         return "engine" in self.paused or f"strategy:{strategy}" in self.paused
+
+    def _certainty(self, account: str) -> tuple[TradingState, str]:
+        left = self.uncertain[account]
+        if left is None:
+            return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        for name in left:
+            order = self.open.get(name)
+            if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
+                return TradingState.REDUCE_ONLY, f"order {name} has been in doubt since the start"
+        return TradingState.ACTIVE, ""
 
 
 def scopes_of(account: str, instrument: str, strategy: str) -> tuple[str, str, str, str]:

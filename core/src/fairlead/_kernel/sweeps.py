@@ -32,9 +32,6 @@ LOOK_NS = SECOND
 PATIENCE_NS = 10 * SECOND
 """For so long what protects a position waits for the end of its entries."""
 
-_AGAIN_NS = 5 * SECOND
-"""After so long a cancel without an answer is repeated."""
-
 _LONGEST_NS = 60 * SECOND
 _HALVINGS = 12
 
@@ -121,12 +118,12 @@ class Sweeps:
     def left(self, sweep: Sweep) -> list[str]:
         """What a sweep still waits for, in words."""
         held = [
-            f"{key.strategy} holds {self._state.quantity(key.account, key.instrument, key.strategy):f} "
+            f"{key.strategy} holds {self._state.quantity(*key[:3]).normalize():f} "
             f"{key.instrument} on {key.account}"
             for key in self.held(sweep)
         ]
         orders = [
-            f"{order.client_order_id} is {order.status}: {order.side} {order.remaining_quantity:f} "
+            f"{order.client_order_id} is {order.status}: {order.side} {order.remaining_quantity.normalize():f} "
             f"{order.instrument} of {order.strategy}"
             for order in self.open(sweep)
         ]
@@ -186,14 +183,16 @@ class Sweeps:
         self._end_if_done(sweep)
 
     def _withdraw(self, orders: Iterable[Order], sweep: Sweep) -> None:
-        """Ask for the end of orders; what got no answer, or a refusal, is asked again a while later."""
+        """Ask for the end of orders; one whose cancel was refused is asked again a while later."""
         now = self._recorder.now
         for order in orders:
             name, whole = order.client_order_id, self._state.carried_out(order)
-            if order.closed or (whole is not None and not whole.closed):  # a part ends with the whole
+            asked = self._asked.get(name)
+            if order.closed or (asked is not None and order.status is OrderStatus.PENDING_CANCEL):
                 continue
-            pause = _AGAIN_NS if order.status is OrderStatus.PENDING_CANCEL else LOOK_NS
-            if name in self._asked and now < self._asked[name] + pause:
+            if whole is not None and not whole.closed:  # a part ends with the whole
+                continue
+            if asked is not None and now < asked + LOOK_NS:
                 continue
             self._asked[name] = now
             self._kernel.desk.cancel(order, f"canceled by {sweep.who}: {sweep.why}")
