@@ -16,7 +16,10 @@ from fairlead._control.protocol import REFUSED, ControlError, Request
 from fairlead._control.registry import Announcement, Engine
 from fairlead._control.server import ControlServer
 from fairlead._engine import looking
+from fairlead._engine.distributions import core_version
+from fairlead._engine.parts import Parts, kind_of
 from fairlead._kernel.commands import KILL
+from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -125,3 +128,17 @@ class Control:
                 reasons=self._reasons,
             )
         return getattr(looking, what)(self._kernel)
+
+
+def about(folder: RunFolder, parts: Parts, *, started_ns: int) -> looking.About:
+    """What is known of a run before its kernel turns."""
+    return looking.About(
+        run=folder.name,
+        path=str(folder.path),
+        kind=kind_of(parts.brokers.values()),
+        pid=os.getpid(),
+        version=core_version(),
+        started_ns=started_ns,
+        streams={name: str(getattr(s, "label", name)) for name, s in parts.streams.items()},
+        environments={name: broker.profile.environment for name, broker in parts.brokers.items()},
+    )

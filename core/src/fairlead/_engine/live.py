@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fairlead._engine.answers import Answers
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
 from fairlead._engine.clockwatch import ClockWatch
-from fairlead._engine.control import Control
+from fairlead._engine.control import Control, about
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.inquiries import Inquiries
-from fairlead._engine.looking import About
 from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
 from fairlead._engine.pacing import Pacer, not_before, time_for
@@ -112,7 +111,8 @@ class Session:
             stack.callback(lambda: observers.stopped(self._reason))
             kernel.observers += [speak, observers.facts]
             stack.push_async_callback(self._leave_no_task)
-            await stack.enter_async_context(Control(self, kernel, self._about()))
+            known = about(self._folder, self._parts, started_ns=self._time.now())
+            await stack.enter_async_context(Control(self, kernel, known))
             await self._connect_brokers(kernel, stack)
             self._pacer = pacer = Pacer(
                 self._agenda, self._feeds, self._loop, self._failed, busy=self._engine.busy_poll
@@ -174,19 +174,6 @@ class Session:
         kernel.recorder.seq = max(kernel.recorder.seq, tape.last_seq)
         self.kernel = kernel
         return journal, kernel
-
-    def _about(self) -> About:
-        parts = self._parts
-        return About(
-            run=self._folder.name,
-            path=str(self._folder.path),
-            kind=kind_of(parts.brokers.values()),
-            pid=os.getpid(),
-            version=core_version(),
-            started_ns=self._time.now(),
-            streams={name: str(getattr(s, "label", name)) for name, s in parts.streams.items()},
-            environments={name: broker.profile.environment for name, broker in parts.brokers.items()},
-        )
 
     async def _connect_brokers(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
         """Connect the private streams; what they report waits until recovery has read the snapshot."""
