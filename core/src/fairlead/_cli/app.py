@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import control, plugins, runs, trading
+from fairlead._cli.verbs import looking, orders, plugins, runs, shell, steering, trading
 from fairlead.errors import FairleadError
 
 
@@ -49,5 +49,6 @@ def cli() -> None:
     """
 
 
-for verb in (*trading.VERBS, *control.VERBS, *runs.VERBS, *plugins.VERBS):
+_AREAS = (trading, looking, steering, orders, runs, plugins, shell)
+for verb in (verb for area in _AREAS for verb in area.VERBS):
     cli.add_command(verb)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from fairlead._cli import completing
+
+if TYPE_CHECKING:
+    from fairlead._cli.steering import Manner
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +42,40 @@ def one_run(command: F) -> F:
     return _SOME_RUN(RUN_OPTION(command))
 
 
+MANNER = (
+    click.option("--why", default="", metavar="TEXT", help="The reason; it is written into the journal."),
+    click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+    click.option(
+        "--request", default="", metavar="ID", help="Sent again under the same ID, it is done once."
+    ),
+    JSON,
+)
+
+
+def with_options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options at once, in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def manner_of(run: str | None, options: dict[str, Any]) -> Manner:
+    """How a command is to be given, from `MANNER`'s options."""
+    from fairlead._cli.steering import Manner
+
+    return Manner(
+        run=run,
+        why=options["why"],
+        request=options["request"],
+        yes=options["yes"],
+        as_json=options["as_json"],
+    )
+
+
 _DATA = (
     click.option("--tz", metavar="ZONE", help="Zone of times that have none: UTC, Europe/Berlin."),
     click.option("--volume-unit", type=click.Choice(["base", "quote"]), help="What volumes count."),
@@ -64,6 +101,4 @@ _DATA = (
 
 def data_options(command: Any) -> Any:
     """What a data file may leave unsaid."""
-    for option in reversed(_DATA):
-        command = option(command)
-    return command
+    return with_options(*_DATA)(command)
