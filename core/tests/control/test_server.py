@@ -219,7 +219,7 @@ def test_requests_may_come_in_pieces_and_in_heaps(serve):
 
 def test_who_does_not_take_his_answers_gets_no_more(serve, monkeypatch):
     """A client that only asks has its requests wait, so little is kept for it; it is cut off, and others go on."""
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 1.0)
     handled = []
 
     def count(request: Request, who: str) -> Any:

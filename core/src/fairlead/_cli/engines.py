@@ -84,7 +84,7 @@ def folder_of_run(run: str | None) -> Path:
     return Path(living[0].run) if len(living) == 1 else Path(run)
 
 
-def glance(engine: Engine, timeout: float = 0.5) -> dict[str, Any] | None:
+def glance(engine: Engine, timeout: float = 1.0) -> dict[str, Any] | None:
     """The status of an engine, None where it does not answer at once."""
     if not engine.socket:
         return None
