@@ -81,7 +81,7 @@ def price(text: str | None) -> str:
     if text is None:
         return "-"
     value = Decimal(text)
-    return plain(round(value, max(2, 7 - max(0, value.adjusted()))))
+    return plain(round(value, max(2, min(12, 7 - value.adjusted()))))
 
 
 def share(text: str | None) -> str:
