@@ -174,6 +174,19 @@ def steers(engine: LiveTradingEngine) -> None:
     with engine.background() as handle:
         running: bool = handle.running
         print(running, engine.health())
+        engine.pause("a look", scope="strategy:cross")
+        engine.resume("looked", who="me", scope="strategy:cross")
+        verdict = engine.check(instrument="BTC/USDT", side="buy", value="1_000 USDT")
+        placed = engine.submit(instrument="BTC/USDT", side="buy", quantity=Decimal("0.1"), limit_price=100)
+        engine.replace(placed["order"], limit_price="101")
+        engine.cancel(placed["order"])
+        print(verdict["reasons"], engine.flatten("enough")["orders"])
+        engine.cancel_all("all of it", scope="account:paper")
+        engine.kill("a fire", flatten=True)
+        engine.reset("kill", "it is out", scope="engine")
+        engine.stop("going home", when="flat", within="1h")
+        reason: str = handle.stop(when="flat", within="10m")
+        print(reason)
 
 
 ns: int = duration("5s")

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from fairlead import ConfigurationError, OrderStatus, Side, TradingState
+from fairlead import ConfigurationError, OrderStatus, Side, TimeSlices, TradingState
 from fairlead._models.accounts import EXTERNAL
 from fairlead.facts import BreakerTripped, Noted, StrategyPaused, SweepEnded, SweepStarted
 from fairlead.ports import CancelAll, CancelRejected, FillReport, OutcomeUnknown, Submit, Trip
@@ -510,6 +510,50 @@ def test_a_kill_ends_when_each_order_has_ended_for_certain():
     assert len(bench.state.sweeps) == 1
     bench.broker.cancel(stop)
     assert not bench.state.sweeps
+
+
+def test_a_reset_ends_the_kill_and_all_that_it_still_withdraws():
+    """What is placed from then on is left alone; a resume ends nothing of it."""
+    bench = make("one")
+    bench.do(lambda s: s.buy(5, instrument=BTC, limit_price=90))
+    bench.broker.cancels = silence()
+    bench.broker._cancel_all = lambda command: None
+    ask(bench, "kill", flatten="true")
+    ask(bench, "resume")
+    assert len(bench.state.sweeps) == 1
+    ask(bench, "reset", breaker="kill")
+    assert not bench.state.sweeps
+    later = bench.do(lambda s: s.buy(1, instrument=BTC, limit_price=90))
+    bench.advance("20s")
+    assert later.status is OrderStatus.ACCEPTED
+
+
+def test_flatten_asked_twice_closes_once():
+    """The second answer names the order that is closing already."""
+    bench = make("one")
+    bench.do(lambda s: s.buy(5, instrument=BTC))
+    bench.broker.script = accept()
+    first = ask(bench, "flatten")["orders"]
+    assert ask(bench, "flatten", scope="strategy:one")["orders"] == first
+    bench.advance("5s")
+    assert len(bench.broker.submits) == 2
+    bench.broker.fill(first[0], 5, 100)
+    bench.advance("2s")
+    assert not bench.state.sweeps
+    bench.check()
+
+
+def test_a_styled_order_is_withdrawn_whole():
+    """No further part of it is sent."""
+    bench = make("one")
+    bench.do(lambda s: s.buy(4, instrument=BTC, style=TimeSlices(slices=4, over="4m")))
+    assert held(bench)["one", BTC, "acc0"] == 1
+    ask(bench, "flatten")
+    bench.advance("5m")
+    assert held(bench) == {}
+    assert not bench.state.open
+    assert [command.quantity for command in bench.broker.submits] == [1, 1]
+    bench.check()
 
 
 def test_no_breaker_lifts_a_kill_by_itself():

@@ -18,7 +18,7 @@ from fairlead._control.server import ControlServer
 from fairlead._engine import looking
 from fairlead._engine.distributions import core_version
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._kernel.commands import KILL
+from fairlead._models.accounts import KILL
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError
 

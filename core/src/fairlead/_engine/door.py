@@ -208,6 +208,11 @@ class Door(Intake):
             agenda.held += 1
         agenda.release()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing gets in any more."""
+        return self._closed
+
     def close_market(self) -> None:
         """No more market events."""
         self._market_closed = True

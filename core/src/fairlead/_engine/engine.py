@@ -15,7 +15,7 @@ from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
 from fairlead._engine.moments import moment
 from fairlead._engine.parts import Parts, fresh, strategies_of
-from fairlead._models.accounts import Position, Profit
+from fairlead._models.accounts import KILL, Position, Profit
 from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
 from fairlead._strategy.strategy import Strategy
@@ -83,6 +83,10 @@ class LiveTradingEngine:
         if not wiring.breakers and breakers != "none":
             raise ConfigurationError(
                 "no circuit breaker: add one to plugins=[...], such as DailyLoss('2_000 USDT'), or say breakers='none'"
+            )
+        if KILL in wiring.breakers:
+            raise ConfigurationError(
+                f"no breaker can be named {KILL!r}: a person's kill stands under it; give yours another name"
             )
         if self.durability not in ("process", "full"):
             raise ConfigurationError(f"durability={self.durability!r}: write 'process' or 'full'")

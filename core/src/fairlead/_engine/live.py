@@ -446,6 +446,8 @@ class Session:
         """
 
         def act(kernel: Kernel) -> dict[str, Any]:
+            if self._door.closed:
+                raise ConfigurationError(f"the engine is ending ({self._reason}): {verb} needs one that runs")
             answers: list[dict[str, Any]] = []
 
             def ask() -> None:

@@ -353,6 +353,8 @@ def health(kernel: Kernel) -> dict[str, Any]:
         "running": True,
         "fatal": kernel.fatal,
         "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
+        "states": {scope: state.value for scope, state in kernel.state.lowered.items()},
+        "paused": dict(kernel.state.paused),
         "halted": dict(kernel.state.halted),
         "streams_down": [name for name, account in kernel.state.accounts.items() if not account.stream_up],
         "late_prints": {name: lane.late for name, lane in lanes.items() if lane.late},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fairlead._models.accounts import EXTERNAL
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError
 
@@ -75,6 +76,10 @@ def strategies_of(given: Strategy | Sequence[Strategy]) -> list[Strategy]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigurationError(f"two strategies are named {name!r}: give one another name, name='...'")
+    if EXTERNAL in names:
+        raise ConfigurationError(
+            f"no strategy can be named {EXTERNAL}: what nobody here ordered stands under it"
+        )
     if len(strategies) > 1:
         lacking = [s.name for s in strategies if s.allocation is None]
         if lacking:

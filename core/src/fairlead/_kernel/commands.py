@@ -15,7 +15,7 @@ from fairlead import facts as f
 from fairlead._kernel.person import Person
 from fairlead._kernel.state import scopes_of
 from fairlead._kernel.words import flag, only
-from fairlead._models.accounts import EXTERNAL, TradingState
+from fairlead._models.accounts import EXTERNAL, KILL, TradingState
 from fairlead._models.orders import Order
 from fairlead.errors import ConfigurationError, FairleadError
 from fairlead.units import duration_text, written_duration
@@ -27,8 +27,7 @@ Arguments = Mapping[str, str]
 Answer = dict[str, Any]
 Act = Callable[[], Answer]
 
-KILL = "kill"
-"""The name under which a person's kill stands among the breakers that tripped, and is reset."""
+_LONGEST_REQUEST = 200
 
 _SCOPES = "write engine, account:NAME, strategy:NAME or instrument:ID"
 
@@ -71,6 +70,10 @@ class Commands:
 
     def act(self, verb: str, who: str, why: str, request: str, arguments: Arguments) -> Answer:
         """Write a request down and carry it out; one whose id was seen before gets its first answer again."""
+        if len(request) > _LONGEST_REQUEST:
+            raise ConfigurationError(
+                f"a request id has at most {_LONGEST_REQUEST} characters: send a shorter one"
+            )
         before = self._state.requests.get(request)
         if before is not None:
             return {"seq": before.command, "repeated": True, **json.loads(before.answer)}
@@ -111,7 +114,7 @@ class Commands:
         kind, _, name = scope.partition(":")
         if scope in self._state.lowered:
             self._recorder.record(f.StateChanged, scope=scope, state=TradingState.ACTIVE, reason=why, who=who)
-        self._kernel.sweeps.call_off_all(scope, f"called off by {who}: {why}")
+        self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", "flatten", "stop")
         if scope in self._state.paused or (kind == "strategy" and name in self._state.halted):
             self._set_paused(scope, who, why, paused=False)
         if kind == "strategy" and name in self._kernel.runners:
@@ -159,7 +162,7 @@ class Commands:
             for scope in scopes:
                 self._recorder.record(f.BreakerReset, breaker=breaker, who=who, why=why, scope=scope)
                 if breaker == KILL:
-                    self._kernel.sweeps.call_off_all(scope, f"called off by {who}: {why}")
+                    self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", KILL)
             return {"breaker": breaker, "scopes": scopes, "standing": self._standing()}
 
         return act
@@ -200,6 +203,7 @@ class Commands:
             order.client_order_id
             for order in self._state.orders.values()
             if order.intent.sweep == sweep.number
+            or (order.intent.sweep and not order.closed and _within(order, scope))
         ]
         held = [f"{key.strategy} {key.instrument} {key.account}" for key in self._kernel.sweeps.held(sweep)]
         answer: Answer = {"orders": closing, "withdrawn": there}
@@ -255,11 +259,10 @@ class Commands:
 
     def _stop_now(self, who: str, why: str, when: str, within: int) -> Answer:
         sweeps = self._kernel.sweeps
+        sweeps.call_off("engine", f"asked again by {who}: {why}", "stop")
         if when == "now":
             sweeps.finished(f"{why} ({who})")
             return {"when": when}
-        for earlier in [sweep for sweep in self._state.sweeps.values() if sweep.verb == "stop"]:
-            sweeps.call_off(earlier, f"asked again by {who}: {why}")
         until = self._recorder.now + within if within else 0
         sweep = sweeps.begin("stop", "engine", who, why, until_ns=until)
         answer: Answer = {"when": when, "left": sweeps.left(sweep)}

@@ -87,14 +87,14 @@ class Sweeps:
         if self._ready:
             self._step()
 
-    def call_off_all(self, scope: str, reason: str) -> None:
-        """End the sweeps of a scope that close something or wait for a stop, as they stand."""
+    def call_off(self, scope: str, reason: str, *verbs: str) -> None:
+        """End the sweeps of a scope that began with one of these verbs, as they stand."""
         for sweep in list(self._state.sweeps.values()):
-            if sweep.scope == scope and (sweep.closes or sweep.verb == "stop"):
-                self.call_off(sweep, reason)
+            if sweep.scope == scope and sweep.verb in verbs:
+                self._end(sweep, reason)
 
     def _finish(self, sweep: Sweep, reason: str) -> None:
-        self.call_off(sweep, reason)
+        self._end(sweep, reason)
         if sweep.verb == "stop":
             self.finished(f"{sweep.why} ({sweep.who}): {reason}")
 
@@ -224,7 +224,7 @@ class Sweeps:
         elif not sweep.closes or now >= self._flat.setdefault(number, now) + LOOK_NS:
             self._finish(sweep, "all is withdrawn" if self._withdraws(sweep) else "flat")
 
-    def call_off(self, sweep: Sweep, reason: str) -> None:
+    def _end(self, sweep: Sweep, reason: str) -> None:
         """End a sweep as it stands; what waits for its end does not come."""
         self._recorder.record(SweepEnded, sweep=sweep.number, reason=reason)
         self._flat.pop(sweep.number, None)
