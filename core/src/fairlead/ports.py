@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from math import inf
 from typing import Protocol, runtime_checkable
 
 import attrs
+import msgspec
 
 from fairlead._models.accounts import Position, TradingState
 from fairlead._models.instrument import Instrument
@@ -97,8 +99,9 @@ class BrokerAdapter(Protocol):
     """An account at a venue. Its answers to `send` are reports, given to `emit` whenever they come.
 
     What a broker may have besides, all plain: `fingerprint`, a text that tells accounts of one venue apart (its
-    name otherwise). One that simulates also has `market(event)`, called before the kernel gets the event;
-    `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
+    name otherwise), and `endpoints()`, the addresses that it connects to (URLs or `host:port`), so that
+    `fairlead doctor` can try them. One that simulates also has `market(event)`, called before the kernel gets the
+    event; `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
     `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
     """
 
@@ -143,7 +146,9 @@ class BrokerAdapter(Protocol):
 
 @runtime_checkable
 class DataStream(Protocol):
-    """A source of market events.
+    """A source of market events: quotes, trades, bars, books, marks and funding as `fairlead.ports` has them.
+
+    An event of any other type, a subclass included, is refused and noted in the stream's name.
 
     What a stream may have besides:
 
@@ -156,6 +161,7 @@ class DataStream(Protocol):
     - `on_end`, an attribute that the engine sets to a function without arguments; the stream calls it once after
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.
+    - `endpoints()`, plain: the addresses that it connects to, URLs or `host:port`, for `fairlead doctor` to try.
     - `label`, a text for people: what these data are. It stands in the wiring table and in results.
     - `settle`, ns or a duration such as `"500ms"`: how long after its end a time bar made from this feed waits for
       late prints; without it bars close at their end, as a file's do.
@@ -183,7 +189,7 @@ class DataStream(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Ask for no more of them."""
+        """Ask for no more of them: nobody watches them any longer. They may be subscribed again later."""
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
@@ -216,6 +222,18 @@ class Trip:
     reason: str
     state: TradingState | None = attrs.field(default=None, converter=attrs.converters.optional(TradingState))
     scope: str = ""
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What a breaker's `check` has nothing against: every order that stays within all three.
+
+    `value` is the most that one may be worth, in the account's currency; `leverage` the most of equity that the
+    account's worst-case exposure may be with it; `age_ns` how old at most what gave its instrument's mark may be.
+    """
+
+    value: float = inf
+    leverage: float = inf
+    age_ns: float = inf
 
 
 class View(Protocol):
@@ -305,7 +323,9 @@ class CircuitBreaker(Protocol):
     look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what
     cannot be folded from facts again. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
     equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not
-    called.
+    called. One whose `check` only compares may have `allows(account, instrument, view) -> Allowance | None`, asked
+    once for each account and instrument: orders within it are never shown to `check`, as long as equity is known and
+    quiet. A class that brings a `check` of its own and inherits `allows` is always asked.
     """
 
     @property
@@ -351,6 +371,7 @@ __all__ = [
     "Accepted",
     "AccountChanged",
     "Again",
+    "Allowance",
     "Bar",
     "Book",
     "BrokerAdapter",

@@ -7,7 +7,19 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import looking, orders, plugins, runs, shell, steering, trading
+from fairlead._cli.verbs import (
+    beginning,
+    config,
+    data,
+    engines,
+    looking,
+    orders,
+    plugins,
+    runs,
+    shell,
+    steering,
+    trading,
+)
 from fairlead.errors import FairleadError
 
 
@@ -19,15 +31,21 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except CommandFailed as error:
-            click.echo(f"fairlead: {error}", err=True)
+            _say(error)
             ctx.exit(error.code)
         except FairleadError as error:
-            click.echo(f"fairlead: {error}", err=True)
+            _say(error)
             ctx.exit(code_of(error))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which a newcomer meets them, not by the alphabet."""
         return list(self.commands)
+
+
+def _say(error: Exception) -> None:
+    from fairlead._secrets.scrub import scrub
+
+    click.echo(f"fairlead: {scrub(str(error))}", err=True)
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -49,6 +67,8 @@ def cli() -> None:
     """
 
 
-_AREAS = (trading, looking, steering, orders, runs, plugins, shell)
+_AREAS = (
+    beginning, trading, looking, engines, steering, orders, data, runs, plugins, config, shell,
+)  # fmt: skip
 for verb in (verb for area in _AREAS for verb in area.VERBS):
     cli.add_command(verb)

@@ -17,6 +17,6 @@ class CommandFailed(Exception):
 
 def code_of(error: FairleadError) -> int:
     """The exit code of an error that nothing more is known about."""
-    if isinstance(error, PluginError | LeaseLost | JournalDamaged):
+    if getattr(error, "refused", False) or isinstance(error, PluginError | LeaseLost | JournalDamaged):
         return REFUSED
     return USAGE if isinstance(error, ConfigurationError) else FAULT

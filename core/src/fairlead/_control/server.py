@@ -31,6 +31,7 @@ from fairlead._control.protocol import (
     read_request,
     write_reply,
 )
+from fairlead._secrets.scrub import scrub
 from fairlead._storage.files import make_folder
 from fairlead.errors import ConfigurationError, FairleadError
 
@@ -276,7 +277,7 @@ def user_name(uid: int) -> str:
 
 
 def _no(number: str | int, kind: str, message: str) -> bytes:
-    return write_reply(Reply(number, ok=False, kind=kind, message=message))
+    return write_reply(Reply(number, ok=False, kind=kind, message=scrub(message)))
 
 
 def _remove_stale(path: Path) -> None:

@@ -9,7 +9,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
@@ -50,8 +50,8 @@ class LiveTradingEngine:
         *,
         run: str | Path | None = None,
         live: bool = False,
-        durability: str = "process",
-        breakers: str | None = None,
+        durability: Literal["process", "full"] = "process",
+        breakers: Literal["none"] | None = None,
         busy_poll: bool = False,
     ) -> None:
         self.strategies = strategies_of(strategy)
@@ -65,6 +65,20 @@ class LiveTradingEngine:
         self._session: Session | None = None
         self._ran = False
         self._check(breakers)
+
+    @classmethod
+    def from_file(
+        cls, file: str | Path, profile: str | None = None, settings: Sequence[str] = (), *, live: bool = False
+    ) -> LiveTradingEngine:
+        """The engine that a TOML file composes, with one of its profiles.
+
+        `settings` (`"breaker.limits.max_leverage=2"`) come over the environment (`FAIRLEAD__SECTION__NAME__KEY`), which
+        comes over the profile, which comes over the rest of the file; `live` is as in the constructor. Raises
+        ConfigurationError with all faults at once, each with its path.
+        """
+        from fairlead._config.loading import configure
+
+        return configure(Path(file), profile, settings, live=live).engine()
 
     def _check(self, breakers: str | None) -> None:
         wiring = self.wiring
@@ -272,16 +286,17 @@ class LiveTradingEngine:
         """Close a tripped breaker again, in one scope or all; "kill" lifts a kill."""
         return self._command("reset", who, why, breaker=breaker, scope=scope)
 
-    def submit(self, *, who: str = "script", why: str = "", **order: Any) -> dict[str, Any]:
+    def submit(
+        self, *, who: str = "script", why: str = "", **order: Unpack[steering.OrderTerms]
+    ) -> dict[str, Any]:
         """Place a person's order, through the gate and the journal as any other.
 
-        `instrument, side, quantity | value, account, strategy, limit_price, stop_price, trail, time_in_force,
-        expires, post_only, reduce_only, tag`. It belongs to the strategy named, else to EXTERNAL. The answer has
-        its id as `order`, its `status`, and every reason where it was denied.
+        It belongs to the strategy named, else to EXTERNAL. The answer has its id as `order`, its `status` as it was
+        written down, and every reason where it was denied.
         """
         return self._command("submit", who, why, **order)
 
-    def check(self, *, who: str = "script", **order: Any) -> dict[str, Any]:
+    def check(self, *, who: str = "script", **order: Unpack[steering.OrderTerms]) -> dict[str, Any]:
         """What the gate would say to an order of `submit`: `status` approved or denied, `reasons`, and the `intent`.
 
         Nothing is written down or reserved.

@@ -32,6 +32,7 @@ from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.resolver import RECOVERY_NS
+from fairlead._secrets.scrub import scrub
 from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
@@ -74,6 +75,7 @@ class Session:
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
+        self._asking = asyncio.Lock()
         self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
         self.kernel: Kernel | None = None
@@ -148,7 +150,7 @@ class Session:
             epoch = max(epoch, home.acquire()[0])
             stack.callback(home.release)
         state = restore(self._folder)
-        journal = Journal.open(self._folder.journal, boot_id=boot_id(), durability=self._engine.durability)  # type: ignore[arg-type]
+        journal = Journal.open(self._folder.journal, boot_id=boot_id(), durability=self._engine.durability)
         stack.callback(journal.close)
         tape = Tape(self._folder.tape, boot_id=boot_id())
         stack.callback(tape.close)
@@ -255,13 +257,14 @@ class Session:
                 stream.on_end = self._stream_ended
                 self._open_streams += 1
             stack.push_async_callback(stream.close)
-            await stream.connect(self._door.take, self._feeds)
+            await stream.connect(self._door.taker(stream.name), self._feeds)
             if self._restored and hasattr(stream, "resume"):
                 stream.resume(self._last_ns)
         wanted, self._wanted = self._wanted, []
+        kernel.feeds.subscribe = self._subscribe_later
+        kernel.feeds.unsubscribe = self._unsubscribe_later
         for subscription, warmup in wanted:
             await self._subscribe(kernel, subscription, warmup)
-        kernel.feeds.subscribe = self._subscribe_later
 
     async def _subscribe(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
         stream = stream_for(self._parts.streams.values(), subscription)
@@ -269,11 +272,31 @@ class Session:
             return
         if warmup:
             await self._warm(kernel, subscription, warmup)
-        confirmed = await stream.subscribe([subscription])
+        async with self._asking:
+            if subscription not in kernel.feeds.subscriptions:  # given up meanwhile
+                return
+            confirmed = await stream.subscribe([subscription])
         if subscription not in confirmed:
             log.warning(
                 "%s did not confirm %s of %s", stream.name, subscription.kind, subscription.instrument
             )
+
+    async def _unsubscribe(self, kernel: Kernel, subscription: Subscription) -> None:
+        """Nobody has use for a feed any more; one that is watched again meanwhile goes on as it is."""
+        stream = stream_for(self._parts.streams.values(), subscription)
+        async with self._asking:
+            if stream is None or subscription in kernel.feeds.subscriptions:
+                return
+            try:
+                await stream.unsubscribe([subscription])
+            except Exception as error:  # whatever it raises, it sends on what nobody takes: no reason to end
+                log.warning(
+                    "%s keeps sending %s of %s: %s",
+                    stream.name,
+                    subscription.kind,
+                    subscription.instrument,
+                    error,
+                )
 
     async def _warm(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
         """Fetch what came before, in the feed that bars are made from, and hand it over as history."""
@@ -285,6 +308,17 @@ class Session:
             past = history(kernel, subscription, interval, (start, end), events, now)
             if past is not None:
                 self._door.warm(past)
+
+    def _unsubscribe_later(self, subscription: Subscription) -> None:
+        self._door.hold()
+        self._spawn(self._unsubscribe_now(subscription))
+
+    async def _unsubscribe_now(self, subscription: Subscription) -> None:
+        assert self.kernel is not None
+        try:
+            await self._unsubscribe(self.kernel, subscription)
+        finally:
+            self._door.release()
 
     def _subscribe_later(self, subscription: Subscription, warmup: int) -> None:
         self._door.hold()
@@ -379,7 +413,7 @@ class Session:
         """Something failed that trading cannot go on without: end, and raise it from `run`."""
         self._error = self._error or error
         log.critical("the engine stops: %s", error, exc_info=error)
-        self.stop(f"it failed: {error}")
+        self.stop(f"it failed: {scrub(str(error))}")
 
     def _signaled(self, name: str) -> None:
         """Ctrl-C or SIGTERM: the end in good order; a start that hangs is given up."""

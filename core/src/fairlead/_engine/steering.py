@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from fairlead.errors import ConfigurationError
-from fairlead.units import Money
+from fairlead.units import Money, Number
+
+
+class OrderTerms(TypedDict, total=False):
+    """What a person's order may say; `quantity` in base units or `value` in money, one of them.
+
+    Without a `strategy` it is of nobody here (EXTERNAL); `account` may be left out where there is one, or where the
+    strategy has its own. `trail` is a price distance or a percentage, `expires` a duration from now or an aware
+    datetime.
+    """
+
+    instrument: Required[str]
+    side: Required[str]
+    quantity: Number
+    value: str | Number | Money
+    account: str
+    strategy: str
+    limit_price: Number
+    stop_price: Number
+    trail: str | Number
+    time_in_force: str
+    expires: str | datetime
+    post_only: bool
+    reduce_only: bool
+    tag: str
 
 
 def texts(**arguments: Any) -> dict[str, str]:

@@ -32,11 +32,12 @@ from fairlead._kernel.sweeps import Sweeps
 from fairlead._kernel.timers import Timers
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
-from fairlead._models.instrument import Instrument
+from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
+from fairlead._secrets.scrub import known, said, scrub
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker
@@ -122,10 +123,12 @@ class Kernel:
         self._write = journal.append
         self._tape = tape
         self._busy = False
-        self._see = self.market.event
         self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
         self.market.warm = self.feeds.warm
+        self.feeds.working = lambda instrument: any(
+            order.instrument == instrument for order in state.open.values()
+        )
 
     @property
     def turn_in_hand(self) -> int:
@@ -140,7 +143,7 @@ class Kernel:
             self._inbox.append((None, (event,)))
             return
         self._busy = True
-        recorder, tape = self.recorder, self._tape
+        recorder, tape, market = self.recorder, self._tape, self.market
         upcoming: MarketEvent | None = event
         try:
             while upcoming is not None:
@@ -154,7 +157,7 @@ class Kernel:
                     except JournalError as error:
                         tape = None
                         self._drop_tape(error)
-                self._see(event)
+                market.event(event)
                 if recorder.batch:
                     self._commit()
                 upcoming = self._drain() if self._inbox else None
@@ -172,7 +175,10 @@ class Kernel:
         return None
 
     def report(self, account: str, report: Report) -> None:
-        """A broker's report."""
+        """A broker's report, with no secret in its reason."""
+        why = getattr(report, "reason", "") if known else ""
+        if why and (hidden := scrub(why)) != why:
+            report = msgspec.structs.replace(report, reason=hidden)
         self._enter(self._report_turn, account, report, self.agenda.stamp())
 
     def answer(self, strategy: str, number: int, value: bytes, error: str = "") -> None:
@@ -204,18 +210,20 @@ class Kernel:
 
     def schedule(self, due_ns: int, callback: Callable[[], None], rank: int, interval: int) -> Entry:
         """Have a callback run in a turn of its own when its time has come; what is overdue is due now."""
-        due_ns = max(due_ns, self.recorder.now)
+        if due_ns < self.recorder.now:
+            due_ns = self.recorder.now
         return self.agenda.call_at(
             due_ns, lambda: self._enter(self._timer_turn, due_ns, callback), rank, interval
         )
 
     def _enter(self, turn: Callable[..., None], *arguments: Any) -> None:
-        self._inbox.append((turn, arguments))
         if self._busy:
+            self._inbox.append((turn, arguments))
             return
         self._busy = True
         try:
-            event = self._drain()
+            turn(*arguments)
+            event = self._drain() if self._inbox else None
         finally:
             self._busy = False
         if event is not None:
@@ -262,7 +270,8 @@ class Kernel:
 
     def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
         recorder = self.recorder
-        recorder.now = max(recorder.now, due_ns)
+        if due_ns > recorder.now:
+            recorder.now = due_ns
         recorder.cause = recorder.seq
         callback()
         if recorder.batch:
@@ -276,23 +285,24 @@ class Kernel:
         recorder = self.recorder
         batch = recorder.batch
         show = self.board.fact
-        shown = 0
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
             show(fact)
-            shown += 1
         if self.outbox.waiting and (self.state.lowered or self.state.tripped):
+            shown = len(batch)
             for order in self.outbox.withdraw(self.gate.still):
                 self.changed(order)
             for fact in islice(batch, shown, None):
                 show(fact)
         recorder.batch = []
+        write = self._write
         try:
-            self._write(batch)
+            write(batch)
         except JournalError as error:
             self._stop_sending(str(error))
             return
         if self.outbox.waiting:
             self.outbox.release()
+        self.valuer.prepare()
         for observe in self.observers:
             observe(batch)
 
@@ -326,7 +336,7 @@ class Kernel:
         if self.state.tripped:
             self.board.refresh()
         order = self.desk.place(intent, after)
-        if order.status not in CLOSED and intent.style:
+        if intent.style and order.status not in CLOSED:
             self.styles.work(order)
         return order
 
@@ -355,16 +365,7 @@ class Kernel:
 
     def find(self, symbol: str) -> Instrument:
         """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
-        matches = [i for i in self.catalogue.values() if symbol in (i.id, i.symbol, i.native)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            names = ", ".join(i.id for i in matches)
-            raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
-        known = ", ".join(list(self.catalogue)[:8]) or "none"
-        raise ConfigurationError(
-            f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
-        )
+        return named(symbol, self.catalogue)
 
     def define(self, instrument: Instrument) -> Lane:
         """Make an instrument known, if its rules are new."""
@@ -416,7 +417,7 @@ class Kernel:
                 try:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
-                    runner.halt(f"load() failed, {type(error).__name__}: {error}")
+                    runner.halt(f"load() failed, {said(error)}")
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)

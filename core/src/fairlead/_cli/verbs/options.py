@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SCRIPT = click.argument("file", type=click.Path(path_type=Path), metavar="FILE.py")
+SCRIPT = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
 
@@ -74,6 +74,23 @@ def manner_of(run: str | None, options: dict[str, Any]) -> Manner:
         yes=options["yes"],
         as_json=options["as_json"],
     )
+
+
+_SETTINGS = (
+    click.option("--profile", metavar="NAME", help="Profile of FILE.toml, such as paper, testnet or live."),
+    click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change a setting, such as breaker.limits.max_leverage=2; may be repeated.",
+    ),
+)
+
+
+def settings_options(command: Any) -> Any:
+    """What is said over a file's settings."""
+    return with_options(*_SETTINGS)(command)
 
 
 _DATA = (
