@@ -11,6 +11,7 @@ import msgspec
 from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reconciliation import Discrepancy
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -129,7 +130,7 @@ class State:
 
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
-    lowered trading to.
+    lowered trading to. `discrepancies` are the differences between our books and venues' that still are.
     """
 
     seq: int = 0
@@ -157,6 +158,7 @@ class State:
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
     uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
+    discrepancies: dict[str, Discrepancy] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
     sweeps: dict[int, Sweep] = attrs.Factory(dict)
     requests: dict[str, Handled] = attrs.Factory(dict)
