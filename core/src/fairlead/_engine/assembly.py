@@ -85,10 +85,12 @@ def open_accounts(
     namespace: int,
     epoch: int,
     contained: Mapping[str, tuple[str, ...]] = {},
+    tail_lost: bool = False,
 ) -> None:
     """Write down the start of a run, and the accounts that are new to the journal.
 
-    `snapshots` are theirs, `contained` the ids of the fills that these contain.
+    `snapshots` are theirs, `contained` the ids of the fills that these contain; `tail_lost` says that a power cut may
+    have taken the journal's last records.
     """
     record = kernel.recorder.record
     kernel.recorder.cause = kernel.recorder.seq + 1
@@ -98,6 +100,7 @@ def open_accounts(
         epoch=epoch,
         strategies=tuple(spec(strategy) for strategy in parts.strategies),
         accounts=tuple(parts.brokers),
+        tail_lost=tail_lost,
     )
     for name, broker in parts.brokers.items():
         if name in kernel.state.accounts:

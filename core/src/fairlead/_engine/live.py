@@ -174,6 +174,8 @@ class Session:
         for agenda in (self._agenda, self._feeds):
             agenda.use(self._time)
         self._epoch = epoch
+        other_boot = journal.previous_boot not in ("", boot_id())
+        self._tail_lost = other_boot and self._engine.durability == "process"
         if self._engine.durability == "full":
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=_Synced(journal), tape=tape)
         else:
@@ -214,6 +216,7 @@ class Session:
                 namespace=namespace,
                 epoch=self._epoch,
                 contained=contained,
+                tail_lost=self._tail_lost,
             )
             kernel.start_accounts()
 

@@ -33,6 +33,7 @@ class Adjusting:
         self._recorder = kernel.recorder
         self._state = kernel.state
         self.snapshots: dict[str, Snapshot] = {}
+        self._again = False
 
     # --- whether it can be done -------------------------------------------------------------------------------
 
@@ -206,11 +207,26 @@ class Adjusting:
     def _send_all(self) -> None:
         if self._kernel.starting:  # it is asked for again once strategies have
             return
+        early = False
         for number, owed in list(self._state.owed.items()):
-            if self._state.uncertain.get(owed.discrepancy.account, ()) is None:
-                self._kernel.schedule(self._recorder.now + SECOND, self._send_all, TIMER, 0)
+            if self._is_early(owed.discrepancy):
+                early = True
             else:
                 self._send(number, owed)
+        if early and not self._again:
+            self._again = True
+            self._kernel.schedule(self._recorder.now + SECOND, self._try_again, TIMER, 0)
+
+    def _try_again(self) -> None:
+        self._again = False
+        self._send_all()
+
+    def _is_early(self, found: Discrepancy) -> bool:
+        """Whether the account may not trade yet, or nothing can be valued yet, as it is for a moment after a start."""
+        if self._state.uncertain.get(found.account, ()) is None:
+            return True
+        lane = self._kernel.market.lanes.get(found.subject)
+        return found.kind in POSITIONS and (lane is None or not lane.mark)
 
     def _send(self, number: int, owed: Owed) -> None:
         order, why = self._take_back(owed) if owed.discrepancy.kind in ORDERS else self._trade(owed)

@@ -257,8 +257,12 @@ class Commands:
         def act() -> Answer:
             for account in accounts:
                 self._kernel.reconciliation.check(account)
-            standing = [found for found in self._state.discrepancies.values() if found.account in accounts]
-            return {"accounts": accounts, "standing": [{"id": one.id, "what": str(one)} for one in standing]}
+            standing = self._kernel.reconciliation.standing(accounts)
+            return {
+                "accounts": accounts,
+                "now_ns": self._recorder.now,
+                "standing": [{"id": one.id, "what": str(one)} for one in standing],
+            }
 
         return act
 

@@ -303,6 +303,10 @@ class Reconciliation:
         found = [one for one in self._state.discrepancies.values() if one.account in accounts]
         return [latest.get(one.id, one) if one.same(latest.get(one.id)) else one for one in found]
 
+    def every_ns(self, account: str) -> int:
+        """How often an account is compared, 0 for only when asked."""
+        return self._books[account].every_ns
+
     def compared_ns(self, account: str) -> int:
         """When a comparison of an account was last finished, 0 before the first."""
         return self._books[account].compared_ns
