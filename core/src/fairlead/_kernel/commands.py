@@ -283,6 +283,7 @@ class Commands:
 
         def act() -> Answer:
             self._kernel.reconciliation.resolve(found, resolution, who)
+            self._kernel.reconciliation.check(found.account)
             return {"discrepancy": found.id, "action": action, "what": str(found)}
 
         return act

@@ -52,7 +52,7 @@ _BY_FILLS = POSITIONS | {DiscrepancyKind.CASH}
 
 @attrs.define
 class _Books:
-    """One account: what the last snapshot showed, and which differences wait until they can be booked.
+    """One account, and what its last snapshot showed.
 
     `rounds` is how many snapshots in a row showed something new, `absent` are open orders that the last one did not
     list, `seen_ns` is when each difference was first seen, `compared_ns` when a comparison was last finished.
@@ -64,7 +64,6 @@ class _Books:
     seen: dict[str, Discrepancy] = attrs.Factory(dict)
     seen_ns: dict[str, int] = attrs.Factory(dict)
     absent: set[str] = attrs.Factory(set)
-    waiting: set[str] = attrs.Factory(set)
     snapshot: Snapshot | None = None
     taken_ns: int = 0
     asked_ns: int = 0
@@ -206,24 +205,33 @@ class Reconciliation:
         for name, one in list(self._state.discrepancies.items()):
             if one.account == books.name and name not in found and one.kind not in silent:
                 self._recorder.record(f.DiscrepancyGone, discrepancy=name)
-        books.waiting &= found.keys()
         books.seen_ns = {name: since for name, since in books.seen_ns.items() if name in found}
 
     def _find(self, books: _Books, confirmed: Iterable[Discrepancy], unsure: set[str]) -> bool:
-        """Write down and decide what counts; True where cash has to be looked at again, since positions moved it."""
-        moved = False
+        """Write down and decide what counts; True where something was booked, so that it has to be looked at again.
+
+        Cash waits for that look, since positions that were adopted have moved it.
+        """
+        moved = booked = False
         for one in confirmed:
             if one.kind is DiscrepancyKind.CASH and moved:
-                return True
-            if not one.same(self._state.discrepancies.get(one.id)):
+                continue
+            if not self._is_known(one):
                 self._recorder.record(f.DiscrepancyFound, discrepancy=one)
-            elif one.id not in books.waiting:
+            elif one.id in self._state.decided:
                 self._insist(one)
                 continue
-            books.waiting.discard(one.id)
-            booked = self._decide(one, unsure)
-            moved = moved or (booked and one.kind in POSITIONS)
-        return moved
+            if self._decide(one, unsure):
+                booked = True
+                moved = moved or one.kind in POSITIONS
+        return booked
+
+    def _is_known(self, found: Discrepancy) -> bool:
+        """Whether this difference stands already; what was booked is none any more, and so this is another."""
+        decided = self._state.decided.get(found.id)
+        settled = decided is not None and decided.action in BOOKING
+        lasting = found.kind is DiscrepancyKind.ORDER_STATUS
+        return found.same(self._state.discrepancies.get(found.id)) and (lasting or not settled)
 
     def _insist(self, found: Discrepancy) -> None:
         """A cancel may be lost: an order that is over here, and was to go there, is canceled until it is gone."""
@@ -316,6 +324,9 @@ class Reconciliation:
         moves = found.kind in _BY_FILLS
         instrument = found.subject if found.kind in POSITIONS else ""
         since = self._books[found.account].taken_ns + 1
+        decided = self._state.decided.get(found.id)
+        if decided is not None and decided.action in BOOKING:
+            return f"{decided.action} was decided already, by {decided.who}: reconcile to see what is left"
         if moves and self._kernel.reports.fills.moved_since(found.account, since, instrument):
             return "it has moved since it was compared: reconcile first"
         return self._adjusting.obstacle(found)
@@ -325,7 +336,6 @@ class Reconciliation:
             if (found.id, why) not in self._told:
                 self._told.add((found.id, why))
                 self.say(f"{found}: {why}")
-            self._books[found.account].waiting.add(found.id)
             return False
         self.resolve(found, resolution, who)
         return resolution.action in BOOKING
@@ -344,6 +354,7 @@ class Reconciliation:
         if action is Action.HALT:
             self._halt(found.account, str(found), who)
         elif action in BOOKING:
+            self._books[found.account].seen.pop(found.id, None)  # what comes next is another difference
             self._adjusting.book(found, action, resolution.cause or str(action))
         if action in TRADING:
             self._adjusting.settle()
