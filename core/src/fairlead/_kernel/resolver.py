@@ -102,6 +102,8 @@ class Resolver:
 
     def look_up(self, order: Order) -> None:
         """An order is in doubt: ask for it at once, and then again and again, ever later."""
+        if not self.follows(order):
+            return
         account, now = self._accounts[order.account], self._recorder.now
         if order.client_order_id not in account.cases:
             account.cases[order.client_order_id] = _Case(now, now)
@@ -285,9 +287,10 @@ class Resolver:
             if order.client_order_id in reports.ending:
                 reports.end(order, reports.ending[order.client_order_id][1], order.filled_quantity)
             elif order.status is not OrderStatus.UNKNOWN:
-                reports.fills.note(
-                    f"{order.client_order_id} was at its venue, which does not know it any more"
-                )
+                case = account.cases.get(order.client_order_id)
+                if case is None or not case.looks:
+                    text = f"{order.client_order_id} was at its venue, which does not know it any more"
+                    reports.fills.note(text)
                 reports.doubt(order, "its venue does not know it any more")
             return
         if profile.validity_ns is None:
