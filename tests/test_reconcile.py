@@ -1,6 +1,7 @@
 """A running engine compares its books with its venue: by itself, by the command line, and again in a replay."""
 
 import asyncio
+import itertools
 import json
 import logging
 import re
@@ -28,7 +29,12 @@ D = Decimal
 PERP = make_instrument()
 BTC = PERP.id
 REMOTE = attrs.evolve(
-    MARKET_AND_LIMIT, environment="testnet", exact=False, query_lag_ns=0, validity_ns=None, base_currency="USDT"
+    MARKET_AND_LIMIT,
+    environment="testnet",
+    exact=False,
+    query_lag_ns=0,
+    validity_ns=None,
+    base_currency="USDT",
 )
 START_NS = 1_700_000_000_000_000_000
 DEADLINE = 20.0
@@ -107,7 +113,7 @@ def test_a_snapshot_that_fails_never_blocks_the_next(tmp_path: Path, how: str) -
     run(engine, "4m", {90: lambda: venue.balances.update(USDT=D(900_000))})
     times = [when for when, _ in venue.taken]
     assert [kind for _, kind in venue.taken].count(how) == 3
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) <= 16 * 10**9
+    assert max(b - a for a, b in itertools.pairwise(times)) <= 16 * 10**9
     assert [fact.discrepancy.kind for fact in facts_of(engine, f.DiscrepancyFound)] == ["cash"]
 
 
@@ -129,7 +135,9 @@ def test_a_change_the_engine_did_not_cause_is_a_fact_and_an_alert(
     assert all(fact.now <= START_NS + 76 * 10**9 for fact in found)
     assert {fact.action for fact in facts_of(engine, f.DiscrepancyResolved)} == {"warn"}
     said = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert any("books: quantity of BTC/USDT:USDT@fake on account fake: 5 here, 7 there" in text for text in said)
+    assert any(
+        "books: quantity of BTC/USDT:USDT@fake on account fake: 5 here, 7 there" in text for text in said
+    )
     assert engine.folder.path.exists()
 
 
@@ -192,7 +200,7 @@ def drifting(tmp_path: Path) -> Iterator[tuple[LiveTradingEngine, Venue]]:
     venue = Venue()
     engine = make(tmp_path, venue, ManualApproval(every="1h"), AutoAdjust(), speed=20)
     with engine.background():
-        until(lambda: engine.positions())
+        until(engine.positions)
         yield engine, venue
 
 
@@ -230,7 +238,7 @@ def test_reconcile_shows_what_stands_and_a_person_decides(drifting: tuple[LiveTr
 
 def test_what_a_person_ignores_stands_and_is_no_fault(drifting: tuple[LiveTradingEngine, Venue]) -> None:
     """It is listed, and the exit code is 0 again."""
-    engine, venue = drifting
+    _engine, venue = drifting
     venue.balances["USDT"] += 500
     (row,) = json.loads(fairlead("reconcile", "--account", "fake", "--json", code=3).stdout)["discrepancies"]
     name = row["discrepancy"]
@@ -279,5 +287,5 @@ def test_an_engine_on_paper_is_compared_too(tmp_path: Path) -> None:
     stream = SyntheticStream("BTC/USDT:USDT", seed=3, every="1s", speed=20)
     engine = LiveTradingEngine(Buyer(), [PaperBroker(), stream], run=tmp_path / "paper", breakers="none")
     with engine.background():
-        until(lambda: engine.positions())
+        until(engine.positions)
         assert "nothing stands" in fairlead("reconcile").stdout

@@ -56,7 +56,9 @@ class Venue(FakeBroker):
         self.strangers[f"b-{name}"] = OrderReport(**fields | more)
 
     def send(self, command: Any) -> None:
-        if getattr(command, "client_order_id", "") in {one.client_order_id for one in self.strangers.values()}:
+        if getattr(command, "client_order_id", "") in {
+            one.client_order_id for one in self.strangers.values()
+        }:
             self.commands.append(command)
             return
         super().send(command)
@@ -199,7 +201,7 @@ def test_cash_is_looked_at_again_once_a_position_was_adopted():
 
 def test_a_start_whose_venue_gives_no_snapshot_is_refused_not_hung():
     """After half a minute whoever waits for the account is told that it could not be compared."""
-    bench, venue = ready(WarnOnly(every="5s"))
+    bench, _venue = ready(WarnOnly(every="5s"))
     told: list[bool] = []
     bench.kernel.resolver.inquire = lambda account, inquiry: None
     bench.kernel.reconciliation._books["fake"].snapshot = None

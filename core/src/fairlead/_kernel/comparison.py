@@ -22,7 +22,10 @@ _AT_REST = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 
 class Comparison:
-    """One account against one snapshot, which was asked for at `asked_ns`; it changes nothing."""
+    """One account against one snapshot, which was asked for at `asked_ns`; it changes nothing.
+
+    `passed_over` says that something in flight kept a figure from being compared.
+    """
 
     def __init__(
         self, kernel: Kernel, account: str, profile: VenueProfile, snapshot: Snapshot, asked_ns: int
@@ -35,6 +38,7 @@ class Comparison:
         lag = 0 if profile.exact else profile.query_lag_ns
         self._settled_ns = asked_ns - profile.query_lag_ns
         self._quiet_ns = asked_ns - lag
+        self.passed_over = False
         self._there = self._by_our_id(snapshot.orders or ())
 
     def differences(self) -> Iterator[Discrepancy]:
@@ -96,14 +100,14 @@ class Comparison:
 
     def _moving(self, instrument: str = "") -> bool:
         """Whether anything is in flight that may explain a difference."""
-        if self._kernel.reports.fills.moved_since(self._account, self._quiet_ns, instrument):
-            return True
-        return any(
+        moving = self._kernel.reports.fills.moved_since(self._account, self._quiet_ns, instrument) or any(
             order.account == self._account
             and order.status in _MOVING
             and (not instrument or order.instrument == instrument)
             for order in self._state.open.values()
         )
+        self.passed_over = self.passed_over or moving
+        return moving
 
     # --- orders -----------------------------------------------------------------------------------------------
 

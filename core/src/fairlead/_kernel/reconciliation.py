@@ -44,7 +44,8 @@ START_NS = 30 * SECOND
 
 _AGAIN_NS = SECOND // 4
 _PATIENCE_NS = 15 * SECOND
-_ROUNDS = 10
+_ROUNDS, _BUSY_ROUNDS = 10, 3
+"""How many snapshots in a row may show something new, and how many may come while something is in flight."""
 
 _BY_FILLS = POSITIONS | {DiscrepancyKind.CASH}
 """What executions may explain that have not been listed yet."""
@@ -170,7 +171,10 @@ class Reconciliation:
         confirmed, unsure = self._sort(books, found, report.asked_ns)
         self._forget(books, found, snapshot)
         moved = self._find(books, confirmed, unsure)
-        self._go_on(books, again=fresh or moved or bool(unsure))
+        if fresh or moved or unsure:
+            self._go_on(books, rounds=_ROUNDS)
+        else:
+            self._go_on(books, rounds=_BUSY_ROUNDS if comparison.passed_over else 0)
 
     def _sort(
         self, books: _Books, found: dict[str, Discrepancy], asked_ns: int
@@ -256,14 +260,15 @@ class Reconciliation:
             self._kernel.outbox.cancel(order)
         return bool(foreign)
 
-    def _go_on(self, books: _Books, *, again: bool) -> None:
+    def _go_on(self, books: _Books, *, rounds: int) -> None:
+        """Look again soon, up to so many times in a row, else when it is due."""
         books.due_ns = 0
         now = self._recorder.now
-        if again:
+        if rounds:
             books.rounds += 1
             if not books.profile.exact:
                 self._kernel.resolver.review(books.name)
-            if books.rounds < _ROUNDS:
+            if books.rounds < rounds:
                 lag = 0 if books.profile.exact else books.profile.query_lag_ns
                 self._at(books, now + _AGAIN_NS + lag)
                 return
