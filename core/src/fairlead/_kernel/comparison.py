@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from fairlead._kernel.identity import Origin, origin
 from fairlead._kernel.state import ZERO
 from fairlead._models.orders import CLOSED, Order, OrderStatus, OrderType
-from fairlead._models.reconciliation import POSITIONS, Discrepancy, DiscrepancyKind, Severity, severity
+from fairlead._models.reconciliation import (
+    ORDERS,
+    POSITIONS,
+    Discrepancy,
+    DiscrepancyKind,
+    Severity,
+    severity,
+)
 from fairlead._models.venue import OrderReport, Snapshot, VenueProfile
 
 if TYPE_CHECKING:
@@ -24,7 +31,7 @@ _AT_REST = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 class Comparison:
     """One account against one snapshot, which was asked for at `asked_ns`; it changes nothing.
 
-    `passed_over` says that something in flight kept a figure from being compared.
+    `passed_over` are the subjects of figures that something in flight kept from being compared.
     """
 
     def __init__(
@@ -38,19 +45,30 @@ class Comparison:
         lag = 0 if profile.exact else profile.query_lag_ns
         self._settled_ns = asked_ns - profile.query_lag_ns
         self._quiet_ns = asked_ns - lag
-        self.passed_over = False
+        self.passed_over: set[str] = set()
         self._there = self._by_our_id(snapshot.orders or ())
 
     def differences(self) -> Iterator[Discrepancy]:
         """All of them; positions come first, since what they turn out to be moves cash."""
         if self._snapshot.positions is not None:
             yield from self._positions()
-        if self._snapshot.balances is not None and not self._moving():
+        if self._snapshot.balances is not None:
             yield from self._cash()
         if self._snapshot.orders is not None:
             yield from self._orders()
         if self._snapshot.modes is not None:
             yield from self._modes(self._snapshot.modes)
+
+    def says_nothing_of(self, found: Discrepancy) -> bool:
+        """Whether this snapshot lacks what a difference is about, or something in flight hides it."""
+        snapshot = self._snapshot
+        if found.kind in POSITIONS:
+            part: object = snapshot.positions
+        elif found.kind in ORDERS:
+            part = snapshot.orders
+        else:
+            part = snapshot.modes if found.kind is DiscrepancyKind.MODE else snapshot.balances
+        return part is None or found.subject in self.passed_over
 
     def absent(self) -> list[Order]:
         """Open orders that had come to rest, and that the venue does not list among the open ones."""
@@ -80,7 +98,10 @@ class Comparison:
         for name in sorted({*ours, *theirs}):
             rules = self._kernel.rules(name)
             here, there = ours.get(name, ZERO), theirs.get(name, ZERO)
-            if here == there or (rules is not None and rules.spot) or self._moving(name):
+            if here == there or (rules is not None and rules.spot):
+                continue
+            if self._moving(name):
+                self.passed_over.add(name)
                 continue
             kind, weight = DiscrepancyKind.QUANTITY, severity(here, there)
             if not here or not there:
@@ -93,21 +114,26 @@ class Comparison:
 
     def _cash(self) -> Iterator[Discrepancy]:
         ours, theirs = self._state.accounts[self._account].balances, self._snapshot.balances or {}
+        moving = self._moving()
         for currency in sorted({*ours, *theirs}):
             here, there = ours.get(currency, ZERO), theirs.get(currency, ZERO)
-            if abs(here - there) > _CENT:
+            if abs(here - there) <= _CENT:
+                continue
+            if moving:
+                self.passed_over.add(currency)
+            else:
                 yield self._one(DiscrepancyKind.CASH, currency, here, there, severity(here, there))
 
     def _moving(self, instrument: str = "") -> bool:
         """Whether anything is in flight that may explain a difference."""
-        moving = self._kernel.reports.fills.moved_since(self._account, self._quiet_ns, instrument) or any(
+        if self._kernel.reports.fills.moved_since(self._account, self._quiet_ns, instrument):
+            return True
+        return any(
             order.account == self._account
             and order.status in _MOVING
             and (not instrument or order.instrument == instrument)
             for order in self._state.open.values()
         )
-        self.passed_over = self.passed_over or moving
-        return moving
 
     # --- orders -----------------------------------------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from fairlead._models import reports as r
 from fairlead._models.accounts import TradingState
 from fairlead._models.reconciliation import (
     BOOKING,
-    ORDERS,
     POSITIONS,
     TRADING,
     Action,
@@ -169,7 +168,7 @@ class Reconciliation:
         found = {one.id: one for one in comparison.differences()}
         fresh = self._missing_orders(books, comparison)
         confirmed, unsure = self._sort(books, found, report.asked_ns)
-        self._forget(books, found, snapshot)
+        self._forget(books, found, comparison)
         moved = self._find(books, confirmed, unsure)
         if fresh or moved or unsure:
             self._go_on(books, rounds=_ROUNDS)
@@ -197,17 +196,10 @@ class Reconciliation:
         books.seen = found
         return confirmed, unsure
 
-    def _forget(self, books: _Books, found: dict[str, Discrepancy], snapshot: Snapshot) -> None:
-        """What a snapshot does not show any more is gone, unless it is silent about the whole matter."""
-        parts = (
-            (snapshot.positions, POSITIONS),
-            (snapshot.balances, {DiscrepancyKind.CASH}),
-            (snapshot.orders, ORDERS),
-            (snapshot.modes, {DiscrepancyKind.MODE}),
-        )
-        silent = {kind for part, kinds in parts if part is None for kind in kinds}
+    def _forget(self, books: _Books, found: dict[str, Discrepancy], comparison: Comparison) -> None:
+        """What a snapshot does not show any more is gone, unless it says nothing of it."""
         for name, one in list(self._state.discrepancies.items()):
-            if one.account == books.name and name not in found and one.kind not in silent:
+            if one.account == books.name and name not in found and not comparison.says_nothing_of(one):
                 self._recorder.record(f.DiscrepancyGone, discrepancy=name)
         books.seen_ns = {name: since for name, since in books.seen_ns.items() if name in found}
 
