@@ -98,7 +98,7 @@ async def trade(policy: str, folder: Path) -> tuple[Recorder, Website]:
     """Three minutes of one engine under a policy, while its books drift."""
     venue, heard = Website(), Recorder()
     stream = SyntheticStream(
-        PERP.id, seed=5, every="1s", volatility="0%"
+        PERP.id, seed=5, every="1s", volatility="0.0001%"
     )  # so that figures are easy to follow
     plugins = [venue, stream, *POLICIES[policy], heard, VirtualClock()]
     engine = LiveTradingEngine(Holder(), plugins, run=folder / policy, breakers="none")
