@@ -427,9 +427,12 @@ def reservations_are_what_may_fill(e: Evidence) -> Iterator[Finding]:
 
 @invariant("I27")
 def reduce_only_reduces(e: Evidence) -> Iterator[Finding]:
-    """A fill of a reduce-only order makes its strategy's position smaller and never turns it."""
-    for seq, order, before, after in e.reduced:
-        if abs(after) >= abs(before) or after * before < 0:
+    """A reduce-only order does no more than reduce when it is sent, nor when it fills, if nothing crossed it."""
+    for seq, order, _, held in e.submitted:
+        if order.intent.get("reduce_only") and (held * order.signed >= 0 or order.quantity > abs(held)):
+            yield seq, f"reduce-only {order.name} of {order.quantity} was sent with {held} held"
+    for seq, order, before, after, crossed in e.reduced:
+        if not crossed and (abs(after) >= abs(before) or after * before < 0):
             yield seq, f"reduce-only {order.name} took {order.intent['strategy']} from {before} to {after}"
 
 
@@ -487,27 +490,17 @@ def protected_positions_have_their_stop(e: Evidence) -> Iterator[Finding]:
     """A position that should have a stop has one, here or at the venue, or somebody was told."""
     if any(fact["source"] in {"unprotected", "protection"} for fact in e.of("Noted")):
         return
-    needed: dict[tuple[str, str, int], Decimal] = defaultdict(Decimal)
-    covered: dict[tuple[str, str, int], Decimal] = defaultdict(Decimal)
+    covered: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for order in e.orders.values():
         i = order.intent
-        if i.get("stop_loss") and order.filled:
-            exits = [o for o in e.orders.values() if o.intent.get("parent") == order.name]
-            left = order.filled - sum((o.filled for o in exits), ZERO)
-            needed[i["strategy"], i["instrument"], order.signed] += max(left, ZERO)
-        stop = i.get("group", "").startswith("exit:") and i.get("type") == "stop"
-        if stop and order.status not in CLOSED:
-            covered[i["strategy"], i["instrument"], -order.signed] += order.quantity - order.filled
-    for (strategy, instrument, sign), quantity in needed.items():
-        held = max(e.positions[strategy, instrument] * sign, ZERO)
-        lot = Decimal(e.instruments[instrument]["lot"])
-        if min(quantity, held) - covered[strategy, instrument, sign] >= lot:
+        if i.get("group", "").startswith("exit:") and i.get("type") == "stop" and order.status not in CLOSED:
+            covered[i["strategy"], i["instrument"]] -= order.signed * (order.quantity - order.filled)
+    for key, needed in e.protected.items():
+        held = e.positions[key]
+        if needed - abs(covered[key]) >= Decimal(e.instruments[key[1]]["lot"]):
             yield (
                 _last(e),
-                (
-                    f"{strategy} holds {held} {instrument}, {quantity} of it with a stop, and "
-                    f"{covered[strategy, instrument, sign]} are covered"
-                ),
+                f"{key[0]} holds {held} {key[1]}, {needed} with a stop, and {covered[key]} are covered",
             )
 
 

@@ -97,7 +97,7 @@ class Outcome:
 
 
 class Day:
-    """Runs one day. `kinds` are the faults that may strike; `restart_at_end` starts the engine anew before the quiet."""
+    """Runs one day. `kinds` may strike; `restart_at_end` starts the engine anew when the faults are over."""
 
     def __init__(
         self,

@@ -73,7 +73,9 @@ class Evidence:
         self.instruments: dict[str, dict[str, Any]] = {}
         self.epochs: list[tuple[int, int, int]] = []
         self.submitted: list[tuple[int, Told, str, Decimal]] = []
-        self.reduced: list[tuple[int, Told, Decimal, Decimal]] = []
+        self.reduced: list[tuple[int, Told, Decimal, Decimal, bool]] = []
+        self.protected: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        self._moved: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         self.lowered: dict[str, str] = {}
         self.tripped: dict[tuple[str, str], str] = {}
         self.seen: dict[str, Seen] = {}
@@ -203,18 +205,32 @@ class Evidence:
         before = self.positions[key]
         self.positions[key] += moved
         self._pay(fill, moved, sign)
+        self._protect(key, order, moved)
+        self._moved[key].append((fact["seq"], fill["client_order_id"]))
         if order is None:
             return
         order.filled += Decimal(fill["quantity"]) * sign
         order.fills.append((fact["seq"], fill))
         if order.intent.get("reduce_only") and sign > 0:
-            self.reduced.append((fact["seq"], order, before, self.positions[key]))
+            crossed = any(at > order.submitted and name != order.name for at, name in self._moved[key])
+            self.reduced.append((fact["seq"], order, before, self.positions[key], crossed))
         if sign < 0:
             return
         if order.filled >= order.quantity:
             self._order({**fact, "client_order_id": order.name}, "filled")
         elif order.status in {"submitted", "unknown", "accepted", "rejected"}:
             self._order({**fact, "client_order_id": order.name}, "partially_filled")
+
+    def _protect(self, key: tuple[str, str], order: Told | None, moved: Decimal) -> None:
+        """How much of a position was bought or sold with a stop: it shrinks with the position, and ends with it."""
+        held = self.positions[key]
+        if held * (held - moved) < 0:  # it turned: what there is now is new
+            self.protected[key] = ZERO
+        if order is not None and order.intent.get("stop_loss") and moved * held > 0:
+            self.protected[key] += abs(moved)
+        elif order is not None and order.intent.get("group", "").startswith("exit:"):
+            self.protected[key] = max(self.protected[key] - abs(moved), ZERO)
+        self.protected[key] = min(self.protected[key], abs(held))
 
     def _pay(self, fill: dict[str, Any], moved: Decimal, sign: int) -> None:
         pay(

@@ -115,9 +115,8 @@ class Exchange:
             code = "would_trigger"
         elif self.weather.strikes("reject"):
             code = "halted"
-        elif self.ids_open_only and name not in self.venue.desk.orders:
-            if self.venue.desk.closed.pop(name, None) is not None:
-                self.weather.fire("id.open")
+        if self.ids_open_only and not code and self.venue.desk.closed.pop(name, None) is not None:
+            self.weather.fire("id.open")
         if code:
             self.ledger.append(("refuse", now, name, code))
             return [Rejected(client_order_id=name, event_ns=now, code=code, reason="the venue says no")]
