@@ -88,15 +88,16 @@ class SimexBroker:
                 self._say(OutcomeUnknown(client_order_id=name, reason="its deadline had passed"))
             return
         self._exchange.ledger.append(("write", self._clock.now(), name, command.deadline_ns))
+        left = command.deadline_ns - self._clock.now()  # venues judge by their own clock, and so must we
+        command = msgspec.structs.replace(command, deadline_ns=self._exchange.clock.now() + left)
         patience = _Patience(self, name, submit=isinstance(command, Submit))
         self._network.request(command, patience.answered, committed=name in self._host.committed)
         self._host.at("sent")
 
     async def snapshot(self) -> Snapshot:
         found = await self._ask("snapshot", self._exchange.venue.snapshot)
-        part = self._network.weather.strikes("query.part")
-        if part and self._epoch > 1:
-            return attrs.evolve(found, orders=None)
+        if self._network.weather.strikes("query.part"):
+            return attrs.evolve(found, orders=None, positions=None)
         return found
 
     async def lookup(self, client_order_ids: Sequence[str]) -> Mapping[str, OrderReport | None]:

@@ -432,22 +432,38 @@ def reduce_only_reduces(e: Evidence) -> Iterator[Finding]:
         if order.intent.get("reduce_only") and (held * order.signed >= 0 or order.quantity > abs(held)):
             yield seq, f"reduce-only {order.name} of {order.quantity} was sent with {held} held"
     for seq, order, before, after, crossed in e.reduced:
+        crossed = crossed or e.seen[order.name].filled > order.quantity
         if not crossed and (abs(after) >= abs(before) or after * before < 0):
             yield seq, f"reduce-only {order.name} took {order.intent['strategy']} from {before} to {after}"
 
 
 @invariant("I32")
 def profit_agrees(e: Evidence) -> Iterator[Finding]:
-    """Realised profit, fees and funding are those of the venue's own statement."""
+    """Fees, funding and profit are those of the venue's own statement.
+
+    What of a profit is realised depends on the order of fills; where that was another one here, all of it is compared
+    as if every position were worth nothing.
+    """
     if not e.outcome.engine or e.voids:
         return
-    for instrument, (_, _, realised, fees, funding) in e.outcome.venue["holdings"].items():
+    for instrument, (held, average, realised, fees, funding) in e.outcome.venue["holdings"].items():
         mine = e.outcome.engine["net"].get(instrument, (ZERO,) * 5)
-        for what, here, there in zip(
-            ("realised", "fees", "funding"), mine[2:], (realised, fees, funding), strict=True
-        ):
-            if abs(here - there) > QUANTUM:
-                yield _last(e), f"{what} of {instrument}: {here} here, {there} in the venue's statement"
+        there = {"fees": fees, "funding": funding, "profit": realised - held * average}
+        here = {"fees": mine[3], "funding": mine[4], "profit": mine[2] - mine[0] * mine[1]}
+        if _told_in_order(e, instrument):
+            there["realised"], here["realised"] = realised, mine[2]
+        for what, amount in there.items():
+            if abs(here[what] - amount) > QUANTUM:
+                yield (
+                    _last(e),
+                    f"{what} of {instrument}: {here[what]} here, {amount} in the venue's statement",
+                )
+
+
+def _told_in_order(e: Evidence, instrument: str) -> bool:
+    booked = [_plain_id(fill["fill_id"]) for _, fill, _ in e.booked if fill["instrument"] == instrument]
+    there = [name for name, entry in e.venue_fills.items() if entry[4] == instrument]
+    return list(dict.fromkeys(booked)) == there
 
 
 # --- limits and states ------------------------------------------------------------------------------------------

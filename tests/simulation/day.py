@@ -183,6 +183,8 @@ class Day:
         self.tape = Tape(self.exchange, weather, self.seed)
         self.exchange.ids_open_only = "id.open" in weather.kinds
         self.exchange.forgets = "query.forget" in weather.kinds
+        for variant in {"id.open"} & weather.kinds:  # a rule of this venue, all day
+            weather.fire(variant)
         # The clocks begin at midnight: a day that is to have one in its middle begins before it.
         if "midnight" in weather.kinds:
             loop._now_ns = 86_400_000_000_000 - int(self.dice.uniform(0.2, 0.8) * LENGTH * 1e9)
@@ -429,7 +431,7 @@ class Day:
         return self._listening() and self.exchange.reduce_by_force(BTC, cause)
 
     def _manual(self) -> bool:
-        if not any(life.started for life in self.lives):
+        if not any(life.started for life in self.lives) and not self._listening():
             return False  # what an account holds before it is opened is not in its journal
         self.exchange.trade_by_hand(BTC, Decimal(self.dice.choice((-1, 1))) * Decimal("0.05"))
         return True

@@ -115,8 +115,8 @@ class Exchange:
             code = "would_trigger"
         elif self.weather.strikes("reject"):
             code = "halted"
-        if self.ids_open_only and not code and self.venue.desk.closed.pop(name, None) is not None:
-            self.weather.fire("id.open")
+        if self.ids_open_only and not code:
+            self.venue.desk.closed.pop(name, None)
         if code:
             self.ledger.append(("refuse", now, name, code))
             return [Rejected(client_order_id=name, event_ns=now, code=code, reason="the venue says no")]
@@ -175,7 +175,7 @@ class Exchange:
         self._book(now, report)
         if report.client_order_id and self.weather.strikes("fill.ids"):
             return _changed(report, fill_id=f"ws-{report.fill_id}")
-        if report.client_order_id and self.weather.strikes("fill.over"):
+        if report.client_order_id and self.weather.rolls("fill.over"):
             extra = self.venue.desk.markets[report.instrument].rules.lot
             asyncio.get_running_loop().call_soon(self._overfill, report, extra)
         return report
@@ -216,6 +216,7 @@ class Exchange:
         order = self.venue.lookup([report.client_order_id])[report.client_order_id]
         if order is not None and not order.open and order.filled_quantity == order.quantity == filled:
             name = report.client_order_id
+            self.weather.fire("fill.over")
             self.venue.desk.closed[name] = attrs.evolve(order, filled_quantity=filled + extra)
             self._foreign(report.instrument, report.side, extra, name=name, filled=filled + extra)
 

@@ -132,7 +132,7 @@ def _missing(order: Order, profile: VenueProfile, kernel: Kernel) -> NotSent | C
         if answered:
             return Canceled(client_order_id=name, reason="the venue does not know it any more")
         return NotSent(client_order_id=name, reason="the venue has never seen it")
-    if not answered and kernel.agenda.now() > order.updated_ns + 2 * profile.validity_ns:
+    if not answered and kernel.agenda.now() > order.submitted_ns + 2 * profile.validity_ns:
         return NotSent(client_order_id=name, reason="the venue has never seen it")
     return OutcomeUnknown(client_order_id=name, reason="its venue does not know it", looked_up=True)
 

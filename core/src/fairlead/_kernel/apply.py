@@ -105,6 +105,7 @@ def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
         order.after = ()
         order.updated_ns = fact.now
     order.quantity = fact.quantity
+    order.submitted_ns = fact.now
     _reserve(state, order, fact.quantity - order.filled_quantity)
 
 

@@ -146,7 +146,7 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     `client_order_id` is ours and exists before anything is sent; `broker_order_id` is the venue's and may be
     empty for a while. `reasons` says why it was denied, rejected, expired or canceled. While it is held,
     `after` are the orders whose end releases it, `triggered` says that its condition was met, and `extreme` is
-    the best price a trailing stop has followed.
+    the best price a trailing stop has followed. `submitted_ns` is when it was put on its way to the venue.
     """
 
     client_order_id: str
@@ -162,6 +162,7 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     reasons: tuple[str, ...] = ()
     created_ns: int = 0
     updated_ns: int = 0
+    submitted_ns: int = 0
     fill_ids: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     triggered: bool = False
