@@ -22,8 +22,9 @@ from typing import Any
 import attrs
 
 from fairlead import ConnectivityError, LiveTradingEngine
-from fairlead._engine.recovery import restore
-from fairlead._kernel.state import fingerprint
+from fairlead._kernel.apply import apply
+from fairlead._kernel.state import State, fingerprint
+from fairlead._storage.journal import read_facts
 from fairlead.errors import FairleadError, JournalError
 from fairlead.testing import VirtualLoop
 from fairlead_breakers import DailyLoss, Limits
@@ -242,6 +243,7 @@ class Day:
             self._collect(task)
             return
         life, loop = self.lives[-1], asyncio.get_running_loop()
+        life.started = life.started or host.session.started.is_set()
         life.reports = [plain(report) for report in host.broker.emitted]
         life.epoch = getattr(host.session, "_epoch", 0)
         error = self._collect(task)
@@ -258,8 +260,8 @@ class Day:
                 self.crashes.append(f"at {loop.time() - self.zero:.3f} s the engine ended: {life.end}")
             host.die()
         host.failing = ""
-        self._failed_starts = self._failed_starts + 1 if not life.started else 0
-        self._start_later(self.dice.uniform(0.5, 5) if error is None or host.dead else 2.0)
+        self._failed_starts = 0 if life.started or life.end.startswith("killed") else self._failed_starts + 1
+        self._start_later(self.dice.uniform(0.5, 5) * 2 ** min(self._failed_starts, 3))
 
     def _collect(self, task: asyncio.Task[str]) -> BaseException | None:
         return None if task.cancelled() else task.exception()
@@ -276,21 +278,26 @@ class Day:
         self.plan.append(f"{asyncio.get_running_loop().time() - self.zero:.3f} s {why}")
         self.lives[-1].end = f"killed: {why}"
         self.lives[-1].started = host.session.started.is_set()
-        self._note_fold(host)
+        live = self._living_state(host)
         host.die(torn=self._torn)
+        self._compare_fold(live)
         if self._torn:
             self.weather.fire("torn")
             self._torn = False
 
-    def _note_fold(self, host: Host) -> None:
-        """What lived must be what the journal gives, twice: looked at where no turn is in hand."""
-        session = host.session
-        kernel = session.kernel
-        if kernel is None or not session.started.is_set() or kernel._busy or host.failing or self._torn:
-            return
-        if len(self.folds) < 2 or self._ending:
-            again = [fingerprint(restore(host.engine.folder)) for _ in range(2)]
-            self.folds.append(tuple(_digest(p) for p in (fingerprint(kernel.state), *again)))  # type: ignore[arg-type]
+    def _living_state(self, host: Host) -> str:
+        """What lives at this moment; nothing in the middle of a turn, or where the disk has failed."""
+        kernel = host.session.kernel
+        wanted = len(self.folds) < 2 or self._ending
+        if not wanted or not host.session.started.is_set() or kernel._busy or host.failing:
+            return ""
+        return _digest(fingerprint(kernel.state))
+
+    def _compare_fold(self, live: str) -> None:
+        """What lived must be what the journal gives, twice."""
+        if live:
+            once, twice = (_digest(fingerprint(_fold(self.machine.run))) for _ in range(2))
+            self.folds.append((live, once, twice))
 
     def _passed(self, host: Host, label: str) -> None:
         """A labelled point: the process may end here, or stand still."""
@@ -462,7 +469,6 @@ class Day:
         if self.host is None or not self.host.started:
             return False
         self.lives[-1].started = True
-        self._note_fold(self.host)
         self.host.engine.stop("SIGTERM")
         return True
 
@@ -557,12 +563,13 @@ class Day:
         if host.started:
             self.lives[-1].started = True
             self.final = _look(host)
-            self._note_fold(host)
         self.lives[-1].reports = [plain(report) for report in host.broker.emitted]
         self.lives[-1].epoch = getattr(host.session, "_epoch", 0)
         self.lives[-1].end = self.lives[-1].end or "end of the day"
         self._stopped = True
+        live = self._living_state(host) if host.started else ""
         host.die()
+        self._compare_fold(live)
         asyncio.get_running_loop().stop()
 
     def _venue(self) -> dict[str, Any]:
@@ -576,6 +583,14 @@ class Day:
                 for name, h in desk.ledger.holdings.items()
             },
         }
+
+
+def _fold(run: Path) -> State:
+    """The state that a journal gives."""
+    state = State()
+    for fact in read_facts(run / "journal"):
+        apply(state, fact)
+    return state
 
 
 def _look(host: Host) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import os
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -215,6 +217,12 @@ def _no_signals(*_: object) -> Iterator[None]:
     yield
 
 
+# What is installed does not change while days are played, and reading it takes longer than trading for a minute.
+_entry_points = functools.cache(metadata.entry_points)
+_version = functools.cache(metadata.version)
+_metadata = functools.cache(metadata.Distribution.metadata.fget)
+
+
 class Machine:
     """What the processes of a day stand on. `boot` changes with a power cut."""
 
@@ -259,6 +267,9 @@ class Machine:
 
         opener = type("JournalSeam", (), {"open": staticmethod(open_journal)})
         with (
+            mock.patch.object(metadata, "entry_points", _entry_points),
+            mock.patch.object(metadata, "version", _version),
+            mock.patch.object(metadata.Distribution, "metadata", property(_metadata)),
             mock.patch.object(live, "Journal", opener),
             mock.patch.object(live, "Tape", open_tape),
             mock.patch.object(live, "StallSampler", _NoSampler),
