@@ -304,7 +304,7 @@ class Day:
         if host is not self.host or self._stopped:
             return
         if label == "send" and self.weather.strikes("pause"):
-            host.clock.off += self.dice.randint(1, 60) * 1_000_000_000
+            host.clock.leap(self.dice.randint(1, 20))
         if self._in_start and not host.session.started.is_set() and label in STARTING:
             self._in_start -= 1
             if not self._in_start:
@@ -446,7 +446,7 @@ class Day:
     def _jump(self) -> bool:
         if self.host is None or self.host.dead:
             return False
-        self.host.clock.off += self.dice.randint(1, 20) * 1_000_000_000
+        self.host.clock.leap(self.dice.randint(1, 20))
         return True
 
     def _kill(self) -> bool:

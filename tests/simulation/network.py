@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fairlead import ConnectivityError
-from fairlead.ports import Command, Rejected, Report, Submit
+from fairlead.ports import AccountChanged, Command, Rejected, Report, Submit
 from simulation.exchange import Exchange
 from simulation.faults import Weather
 
@@ -46,6 +46,10 @@ class Connection:
         """Bring one message to the adapter, or fail to."""
         weather = self._network.weather
         if not self.open or self.mute or self.dead:
+            return
+        if isinstance(report, AccountChanged):
+            # It has no id and cannot be asked for: told twice it would count twice. See acct.away.
+            self._heard(report)
             return
         if weather.strikes("ws.drop"):
             self._missed = True

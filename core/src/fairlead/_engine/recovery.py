@@ -11,7 +11,7 @@ from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.reports import forgotten
 from fairlead._kernel.state import State
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus
-from fairlead._models.reports import Accepted, Canceled, FillReport, NotSent, OutcomeUnknown
+from fairlead._models.reports import Accepted, Canceled, FillReport, NotSent, OutcomeUnknown, StreamUp
 from fairlead._models.venue import VenueProfile
 from fairlead._storage.journal import read_facts
 from fairlead._storage.reading import repair_tail
@@ -94,6 +94,10 @@ async def catch_up(
         if name in opened:
             continue
         report = functools.partial(kernel.report, name) if door is None else door.reporter(name)
+        if not kernel.state.accounts[name].stream_up:
+            report(
+                StreamUp()
+            )  # the journal ends in the middle of an interruption, and this start has connected
         known = [
             o
             for o in kernel.state.open.values()
