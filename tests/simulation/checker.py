@@ -215,10 +215,18 @@ def the_same_orders_work(e: Evidence) -> Iterator[Finding]:
     there = set(e.outcome.venue["open"])
     for name in sorted(there - here):
         yield _last(e), f"{name} works at the venue, and not here"
-    for name in sorted(here - there):
+    for name in sorted(here - there - _beyond_knowing(e)):
         yield _last(e), f"{name} works here ({e.outcome.engine['orders'][name][0]}), and not at the venue"
     for name in sorted(told ^ here):
         yield _last(e), f"{name} is open in one of journal and engine only"
+
+
+def _beyond_knowing(e: Evidence) -> set[str]:
+    """Orders that a forgetful venue gives no evidence of any more, and of which a person has been told."""
+    if "query.forget" not in e.outcome.fired:
+        return set()
+    told = " ".join(fact["text"] for fact in e.of("Noted") if "is unknown now" in fact["text"])
+    return {name for name in e.orders if name in told}
 
 
 _MAY = {
@@ -588,7 +596,8 @@ def everything_resolves(e: Evidence) -> Iterator[Finding]:
         yield _last(e), f"no engine runs at the end: {e.outcome.lives[-1].end}"
         return
     for name, (status, *_) in e.outcome.engine["orders"].items():
-        if status in {"submitted", "unknown", "pending_cancel", "pending_replace"}:
+        doubtful = status in {"submitted", "unknown", "pending_cancel", "pending_replace"}
+        if doubtful and name not in _beyond_knowing(e):
             yield _last(e), f"{name} is still {status}"
     if e.outcome.engine["fatal"] or not e.outcome.engine["stream_up"]:
         yield _last(e), f"not well: {e.outcome.engine['fatal'] or 'the private stream is down'}"

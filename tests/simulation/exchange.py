@@ -245,10 +245,11 @@ class Exchange:
         return bool(part)
 
     def void(self) -> bool:
-        """Take the last fill of an order back; says whether there was one."""
+        """Take the last fill of an ended order back; says whether there was one."""
         voided = {entry[2] for entry in self.ledger if entry[0] == "void"}
         for report in reversed(self.venue.desk.fills):
-            if report.client_order_id and report.fill_id not in voided:
+            name = report.client_order_id
+            if name in self.venue.desk.closed and report.fill_id not in voided:
                 break
         else:
             return False
@@ -258,6 +259,8 @@ class Exchange:
             desk.markets[report.instrument].rules, signed, report.price, -report.fee, report.fee_currency
         )
         desk.fills.remove(report)
+        order = desk.closed[name]
+        desk.closed[name] = attrs.evolve(order, filled_quantity=order.filled_quantity - report.quantity)
         self.ledger.append(("void", now, report.fill_id, report.client_order_id))
         self.push(
             FillVoided(
