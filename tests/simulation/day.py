@@ -39,6 +39,9 @@ from simulation.traders import Gambler
 LENGTH = 600.0
 QUIET = 120.0
 BTC, ETH = "BTC/USDT:USDT@simex", "ETH/USDT@simex"
+PEERS = ("run", "other")
+"""Folders in which a second engine tries to trade the same account."""
+
 LABELS = ("append", "appended", "send", "sent", "report", "lookup", "fills")
 STARTING = ("open", "instruments", "connect", "hello", "fills", "snapshot", "lookup", "append", "appended")
 
@@ -107,21 +110,23 @@ class Day:
         *,
         folder: Path,
         all_of_them: bool = False,
+        strength: float = 0.0,
         restart_at_end: bool = True,
     ) -> None:
         self.seed = seed
         self.dice = random.Random(f"day {seed}")
-        self.weather = Weather(seed, kinds, all_of_them=all_of_them)
+        self.weather = Weather(seed, kinds, all_of_them=all_of_them, strength=strength)
         self.machine = Machine(folder)
         self.restart_at_end = restart_at_end
         self.profile = self.dice.choice((PLAIN, RICH))
         self.durability = "full" if "power.full" in self.weather.kinds else "process"
-        self.pace = self.dice.uniform(0.06, 0.14)
+        self.pace = self.dice.uniform(0.09, 0.2)
         self.lives: list[Life] = []
         self.folds: list[tuple[str, str, str]] = []
         self.crashes: list[str] = []
         self.plan: list[str] = []
         self.host: Host | None = None
+        self.peer: Host | None = None
         self.final: dict[str, Any] = {}
         self._deadly: tuple[tuple[str, ...], int] | None = None
         self._in_start = 0
@@ -296,7 +301,8 @@ class Day:
     def _compare_fold(self, live: str) -> None:
         """What lived must be what the journal gives, twice."""
         if live:
-            once, twice = (_digest(fingerprint(_fold(self.machine.run))) for _ in range(2))
+            once = _digest(fingerprint(_fold(self.machine.run)))
+            twice = _digest(fingerprint(_fold(self.machine.run))) if self._ending else once
             self.folds.append((live, once, twice))
 
     def _passed(self, host: Host, label: str) -> None:
@@ -416,17 +422,23 @@ class Day:
         """Money that moves is told once: nobody can ask for it later."""
         return self.host is not None and self.host.started and self.network.listening
 
+    def _told_for_certain(self, act: Callable[[], None]) -> bool:
+        """Move money where it is heard, and nobody dies of it before it is written down."""
+        if not self._listening() or (self.host is not None and self.host.failing):
+            return False
+        deadly, self._deadly = self._deadly, None
+        act()
+        self._deadly = deadly
+        return True
+
     def _flow(self) -> bool:
-        if self._listening():
-            self.exchange.move_money(Decimal(self.dice.randint(-500, 2_000)))
-            return True
-        return False
+        amount = Decimal(self.dice.randint(-500, 2_000))
+        return self._told_for_certain(lambda: self.exchange.move_money(amount))
 
     def _funding(self) -> bool:
-        if self._listening() and self.exchange.venue.desk.ledger.quantity(BTC):
-            self.exchange.pay_funding(BTC, self.dice.uniform(-0.001, 0.001))
-            return True
-        return False
+        rate = self.dice.uniform(-0.001, 0.001)
+        held = bool(self.exchange.venue.desk.ledger.quantity(BTC))
+        return held and self._told_for_certain(lambda: self.exchange.pay_funding(BTC, rate))
 
     def _away(self) -> bool:
         self.kill("kill before money moves")
@@ -476,7 +488,8 @@ class Day:
         """A second engine on the same folder, or on another folder with the same account: it must be refused."""
         if self.host is None or not self.host.started:
             return False
-        run = self.dice.choice((self.machine.run, self.machine.folder / "other"))
+        where = self.dice.choice(PEERS)
+        run = self.machine.folder / where
         host = self._make(run)
         self.peer = host
         host.start(self._engine(host, run), self._peer_ended)
@@ -568,6 +581,8 @@ class Day:
         self.lives[-1].end = self.lives[-1].end or "end of the day"
         self._stopped = True
         live = self._living_state(host) if host.started else ""
+        if self.peer is not None:
+            self.peer.die()
         host.die()
         self._compare_fold(live)
         asyncio.get_running_loop().stop()
@@ -641,6 +656,7 @@ def play(
     look: Callable[[Outcome], Any],
     *,
     all_of_them: bool = False,
+    strength: float = 0.0,
     restart_at_end: bool = True,
 ) -> Any:
     """Run a day in a folder of its own, and give what `look` makes of it."""
@@ -648,7 +664,14 @@ def play(
     level = logging.getLogger("fairlead").level
     logging.getLogger("fairlead").setLevel(logging.CRITICAL + 1)
     try:
-        day = Day(seed, kinds, folder=folder, all_of_them=all_of_them, restart_at_end=restart_at_end)
+        day = Day(
+            seed,
+            kinds,
+            folder=folder,
+            all_of_them=all_of_them,
+            strength=strength,
+            restart_at_end=restart_at_end,
+        )
         return look(day.run())
     finally:
         logging.getLogger("fairlead").setLevel(level)

@@ -129,7 +129,8 @@ class Exchange:
         if order is not None:
             replaced = "replace.race" if order.intent.replaces else "fill.race"
             if order.limit is not None and self.weather.strikes(replaced):
-                self._execute(order.client_order_id, order.remaining)
+                half = self.venue.desk.markets[order.instrument].rules.quantity(order.remaining / 2)
+                self._execute(name, half if half and self.weather.dice.random() < 0.5 else order.remaining)
             elif self.weather.strikes("cancel.lie"):
                 return []
         return self._do(command)

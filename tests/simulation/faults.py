@@ -165,7 +165,9 @@ class Weather:
     Of the kinds that are allowed, a day has about half: what only fails in good company would hide otherwise.
     """
 
-    def __init__(self, seed: int, kinds: Iterable[str], *, all_of_them: bool = False) -> None:
+    def __init__(
+        self, seed: int, kinds: Iterable[str], *, all_of_them: bool = False, strength: float = 0.0
+    ) -> None:
         self.dice = random.Random(f"weather {seed}")
         allowed = sorted(kinds)
         self.kinds = {name for name in allowed if self.dice.random() < 0.5 or all_of_them}
@@ -173,7 +175,9 @@ class Weather:
             self.kinds.discard(
                 "req.late"
             )  # how long a request is valid is only known by a clock that is right
-        self.strength = 1.0 if all_of_them else self.dice.choice((0.5, 1.0, 1.0, 2.0, 4.0))
+        self.strength = (
+            strength or (1.0 if all_of_them else 0.0) or self.dice.choice((0.5, 1.0, 1.0, 2.0, 4.0))
+        )
         self.fired: Counter[str] = Counter()
         self.calm = False
 

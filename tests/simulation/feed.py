@@ -17,7 +17,7 @@ from simulation.faults import Weather
 if TYPE_CHECKING:
     from simulation.host import Host
 
-EVERY = (0.8, 2.4)
+EVERY = (1.0, 3.5)
 """Seconds between two quotes of an instrument, at least and at most."""
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
 from fairlead import LiveTradingEngine
-from fairlead._engine import live
+from fairlead._engine import live, wiring
 from fairlead._storage.journal import Journal
 from fairlead._storage.tape import Tape as TapeWriter
 from fairlead.errors import JournalError
@@ -227,6 +227,7 @@ def _no_signals(*_: object) -> Iterator[None]:
 # What is installed does not change while days are played, and reading it takes longer than trading for a minute.
 _entry_points = functools.cache(metadata.entry_points)
 _version = functools.cache(metadata.version)
+_check_version = functools.cache(wiring.check_version)
 _metadata = functools.cache(metadata.Distribution.metadata.fget)
 
 
@@ -277,6 +278,7 @@ class Machine:
             mock.patch.object(metadata, "entry_points", _entry_points),
             mock.patch.object(metadata, "version", _version),
             mock.patch.object(metadata.Distribution, "metadata", property(_metadata)),
+            mock.patch.object(wiring, "check_version", _check_version),
             mock.patch.object(live, "Journal", opener),
             mock.patch.object(live, "Tape", open_tape),
             mock.patch.object(live, "StallSampler", _NoSampler),
