@@ -6,7 +6,7 @@ Each is a patch of the engine for the time of a test. None is a switch in what i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -207,7 +207,7 @@ NOT_THERE_YET = {
 """Safeguards that the engine has not got yet, so that there is nothing to take out."""
 
 
-def first_caught(ablation: Ablation, seeds: range) -> tuple[int, set[str]] | None:
+def first_caught(ablation: Ablation, seeds: Iterable[int]) -> tuple[int, set[str]] | None:
     """The first seed under which the absence of a safeguard shows, and by which invariants; None where none does."""
     from simulation.checker import check
 

@@ -617,11 +617,21 @@ def nothing_is_shed(e: Evidence) -> Iterator[Finding]:
     for life in e.outcome.lives:
         if life.epoch not in first:
             continue
-        heard = iter(told[life.epoch])
-        missing = [report for report in life.reports if not any(report == other for other in heard)]
+        missing = _not_in_order(life.reports, told[life.epoch])
         whole = life.end == "end of the day"
         if missing and (whole or missing != life.reports[-len(missing) :]):
             yield first[life.epoch], f"epoch {life.epoch} was told and did not record {missing[0]}"
+
+
+def _not_in_order(said: list[dict[str, Any]], heard: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What of one list is not in the other, in the same order."""
+    missing, at = [], 0
+    for report in said:
+        try:
+            at = heard.index(report, at) + 1
+        except ValueError:
+            missing.append(report)
+    return missing
 
 
 @invariant("I35")

@@ -131,6 +131,7 @@ class Day:
         self._deadly: tuple[tuple[str, ...], int] | None = None
         self._in_start = 0
         self._torn = False
+        self._cut_next = False
         self._ending = False
         self._next_start: asyncio.TimerHandle | None = None
         self._failed_starts = 0
@@ -311,6 +312,10 @@ class Day:
             return
         if label == "send" and self.weather.strikes("pause"):
             host.clock.leap(self.dice.randint(1, 20))
+        if label == "sent" and self._cut_next and self._cut():
+            self._cut_next = False
+            self.weather.fire("power")
+            raise Killed
         if self._in_start and not host.session.started.is_set() and label in STARTING:
             self._in_start -= 1
             if not self._in_start:
@@ -337,10 +342,10 @@ class Day:
             "ws.blackhole": self._black_hole, "ws.unsub": self._unsubscribe,
             "fill.void": self._void, "inst.change": self._change_rules, "inst.delist": self._delist,
             "acct.flow": self._flow, "acct.funding": self._funding, "acct.forced": self._forced,
-            "acct.manual": self._manual, "acct.away": self._away, "clock.jump": self._jump,
+            "acct.manual": self._manual, "acct.away": self._away, "acct.missed": self._missed, "clock.jump": self._jump,
             "kill": self._kill, "kill.label": self._kill_at_label, "kill.start": self._kill_in_start,
             "stop": self._stop, "peer": self._peer, "disk.full": lambda: self._fail_disk("full"),
-            "disk.error": lambda: self._fail_disk("broken"), "power.full": self._cut, "power": self._cut,
+            "disk.error": lambda: self._fail_disk("broken"), "power.full": self._cut, "power": self._cut_at_send,
             "torn": self._tear, "px.stale": self._stale, "halt": self._halt,
         }  # fmt: skip
         for name in sorted(acts):
@@ -405,7 +410,7 @@ class Day:
         return self._close()
 
     def _void(self) -> bool:
-        return self.network.listening and self.exchange.void()
+        return self._told_for_certain(self.exchange.void)
 
     def _change_rules(self) -> None:
         old = self.exchange.listed[0]
@@ -422,14 +427,14 @@ class Day:
         """Money that moves is told once: nobody can ask for it later."""
         return self.host is not None and self.host.started and self.network.listening
 
-    def _told_for_certain(self, act: Callable[[], None]) -> bool:
+    def _told_for_certain(self, act: Callable[[], object]) -> bool:
         """Move money where it is heard, and nobody dies of it before it is written down."""
         if not self._listening() or (self.host is not None and self.host.failing):
             return False
         deadly, self._deadly = self._deadly, None
-        act()
+        done = act()
         self._deadly = deadly
-        return True
+        return done is not False
 
     def _flow(self) -> bool:
         amount = Decimal(self.dice.randint(-500, 2_000))
@@ -453,6 +458,12 @@ class Day:
         if not any(life.started for life in self.lives) and not self._listening():
             return False  # what an account holds before it is opened is not in its journal
         self.exchange.trade_by_hand(BTC, Decimal(self.dice.choice((-1, 1))) * Decimal("0.05"))
+        return True
+
+    def _missed(self) -> bool:
+        if not self._listening() or not self._stall():
+            return False
+        self._manual()
         return True
 
     def _jump(self) -> bool:
@@ -518,6 +529,10 @@ class Day:
         self.machine.cut(path, synced)
         return True
 
+    def _cut_at_send(self) -> bool:
+        self._cut_next = True
+        return False  # counted where it happens
+
     def _tear(self) -> bool:
         if self.host is None or not self.host.started:
             return False
@@ -554,7 +569,7 @@ class Day:
         """No more faults. Strategies decide nothing new from here on."""
         loop = asyncio.get_running_loop()
         self.weather.calm = self._ending = True
-        self._deadly, self._in_start = None, 0
+        self._deadly, self._in_start, self._cut_next = None, 0, False
         self.tape.stale = False
         if self.host is not None and self.host.started:
             for runner in self.host.kernel.runners.values():

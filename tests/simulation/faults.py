@@ -82,6 +82,7 @@ KINDS = {
         Fault("acct.funding", ("S22",), "funding is paid", 0.0, 2),
         Fault("acct.forced", ("S23",), "the venue reduces a position by force", 0.0, 1),
         Fault("acct.manual", ("S24", "S14"), "somebody trades by hand on the same account", 0.0, 2),
+        Fault("acct.missed", ("S24", "N11"), "somebody trades by hand while the stream is mute", 0.0, 1),
         Fault("acct.away", ("S21", "S22"), "money moves while nobody listens", 0.0, 1),
         # --- time
         Fault(
@@ -112,6 +113,9 @@ KINDS = {
         Fault("halt", ("O01",), "somebody halts trading, and lifts it later", 0.0, 1),
     )
 }
+
+GAPS = {"ws.drop", "ws.close", "ws.stall", "ws.blackhole", "ws.unsub", "maintenance", "query.lag"}
+"""What can hide from an engine what no order of ours asks for: a fill that nobody here ordered, or one taken back."""
 
 EXCUSED = {
     "A07": "whether an adapter can ask by our id is a question to adapters: the conformance kit asks it",
@@ -188,7 +192,8 @@ class Weather:
     def strikes(self, name: str) -> bool:
         """Whether a fault strikes at this opportunity."""
         struck = self.rolls(name)
-        self.fired[name] += struck
+        if struck:
+            self.fired[name] += 1
         return struck
 
     def planned(self, name: str) -> int:

@@ -21,7 +21,7 @@ from unittest import mock
 
 from fairlead import LiveTradingEngine
 from fairlead._engine import live, wiring
-from fairlead._storage.journal import Journal
+from fairlead._storage.journal import SYNC_EVERY_SECONDS, Journal
 from fairlead._storage.tape import Tape as TapeWriter
 from fairlead.errors import JournalError
 from fairlead.facts import Fact, OrderSubmitted
@@ -152,7 +152,7 @@ class JournalOfHost(_LogOfHost):
         super().__init__(host)
         self.writer = journal._writer
         self._journal = journal
-        self._said = 0.0
+        self._synced_at = 0.0
 
     @property
     def synced(self) -> tuple[Path, int]:
@@ -166,11 +166,11 @@ class JournalOfHost(_LogOfHost):
             return
         if host.failing and not (last_words and host.failing == "full"):
             raise JournalError(f"the disk is {host.failing}")
+        if (now := asyncio.get_running_loop().time()) > self._synced_at + SYNC_EVERY_SECONDS:
+            self._synced_at = now  # the thread that syncs behind, on virtual time
+            self.writer.sync()
         self._journal.append(facts, last_words=last_words)
         host.committed.update(f.client_order_id for f in facts if isinstance(f, OrderSubmitted))
-        if (now := asyncio.get_running_loop().time()) > self._said + 0.05:
-            self._said = now  # the thread that syncs behind, on virtual time
-            self.writer.sync()
         host.at("appended")
 
     def barrier(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fairlead import ConnectivityError
-from fairlead.ports import AccountChanged, Command, Rejected, Report, Submit
+from fairlead.ports import AccountChanged, Command, FillVoided, Rejected, Report, Submit
 from simulation.exchange import Exchange
 from simulation.faults import Weather
 
@@ -47,8 +47,8 @@ class Connection:
         weather = self._network.weather
         if not self.open or self.mute or self.dead:
             return
-        if isinstance(report, AccountChanged):
-            # It has no id and cannot be asked for: told twice it would count twice. See acct.away.
+        if isinstance(report, AccountChanged | FillVoided):
+            # Nobody can ask for it later, and money has no id: told twice it would count twice. See acct.away.
             self._heard(report)
             return
         if weather.strikes("ws.drop"):

@@ -16,6 +16,8 @@ from simulation.faults import CATALOGUE, EXCUSED, KINDS, drawn
 AWAITED = {
     "fill.ids": "one fill under two ids is booked twice: fills are not compared with the cumulative quantity (S03)",
     "fill.over": "more filled than ordered is booked, and nobody is told (S12)",
+    "acct.missed": "a fill that nobody here ordered and that an interruption hid is asked for at a start only, and no "
+    "further back than a minute before the last fact (R5)",
     "acct.away": "money that moved while nobody listened is never learned: balances are not compared at a start (R8)",
     "power": "orders that the venue has and the journal lost are neither adopted nor halt the account (R9)",
 }
