@@ -340,7 +340,8 @@ class Day:
             "ban": self._ban, "maintenance": self._maintenance, "query.outage": self._outage,
             "ws.lag": self._lag, "ws.close": self._close, "ws.stall": self._stall,
             "ws.blackhole": self._black_hole, "ws.unsub": self._unsubscribe,
-            "fill.void": self._void, "inst.change": self._change_rules, "inst.delist": self._delist,
+            "fill.void": self._void, "void.early": self._void_early,
+            "inst.change": self._change_rules, "inst.delist": self._delist,
             "acct.flow": self._flow, "acct.funding": self._funding, "acct.forced": self._forced,
             "acct.manual": self._manual, "acct.away": self._away, "acct.missed": self._missed, "clock.jump": self._jump,
             "kill": self._kill, "kill.label": self._kill_at_label, "kill.start": self._kill_in_start,
@@ -411,6 +412,10 @@ class Day:
 
     def _void(self) -> bool:
         return self._told_for_certain(self.exchange.void)
+
+    def _void_early(self) -> bool:
+        self.exchange.void_next = True
+        return False  # counted where it happens
 
     def _change_rules(self) -> None:
         old = self.exchange.listed[0]
@@ -491,13 +496,13 @@ class Day:
     def _stop(self) -> bool:
         if self.host is None or not self.host.started:
             return False
-        self.lives[-1].started = True
+        self.lives[-1].started = self.host.stopping = True
         self.host.engine.stop("SIGTERM")
         return True
 
     def _peer(self) -> bool:
         """A second engine on the same folder, or on another folder with the same account: it must be refused."""
-        if self.host is None or not self.host.started:
+        if self.host is None or not self.host.started or self.host.failing or self.host.stopping:
             return False
         where = self.dice.choice(PEERS)
         run = self.machine.folder / where

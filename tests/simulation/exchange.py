@@ -83,6 +83,7 @@ class Exchange:
         self.clock: Clock = _VenueClock()
         self.ids_open_only = False
         self.forgets = False
+        self.void_next = False
         self.delisted: set[str] = set()
         self.lies: set[str] = set()
         self.venue = SimulatedVenue(cash, instruments=listed, fees=_Fees(weather), fills=FillBySize())
@@ -176,6 +177,9 @@ class Exchange:
         self._book(now, report)
         if report.client_order_id and self.weather.strikes("fill.ids"):
             return _changed(report, fill_id=f"ws-{report.fill_id}")
+        if self.void_next and report.client_order_id:
+            self.void_next = False
+            asyncio.get_running_loop().call_soon(self._void_at_once)
         if report.client_order_id and self.weather.rolls("fill.over"):
             extra = self.venue.desk.markets[report.instrument].rules.lot
             asyncio.get_running_loop().call_soon(self._overfill, report, extra)
@@ -245,12 +249,18 @@ class Exchange:
             self._foreign(instrument, Side.SELL if held > 0 else Side.BUY, part, cause=cause)
         return bool(part)
 
-    def void(self) -> bool:
-        """Take the last fill of an ended order back; says whether there was one."""
+    def _void_at_once(self) -> None:
+        if self.void(0):
+            self.weather.fire("void.early")
+
+    def void(self, older_than_ns: int = 15 * SECOND) -> bool:
+        """Take the last fill of an ended order back, of those that have been told; says whether there was one."""
+        newest = self.clock.now() - older_than_ns
         voided = {entry[2] for entry in self.ledger if entry[0] == "void"}
         for report in reversed(self.venue.desk.fills):
             name = report.client_order_id
-            if name in self.venue.desk.closed and report.fill_id not in voided:
+            told = report.event_ns <= newest and report.fill_id not in voided
+            if name in self.venue.desk.closed and told:
                 break
         else:
             return False

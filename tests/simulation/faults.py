@@ -73,6 +73,7 @@ KINDS = {
         Fault("fill.ids", ("S03",), "a fill has one id on the stream and another in the list", 0.03),
         Fault("fill.over", ("S12",), "more fills than was ordered", 0.05),
         Fault("fill.void", ("S05",), "the venue takes a fill back", 0.0, 1),
+        Fault("void.early", ("S05",), "a fill is taken back before the fill itself is told", 0.0, 2),
         Fault("stop.reject", ("S15",), "the venue refuses a stop", 0.1),
         Fault("inst.change", ("S17", "S18"), "tick, lot and minimum change", 0.0, 1),
         Fault("inst.delist", ("S19",), "an instrument takes no orders any more", 0.0, 1),

@@ -72,6 +72,7 @@ class Host:
         self.clock = clock
         self.dead = False
         self.failing = ""
+        self.stopping = False
         self.committed: set[str] = set()
         self.stream: Connection | None = None
         self.unsubscribed = False

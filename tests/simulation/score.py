@@ -15,6 +15,7 @@ from simulation.faults import CATALOGUE, EXCUSED, KINDS, drawn
 
 AWAITED = {
     "fill.ids": "one fill under two ids is booked twice: fills are not compared with the cumulative quantity (S03)",
+    "void.early": "a fill that is taken back before it was told is not remembered, and booked when it is told (S05)",
     "fill.over": "more filled than ordered is booked, and nobody is told (S12)",
     "acct.missed": "a fill that nobody here ordered and that an interruption hid is asked for at a start only, and no "
     "further back than a minute before the last fact (R5)",
