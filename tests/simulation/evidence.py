@@ -205,7 +205,7 @@ class Evidence:
         before = self.positions[key]
         self.positions[key] += moved
         self._pay(fill, moved, sign)
-        self._protect(key, order, moved)
+        self._protect(key, order, moved, sign)
         self._moved[key].append((fact["seq"], fill["client_order_id"]))
         if order is None:
             return
@@ -221,12 +221,14 @@ class Evidence:
         elif order.status in {"submitted", "unknown", "accepted", "rejected"}:
             self._order({**fact, "client_order_id": order.name}, "partially_filled")
 
-    def _protect(self, key: tuple[str, str], order: Told | None, moved: Decimal) -> None:
+    def _protect(self, key: tuple[str, str], order: Told | None, moved: Decimal, sign: int) -> None:
         """How much of a position was bought or sold with a stop: it shrinks with the position, and ends with it."""
         held = self.positions[key]
         if held * (held - moved) < 0:  # it turned: what there is now is new
             self.protected[key] = ZERO
-        if order is not None and order.intent.get("stop_loss") and moved * held > 0:
+        if order is not None and order.intent.get("stop_loss") and sign < 0:
+            self.protected[key] = max(self.protected[key] - abs(moved), ZERO)
+        elif order is not None and order.intent.get("stop_loss") and moved * held > 0:
             self.protected[key] += abs(moved)
         elif order is not None and order.intent.get("group", "").startswith("exit:"):
             self.protected[key] = max(self.protected[key] - abs(moved), ZERO)

@@ -176,10 +176,11 @@ class Weather:
         self.dice = random.Random(f"weather {seed}")
         allowed = sorted(kinds)
         self.kinds = {name for name in allowed if self.dice.random() < 0.5 or all_of_them}
+        # How long a request is valid is only known by a clock that is right.
         if self.kinds & {"clock.jump", "pause"}:
-            self.kinds.discard(
-                "req.late"
-            )  # how long a request is valid is only known by a clock that is right
+            self.kinds.discard("req.late")
+        if self.kinds & GAPS and "acct.missed" not in allowed:
+            self.kinds -= {"acct.manual", "acct.forced", "fill.void"}
         self.strength = (
             strength or (1.0 if all_of_them else 0.0) or self.dice.choice((0.5, 1.0, 1.0, 2.0, 4.0))
         )
