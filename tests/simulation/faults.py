@@ -83,7 +83,7 @@ KINDS = {
         Fault("acct.funding", ("S22",), "funding is paid", 0.0, 2),
         Fault("acct.forced", ("S23",), "the venue reduces a position by force", 0.0, 1),
         Fault("acct.manual", ("S24", "S14"), "somebody trades by hand on the same account", 0.0, 2),
-        Fault("acct.missed", ("S24", "N11"), "somebody trades by hand while the stream is mute", 0.0, 1),
+        Fault("acct.missed", ("S24", "N11"), "somebody trades by hand while the stream is mute", 0.0, 4),
         Fault("acct.away", ("S21", "S22"), "money moves while nobody listens", 0.0, 1),
         # --- time
         Fault(
