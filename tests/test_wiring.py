@@ -125,6 +125,12 @@ def test_strategies_have_names_of_their_own():
     assert "two strategies are named 'Puppet'" in refusal(strategy=pair)
 
 
+def test_names_that_the_engine_needs_itself_are_refused():
+    """What nobody ordered stands under EXTERNAL, and a person's kill among the breakers."""
+    assert "no strategy can be named EXTERNAL" in refusal(strategy=Puppet(name="EXTERNAL"))
+    assert "no breaker can be named 'kill'" in refusal(Calm("kill"))
+
+
 def test_no_strategy_is_refused():
     """An empty list of strategies is a mistake, not an idle engine."""
     assert "no strategy" in refusal(strategy=[])
@@ -250,6 +256,7 @@ def test_a_method_that_cannot_take_its_arguments_is_refused():
         (FakeBroker, "market", "broker fake: Odd.market is no method"),
         (FakeStream, "time", "stream fake: Odd.time is no method"),
         (Calm, "quiet", "breaker calm: Odd.quiet is no method"),
+        (Calm, "allows", "breaker calm: Odd.allows is no method"),
         (Calm, "save", "breaker calm: Odd.save is no method"),
     ],
 )
@@ -450,7 +457,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(install):
     """A misspelt entry-point name gets a suggestion, and the list of what is installed."""
     install("acme-brakes", "acme_brakes", GOOD, {"brake": "acme_brakes:Brake"})
     message = refusal("braek")
-    assert "no plugin is named 'braek' (installed: brake, " in message
+    assert "no plugin is named 'braek' (installed: " in message
+    assert " brake, " in message
     assert "did you mean 'brake'?" in message
     assert "install it, or check the spelling" in refusal("something-else-entirely")
 

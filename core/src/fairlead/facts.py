@@ -19,6 +19,7 @@ import msgspec
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill, OrderIntent
+from fairlead._models.reconciliation import Action, Discrepancy
 from fairlead._models.reports import Report
 
 
@@ -50,12 +51,16 @@ class TimerFired(Fact, frozen=True, kw_only=True):
 
 
 class Commanded(Fact, frozen=True, kw_only=True):
-    """A person asked for something: who, why, and the verb with its arguments."""
+    """A person asked for something: who, why, and the verb with its arguments.
+
+    `request` is the asker's own id of it, if there is one: the same one is not carried out again.
+    """
 
     verb: str
     who: str
     why: str = ""
     arguments: Mapping[str, str] = {}
+    request: str = ""
 
 
 class Answered(Fact, frozen=True, kw_only=True):
@@ -131,6 +136,65 @@ class StreamChanged(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class FeedChanged(Fact, frozen=True, kw_only=True):
+    """An input: the connection of a data stream broke, or is there again with all that is subscribed confirmed."""
+
+    stream: str
+    up: bool
+    reason: str = ""
+
+
+class FillsListed(Fact, frozen=True, kw_only=True):
+    """The venue has listed all fills of an account that were there to see at `until_ns`, and they are booked."""
+
+    account: str
+    until_ns: int
+
+
+class AccountRecovered(Fact, frozen=True, kw_only=True):
+    """What happened on an account while no engine ran is known; until then nothing new is sent there.
+
+    `unresolved` are orders that are still in doubt: the account may only reduce until they are resolved.
+    """
+
+    account: str
+    unresolved: tuple[str, ...] = ()
+
+
+# --- reconciliation -----------------------------------------------------------------------------------------
+
+
+class DiscrepancyFound(Fact, frozen=True, kw_only=True):
+    """Our books and the venue's differ, and nothing in flight explains it."""
+
+    discrepancy: Discrepancy
+
+
+class DiscrepancyResolved(Fact, frozen=True, kw_only=True):
+    """What was decided about a discrepancy, and by whom; `adjustment` names what explains one."""
+
+    discrepancy: str
+    action: Action
+    who: str
+    adjustment: str = ""
+    why: str = ""
+
+
+class DiscrepancyGone(Fact, frozen=True, kw_only=True):
+    """The two agree again."""
+
+    discrepancy: str
+
+
+class OrderAdopted(Fact, frozen=True, kw_only=True):
+    """An order that nobody here placed works at the venue: it is reserved for, and can be canceled."""
+
+    client_order_id: str
+    intent: OrderIntent
+    broker_order_id: str = ""
+    filled_quantity: Decimal = Decimal(0)
+
+
 # --- orders -----------------------------------------------------------------------------------------------------
 
 
@@ -167,8 +231,12 @@ class OrderAccepted(Fact, frozen=True, kw_only=True):
     broker_order_id: str = ""
 
 
+NOT_ACCEPTED = "not_accepted"
+"""The code of an OrderRejected that rests on proof: the venue does not have it, and takes it no more."""
+
+
 class OrderRejected(Fact, frozen=True, kw_only=True):
-    """The venue refused it, or it was never sent."""
+    """The venue refused it, never got it (NOT_ACCEPTED), or it was never sent ("not_sent")."""
 
     client_order_id: str
     code: str = ""
@@ -176,7 +244,7 @@ class OrderRejected(Fact, frozen=True, kw_only=True):
 
 
 class OrderUnknown(Fact, frozen=True, kw_only=True):
-    """Its answer was lost."""
+    """Nobody knows whether it works: its answer was lost, or its venue does not know it any more."""
 
     client_order_id: str
     reason: str = ""
@@ -244,10 +312,14 @@ class OrderExpired(Fact, frozen=True, kw_only=True):
 
 
 class Filled(Fact, frozen=True, kw_only=True):
-    """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...)."""
+    """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...).
+
+    It is `inferred` where the venue told a cumulative quantity and listed no execution: the true one takes its place.
+    """
 
     fill: Fill
     reason: str = ""
+    inferred: bool = False
 
 
 class FillReversed(Fact, frozen=True, kw_only=True):
@@ -338,12 +410,16 @@ class StrategyFaulted(Fact, frozen=True, kw_only=True):
 
 
 class StrategyPaused(Fact, frozen=True, kw_only=True):
-    """A strategy opens nothing new (or may again, where `paused` is false)."""
+    """A strategy, or each in `scope`, opens nothing new (or may again, where `paused` is false).
+
+    `scope` is "engine", "account:NAME" or "instrument:ID"; empty where it is one strategy.
+    """
 
     strategy: str
     paused: bool
     who: str = ""
     why: str = ""
+    scope: str = ""
 
 
 class TimerSet(Fact, frozen=True, kw_only=True):
@@ -415,6 +491,36 @@ class StateChanged(Fact, frozen=True, kw_only=True):
     who: str = ""
 
 
+class CommandAnswered(Fact, frozen=True, kw_only=True):
+    """What a command with a request id was answered, in JSON: it is the answer to whoever asks the same again."""
+
+    request: str
+    command: int
+    answer: str
+
+
+class SweepStarted(Fact, frozen=True, kw_only=True):
+    """A person had the orders of a scope withdrawn; the sweep goes on, restarts included, until it has ended.
+
+    `verb` is "cancel_all", "flatten", "kill" or "stop"; `closes` says that what is held is closed too. A stop ends
+    at `until_ns`, if that is not 0, whatever is left by then.
+    """
+
+    verb: str
+    scope: str
+    who: str
+    why: str = ""
+    closes: bool = False
+    until_ns: int = 0
+
+
+class SweepEnded(Fact, frozen=True, kw_only=True):
+    """A sweep, named by the sequence number of its start, is over; `reason` says how it stood."""
+
+    sweep: int
+    reason: str = ""
+
+
 class ClockStepped(Fact, frozen=True, kw_only=True):
     """The wall clock and the engine's clock parted by this many nanoseconds."""
 
@@ -433,6 +539,13 @@ AnyFact = (
     | InstrumentDefined
     | AccountOpened
     | StreamChanged
+    | FeedChanged
+    | FillsListed
+    | AccountRecovered
+    | DiscrepancyFound
+    | DiscrepancyResolved
+    | DiscrepancyGone
+    | OrderAdopted
     | OrderDenied
     | OrderHeld
     | OrderSubmitted
@@ -466,6 +579,9 @@ AnyFact = (
     | BreakerReset
     | BreakerSaved
     | StateChanged
+    | CommandAnswered
+    | SweepStarted
+    | SweepEnded
     | ClockStepped
 )
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from math import inf
 from typing import Protocol, runtime_checkable
 
 import attrs
+import msgspec
 
 from fairlead._models.accounts import Position, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
 from fairlead._models.orders import Order, OrderIntent
+from fairlead._models.reconciliation import Action, Discrepancy, DiscrepancyKind, Resolution, Severity
 from fairlead._models.reports import (
+    DUPLICATE_ID,
     UNKNOWN_ORDER,
     Accepted,
     AccountChanged,
@@ -34,7 +38,16 @@ from fairlead._models.reports import (
     StreamUp,
     Triggered,
 )
-from fairlead._models.venue import Cancel, CancelAll, Command, OrderReport, Snapshot, Submit, VenueProfile
+from fairlead._models.venue import (
+    Cancel,
+    CancelAll,
+    Command,
+    OrderReport,
+    RateLimit,
+    Snapshot,
+    Submit,
+    VenueProfile,
+)
 from fairlead._strategy.styles import Again, GiveUp, Place, Step, Style, Withdraw, Work
 from fairlead.facts import Fact
 
@@ -96,8 +109,9 @@ class BrokerAdapter(Protocol):
     """An account at a venue. Its answers to `send` are reports, given to `emit` whenever they come.
 
     What a broker may have besides, all plain: `fingerprint`, a text that tells accounts of one venue apart (its
-    name otherwise). One that simulates also has `market(event)`, called before the kernel gets the event;
-    `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
+    name otherwise), and `endpoints()`, the addresses that it connects to (URLs or `host:port`), so that
+    `fairlead doctor` can try them. One that simulates also has `market(event)`, called before the kernel gets the
+    event; `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
     `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
     """
 
@@ -116,7 +130,11 @@ class BrokerAdapter(Protocol):
         ...
 
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
-        """Open the private stream; from its return on, reports arrive. Raises ConnectivityError or VenueError."""
+        """Open the private stream; from its return on, reports arrive. Raises ConnectivityError or VenueError.
+
+        Called again after a StreamDown, ever later, until it succeeds and a StreamUp is reported: the adapter itself
+        tries nothing. A connection that is still open is closed first.
+        """
         ...
 
     def send(self, command: Command) -> None:
@@ -142,7 +160,9 @@ class BrokerAdapter(Protocol):
 
 @runtime_checkable
 class DataStream(Protocol):
-    """A source of market events.
+    """A source of market events: quotes, trades, bars, books, marks and funding as `fairlead.ports` has them.
+
+    An event of any other type, a subclass included, is refused and noted in the stream's name.
 
     What a stream may have besides:
 
@@ -155,6 +175,10 @@ class DataStream(Protocol):
     - `on_end`, an attribute that the engine sets to a function without arguments; the stream calls it once after
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.
+    - `endpoints()`, plain: the addresses that it connects to, URLs or `host:port`, for `fairlead doctor` to try.
+    - `on_down`, an attribute that the engine sets to a function of a reason; the stream calls it when its connection
+      broke. Then, and after `silence` (a duration, `"60s"` unless it says so) without any data, the engine calls
+      `connect` and `subscribe` again, ever later, until all is confirmed. The stream itself tries nothing.
     - `label`, a text for people: what these data are. It stands in the wiring table and in results.
     - `settle`, ns or a duration such as `"500ms"`: how long after its end a time bar made from this feed waits for
       late prints; without it bars close at their end, as a file's do.
@@ -182,7 +206,7 @@ class DataStream(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Ask for no more of them."""
+        """Ask for no more of them: nobody watches them any longer. They may be subscribed again later."""
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
@@ -215,6 +239,18 @@ class Trip:
     reason: str
     state: TradingState | None = attrs.field(default=None, converter=attrs.converters.optional(TradingState))
     scope: str = ""
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What a breaker's `check` has nothing against: every order that stays within all three.
+
+    `value` is the most that one may be worth, in the account's currency; `leverage` the most of equity that the
+    account's worst-case exposure may be with it; `age_ns` how old at most what gave its instrument's mark may be.
+    """
+
+    value: float = inf
+    leverage: float = inf
+    age_ns: float = inf
 
 
 class View(Protocol):
@@ -304,7 +340,9 @@ class CircuitBreaker(Protocol):
     look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what
     cannot be folded from facts again. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
     equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not
-    called.
+    called. One whose `check` only compares may have `allows(account, instrument, view) -> Allowance | None`, asked
+    once for each account and instrument: orders within it are never shown to `check`, as long as equity is known and
+    quiet. A class that brings a `check` of its own and inherits `allows` is always asked.
     """
 
     @property
@@ -318,11 +356,37 @@ class CircuitBreaker(Protocol):
         ...
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
-        """Judge one order before it is sent; a Trip refuses it, an exception does too."""
+        """Judge one order before it is sent; a Trip refuses it, an exception does too.
+
+        It changes nothing by itself: it is asked as well about orders that a person only has checked.
+        """
         ...
 
     def watch(self, item: Fact | MarketEvent | str | None, view: View) -> Trip | None:
         """See one thing happen; a Trip with a state trips the breaker, an exception does too."""
+        ...
+
+
+@runtime_checkable
+class Reconciler(Protocol):
+    """Decides what is done about a difference between our books and a venue's.
+
+    A pure function: it may look, and must not trade, wait or remember. Reconcilers are asked in the user's order, and
+    the first that does not answer None decides; where none does, the difference is told and nothing else.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in an engine; decisions are written down under it."""
+        ...
+
+    @property
+    def every_ns(self) -> int:
+        """How often accounts are compared, in ns; 0 is as often as their venues' profiles say."""
+        ...
+
+    def resolve(self, discrepancy: Discrepancy, view: View) -> Resolution | None:
+        """What to do about one difference; None leaves it to the next reconciler."""
         ...
 
 
@@ -341,11 +405,14 @@ class Lease(Protocol):
 
 __all__ = [
     "API_VERSION",
+    "DUPLICATE_ID",
     "EQUITY",
     "UNKNOWN_ORDER",
     "Accepted",
     "AccountChanged",
+    "Action",
     "Again",
+    "Allowance",
     "Bar",
     "Book",
     "BrokerAdapter",
@@ -357,6 +424,8 @@ __all__ = [
     "Clock",
     "Command",
     "DataStream",
+    "Discrepancy",
+    "DiscrepancyKind",
     "Expired",
     "FillReport",
     "FillVoided",
@@ -371,9 +440,13 @@ __all__ = [
     "OutcomeUnknown",
     "Place",
     "Quote",
+    "RateLimit",
+    "Reconciler",
     "Rejected",
     "Replayable",
     "Report",
+    "Resolution",
+    "Severity",
     "Snapshot",
     "Step",
     "StreamDown",

@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
 from fairlead._engine.distributions import plugin_class
+from fairlead._engine.inquiries import inquire
 from fairlead._engine.intake import Intake
 from fairlead._engine.observers import speak
 from fairlead._engine.parts import Parts, fresh
@@ -23,7 +24,8 @@ from fairlead._kernel.clock import ANSWER, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State
-from fairlead._models.market import MarketEvent
+from fairlead._models.market import MarketEvent, kind_of
+from fairlead._models.venue import Inquiry
 from fairlead._storage.journal import Journal
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, JournalError
@@ -97,11 +99,14 @@ class _Backtest:
         self._questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._new: list[tuple[Subscription, int]] = []
         self._feeds: dict[str, list[Subscription]] = {}
+        self._served: set[Subscription] = set()
+        self._left_out: set[Subscription] = set()
         self._began = False
         self._interrupted = False
         self.kernel = build(parts, state=State(), agenda=self._agenda, journal=journal, tape=None)
         self.kernel.failed = _give_up
         self.kernel.feeds.subscribe = self._subscribe
+        self.kernel.feeds.unsubscribe = self._unsubscribe
         self.prices = PriceLine(self.kernel.market, self.kernel.recorder)
         self.kernel.observers += [speak, self.prices.facts]
 
@@ -142,6 +147,7 @@ class _Backtest:
             open_accounts(kernel, parts, snapshots, namespace=0, epoch=0)
             kernel.start_accounts()
 
+        kernel.resolver.inquire = self._inquire
         kernel.turn(begin)
         for runner in kernel.runners.values():
             runner.ask_outside = self._ask
@@ -152,10 +158,18 @@ class _Backtest:
         self._questions.append((runner, number, function, args))
         self._interrupt()
 
+    def _inquire(self, account: str, inquiry: Inquiry) -> None:
+        asked = inquire(self._parts.brokers[account], inquiry, self._agenda, self.kernel.reports.fills)
+        self.kernel.report(account, self._loop.run_until_complete(asked))
+
     def _subscribe(self, subscription: Subscription, warmup: int) -> None:
         self._new.append((subscription, warmup))
         if self._began:
             self._interrupt()
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        """What was read together is left out on the way, since a merged order has no way back."""
+        self._left_out.add(subscription)
 
     def _interrupt(self) -> None:
         self._interrupted = True
@@ -167,7 +181,10 @@ class _Backtest:
         for subscription, warmup in new:
             stream = stream_for(self._parts.streams.values(), subscription)
             if stream is not None:
-                self._feeds.setdefault(stream.name, []).append(subscription)
+                self._left_out.discard(subscription)
+                if subscription not in self._served:
+                    self._served.add(subscription)
+                    self._feeds.setdefault(stream.name, []).append(subscription)
                 if self._began and warmup:
                     self._warm(stream, subscription, warmup)
         while self._questions:
@@ -185,9 +202,12 @@ class _Backtest:
     def _through(self, progress: Callable[[int], None] | None) -> None:
         take = Intake(self.kernel, self._agenda, self._parts.brokers.values()).take
         events = self._events(iter(()))
+        left_out = self._left_out
         count = seen = 0
         while True:
             for count, event in enumerate(events, seen + 1):
+                if left_out and Subscription(event.instrument, kind_of(event)) in left_out:
+                    continue
                 take(event)
                 if self._interrupted:
                     self._interrupted = False

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,24 +19,28 @@ from fairlead._engine.assembly import build, introduce, open_accounts, stream_fo
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
+from fairlead._engine.inquiries import Inquiries
 from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._engine.recovery import OVERLAP_NS, catch_up, first_books, restore
+from fairlead._engine.recovery import OVERLAP_NS, first_books, restore
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
+from fairlead._engine.supervision import Supervisor
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.resolver import RECOVERY_NS
+from fairlead._secrets.scrub import scrub
 from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
-from fairlead.errors import ConfigurationError, JournalError
+from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
 from fairlead.facts import ClockStepped, EngineStopped, Fact, Noted
 from fairlead.ports import Lease, Snapshot, Subscription
-from fairlead.units import duration
+from fairlead.units import SECOND, duration
 
 if TYPE_CHECKING:
     from fairlead._engine.engine import LiveTradingEngine
@@ -71,6 +75,8 @@ class Session:
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
+        self._asking = asyncio.Lock()
+        self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
         self.kernel: Kernel | None = None
         self.started = threading.Event()
@@ -102,9 +108,14 @@ class Session:
             journal, kernel = self._open(stack)
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
+            kernel.sweeps.finished = self.stop
             observers = Observers(self._engine.wiring.manager)
             stack.callback(lambda: observers.stopped(self._reason))
-            kernel.observers += [speak, observers.facts]
+            self._supervisor = supervisor = Supervisor(
+                kernel, self._door, self._agenda, self._feeds, self._tasks, self._parts.brokers
+            )
+            stack.callback(supervisor.stop)
+            kernel.observers += [speak, observers.facts, supervisor.facts]
             stack.push_async_callback(self._leave_no_task)
             await self._connect_brokers(kernel, stack)
             self._pacer = pacer = Pacer(
@@ -141,7 +152,7 @@ class Session:
             epoch = max(epoch, home.acquire()[0])
             stack.callback(home.release)
         state = restore(self._folder)
-        journal = Journal.open(self._folder.journal, boot_id=boot_id(), durability=self._engine.durability)  # type: ignore[arg-type]
+        journal = Journal.open(self._folder.journal, boot_id=boot_id(), durability=self._engine.durability)
         stack.callback(journal.close)
         tape = Tape(self._folder.tape, boot_id=boot_id())
         stack.callback(tape.close)
@@ -205,13 +216,42 @@ class Session:
 
         self._wanted: list[tuple[Subscription, int]] = []
         kernel.feeds.subscribe = lambda subscription, warmup: self._wanted.append((subscription, warmup))
+        self._inquiries = Inquiries(
+            self._parts.brokers, self._door, self._agenda, kernel.reports.fills, self._tasks
+        )
+        kernel.resolver.inquire = self._inquiries.ask
+        kernel.resolver.recovered = self._account_recovered
+        self._recovering = {name for name in kernel.state.accounts if name in self._parts.brokers}
+        self._recovered = asyncio.Event()
         self._door.put(kernel.turn, begin)
         self._door.open()
-        await catch_up(kernel, self._parts.brokers, self._last_ns, door=self._door, opened=snapshots)
+        await self._recover()
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
         self._door.put(kernel.turn, lambda: kernel.start_strategies(restored=self._restored))
+
+    async def _recover(self) -> None:
+        """Wait until what happened meanwhile is known. Raises ConnectivityError for a venue that cannot be asked."""
+        assert self._pacer is not None
+        if self._recovering:
+            self._pacer.start()
+            await self._recovered.wait()
+        for name, reached in self._reached.items():
+            if not reached:
+                raise ConnectivityError(
+                    f"account {name} could not be recovered within {RECOVERY_NS // SECOND} s "
+                    f"({self._inquiries.why(name) or 'no answer came'}): nothing was sent: "
+                    f"start again once its venue answers"
+                )
+
+    def _account_recovered(self, name: str, reached: bool) -> None:
+        self._reached[name] = reached
+        self._recovering.discard(name)
+        if not self._recovering or not reached:
+            assert self._pacer is not None
+            self._pacer.stop()  # nothing else comes due before strategies have started
+            self._recovered.set()
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
         for stream in self._parts.streams.values():
@@ -219,13 +259,15 @@ class Session:
                 stream.on_end = self._stream_ended
                 self._open_streams += 1
             stack.push_async_callback(stream.close)
-            await stream.connect(self._door.take, self._feeds)
+            await stream.connect(self._door.taker(stream.name), self._feeds)
+            self._supervisor.watch(stream)
             if self._restored and hasattr(stream, "resume"):
                 stream.resume(self._last_ns)
         wanted, self._wanted = self._wanted, []
+        kernel.feeds.subscribe = self._subscribe_later
+        kernel.feeds.unsubscribe = self._unsubscribe_later
         for subscription, warmup in wanted:
             await self._subscribe(kernel, subscription, warmup)
-        kernel.feeds.subscribe = self._subscribe_later
 
     async def _subscribe(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
         stream = stream_for(self._parts.streams.values(), subscription)
@@ -233,11 +275,33 @@ class Session:
             return
         if warmup:
             await self._warm(kernel, subscription, warmup)
-        confirmed = await stream.subscribe([subscription])
+        async with self._asking:
+            if subscription not in kernel.feeds.subscriptions:  # given up meanwhile
+                return
+            self._supervisor.subscribed(stream, subscription)
+            confirmed = await stream.subscribe([subscription])
         if subscription not in confirmed:
             log.warning(
                 "%s did not confirm %s of %s", stream.name, subscription.kind, subscription.instrument
             )
+
+    async def _unsubscribe(self, kernel: Kernel, subscription: Subscription) -> None:
+        """Nobody has use for a feed any more; one that is watched again meanwhile goes on as it is."""
+        stream = stream_for(self._parts.streams.values(), subscription)
+        async with self._asking:
+            if stream is None or subscription in kernel.feeds.subscriptions:
+                return
+            try:
+                self._supervisor.unsubscribed(stream, subscription)
+                await stream.unsubscribe([subscription])
+            except Exception as error:  # whatever it raises, it sends on what nobody takes: no reason to end
+                log.warning(
+                    "%s keeps sending %s of %s: %s",
+                    stream.name,
+                    subscription.kind,
+                    subscription.instrument,
+                    error,
+                )
 
     async def _warm(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
         """Fetch what came before, in the feed that bars are made from, and hand it over as history."""
@@ -249,6 +313,17 @@ class Session:
             past = history(kernel, subscription, interval, (start, end), events, now)
             if past is not None:
                 self._door.warm(past)
+
+    def _unsubscribe_later(self, subscription: Subscription) -> None:
+        self._door.hold()
+        self._spawn(self._unsubscribe_now(subscription))
+
+    async def _unsubscribe_now(self, subscription: Subscription) -> None:
+        assert self.kernel is not None
+        try:
+            await self._unsubscribe(self.kernel, subscription)
+        finally:
+            self._door.release()
 
     def _subscribe_later(self, subscription: Subscription, warmup: int) -> None:
         self._door.hold()
@@ -343,7 +418,7 @@ class Session:
         """Something failed that trading cannot go on without: end, and raise it from `run`."""
         self._error = self._error or error
         log.critical("the engine stops: %s", error, exc_info=error)
-        self.stop(f"it failed: {error}")
+        self.stop(f"it failed: {scrub(str(error))}")
 
     def _signaled(self, name: str) -> None:
         """Ctrl-C or SIGTERM: the end in good order; a start that hangs is given up."""
@@ -392,23 +467,34 @@ class Session:
             raise ConfigurationError("the engine has ended: ask while it runs") from None
         return answer.result(QUERY_SECONDS)
 
-    def command(self, verb: str, who: str, why: str, arguments: dict[str, str]) -> None:
-        """Hand a command to the kernel from any thread. Raises ConfigurationError for a name it does not know."""
+    def command(
+        self, verb: str, who: str, why: str, arguments: Mapping[str, str], request: str = ""
+    ) -> dict[str, Any]:
+        """Have the kernel carry out what a person asks for; may be called from any thread.
 
-        def act(kernel: Kernel) -> None:
-            _check_names(kernel, arguments)
-            self._door.put(kernel.command, verb, who, why, **arguments)
+        The answer has `seq`, the number of the Commanded fact (0 where a handler of the engine's own asks: it is
+        carried out after that handler), `repeated`, and what the verb adds. A `request` id that was seen before
+        is not carried out again. Raises ConfigurationError for a wrong request, which leaves no fact.
+        """
 
-        self.query(act)
+        def act(kernel: Kernel) -> dict[str, Any]:
+            if self._door.closed:
+                raise ConfigurationError(f"the engine is ending ({self._reason}): {verb} needs one that runs")
+            answers: list[dict[str, Any]] = []
 
+            def ask() -> None:
+                answers.append(kernel.command(verb, who, why, request, **arguments))
 
-def _check_names(kernel: Kernel, arguments: dict[str, str]) -> None:
-    known = {"strategy": list(kernel.runners), "breaker": [b.name for b in kernel.board.breakers]}
-    for what, name in arguments.items():
-        if what in known and name not in known[what]:
-            raise ConfigurationError(
-                f"no {what} is named {name!r}: there are {', '.join(known[what]) or 'none'}"
-            )
+            try:
+                self._door.put(ask)
+            except (ConfigurationError, JournalError):
+                raise
+            except BaseException as error:  # as for every turn that raises
+                self._door.fail(error)
+                raise
+            return answers[0]
+
+        return self.query(act)
 
 
 class _Synced:

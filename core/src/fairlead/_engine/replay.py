@@ -79,6 +79,7 @@ def replay(engine: LiveTradingEngine, folder: str | Path | None = None) -> Repla
             engine.wiring.brokers,
             engine.wiring.streams,
             engine.wiring.fresh_breakers(),
+            list(engine.wiring.reconcilers.values()),
         )
         again = _Start(parts, copy.deepcopy(state), facts)
         difference = again.run(tape)
@@ -246,7 +247,7 @@ class _Start:
             case f.Answered():
                 kernel.answer(fact.strategy, fact.ask, fact.value, fact.error)
             case f.Commanded():
-                kernel.command(fact.verb, fact.who, fact.why, **fact.arguments)
+                kernel.command(fact.verb, fact.who, fact.why, fact.request, **fact.arguments)
             case f.StrategiesStarted():
                 kernel.turn(lambda: kernel.start_strategies(restored=fact.restored))
             case f.StrategiesStopped():

@@ -17,23 +17,31 @@ from fairlead import hookspecs
 from fairlead._engine.distributions import Origin, Origins, check_version, plugin_by_name
 from fairlead._engine.observers import implementations
 from fairlead.errors import ConfigurationError, PluginError
-from fairlead.ports import EQUITY, BrokerAdapter, CircuitBreaker, DataStream, Time
+from fairlead.ports import EQUITY, BrokerAdapter, CircuitBreaker, DataStream, Reconciler, Time
 
-_PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
+_PORTS: dict[str, type] = {
+    "broker": BrokerAdapter,
+    "stream": DataStream,
+    "breaker": CircuitBreaker,
+    "reconciler": Reconciler,
+}
 _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
-    "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",)},
-    "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",)},
+    "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",), "endpoints": ()},
+    "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",), "endpoints": ()},
     "breaker": {
         "due": ("view",),
         "clean": ("scope", "view"),
         "quiet": ("account", "view"),
+        "allows": ("account", "instrument", "view"),
         "save": (),
         "load": ("saved",),
     },
+    "reconciler": {},
 }
 """Methods that an object may have beyond its port, with their arguments: the engine calls them where they are."""
 
-_HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
+"""Every hook there is."""
 
 
 @attrs.frozen
@@ -53,6 +61,7 @@ class Wiring:
     brokers: dict[str, BrokerAdapter] = attrs.Factory(dict)
     streams: dict[str, DataStream] = attrs.Factory(dict)
     breakers: dict[str, CircuitBreaker] = attrs.Factory(dict)
+    reconcilers: dict[str, Reconciler] = attrs.Factory(dict)
     clock: Time | None = None
     table: list[Wire] = attrs.Factory(list)
     manager: pluggy.PluginManager = attrs.Factory(lambda: pluggy.PluginManager("fairlead"))
@@ -85,6 +94,7 @@ class Wiring:
             "broker": self.brokers,
             "stream": self.streams,
             "breaker": self.breakers,
+            "reconciler": self.reconcilers,
         }
         return found[port]
 
@@ -181,6 +191,17 @@ def _port_of(item: Any) -> str:
     return filled[0] if filled else ""
 
 
+def port_of_class(kind: type) -> str:
+    """The port that objects of a class fill, as far as its methods tell; empty for none."""
+    for port, protocol in _PORTS.items():
+        methods = [
+            name for name, member in vars(protocol).items() if inspect.isfunction(member) and name[0] != "_"
+        ]
+        if all(hasattr(kind, name) for name in methods):
+            return port
+    return ""
+
+
 def _not_a_plugin(item: Any) -> str:
     lacking = {port: _lacking(item, port) for port in _PORTS}
     nearest = min(lacking, key=lambda port: len(lacking[port]))
@@ -221,9 +242,9 @@ def _marked(item: Any, name: str, origin: Origin) -> list[str]:
             continue
         hook = (options or {}).get("specname") or attribute
         where = f"plugin {name} ({origin}) implements {hook}"
-        if hook not in _HOOKS:
-            close = difflib.get_close_matches(hook, _HOOKS, 1)
-            remedy = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(_HOOKS)}"
+        if hook not in HOOKS:
+            close = difflib.get_close_matches(hook, HOOKS, 1)
+            remedy = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(HOOKS)}"
             raise ConfigurationError(f"{where}, and there is no such hook: {remedy}")
         if options is None:
             raise ConfigurationError(
@@ -243,7 +264,7 @@ def _marked(item: Any, name: str, origin: Origin) -> list[str]:
 
 def _collect(wiring: Wiring, key: str, name: str, origin: Origin) -> None:
     """Call the registration hooks of the plugin just added, and of no other."""
-    for hook in _HOOKS:
+    for hook in HOOKS:
         for plugin, call in implementations(wiring.manager, hook):
             if plugin != key:
                 continue

@@ -11,17 +11,32 @@ from typing import Any
 
 from fairlead import facts as f
 from fairlead._kernel import ledger
-from fairlead._kernel.state import REMEMBERED_ORDERS, ZERO, AccountState, State, Timer, Tripped, Working
+from fairlead._kernel.state import (
+    REMEMBERED_ORDERS,
+    REMEMBERED_REQUESTS,
+    ZERO,
+    AccountState,
+    Handled,
+    State,
+    Sweep,
+    Timer,
+    Tripped,
+    Working,
+)
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
-from fairlead._models.reports import CASH_FLOWS, UNKNOWN_ORDER
+from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
+from fairlead.units import SECOND
 
 _S = OrderStatus
 _SUBMITTED, _BUY = OrderStatus.SUBMITTED, Side.BUY
 
 _DOUBTFUL = (_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL)
+
+TOMBSTONE_NS = 24 * 3600 * SECOND
+"""So long an order that was given up is remembered at least: should it appear after all, it is adopted and canceled."""
 
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
@@ -41,6 +56,12 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+    for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
+        del state.sweeps[number]  # that was of the run before
+    for name in fact.accounts:
+        if name in state.accounts:
+            state.accounts[name].stream_up = True
+            state.uncertain[name] = None
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
@@ -48,12 +69,54 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
 
 
 def _account_opened(state: State, fact: f.AccountOpened) -> None:
-    state.accounts[fact.account] = AccountState(fact.account, fact.currency, dict(fact.balances))
+    account = AccountState(fact.account, fact.currency, dict(fact.balances))
+    account.fills_until_ns = fact.now
+    state.accounts[fact.account] = account
     state.external_fills.extend(fact.contained)
 
 
 def _stream_changed(state: State, fact: f.StreamChanged) -> None:
     state.accounts[fact.account].stream_up = fact.up
+
+
+def _fills_listed(state: State, fact: f.FillsListed) -> None:
+    account = state.accounts[fact.account]
+    account.fills_until_ns = max(account.fills_until_ns, fact.until_ns)
+
+
+def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
+    del state.uncertain[fact.account]
+    if fact.unresolved:
+        state.uncertain[fact.account] = fact.unresolved
+
+
+# --- reconciliation ---------------------------------------------------------------------------------------------
+
+
+def _discrepancy_found(state: State, fact: f.DiscrepancyFound) -> None:
+    state.discrepancies[fact.discrepancy.id] = fact.discrepancy
+
+
+def _discrepancy_gone(state: State, fact: f.DiscrepancyGone) -> None:
+    state.discrepancies.pop(fact.discrepancy, None)
+
+
+def _order_adopted(state: State, fact: f.OrderAdopted) -> None:
+    intent = fact.intent
+    order = Order(
+        client_order_id=fact.client_order_id,
+        intent=intent,
+        status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
+        quantity=intent.quantity,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        broker_order_id=fact.broker_order_id,
+        filled_quantity=fact.filled_quantity,
+        created_ns=fact.now,
+        updated_ns=fact.now,
+    )
+    state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    _reserve(state, order, order.remaining_quantity)
 
 
 # --- orders -----------------------------------------------------------------------------------------------------
@@ -71,7 +134,8 @@ def _new_order(state: State, fact: Any, status: OrderStatus) -> Order:
         created_ns=fact.now,
         updated_ns=fact.now,
     )
-    state.intents += 1
+    if not intent.repeats:
+        state.intents += 1
     state.orders[fact.client_order_id] = order
     if intent.parent:
         state.children.setdefault(intent.parent, []).append(order)
@@ -105,7 +169,7 @@ def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
         order.after = ()
         order.updated_ns = fact.now
     order.quantity = fact.quantity
-    order.submitted_ns = fact.now
+    order.deadline_ns = fact.deadline_ns
     _reserve(state, order, fact.quantity - order.filled_quantity)
 
 
@@ -124,6 +188,7 @@ def _order_rejected(state: State, fact: f.OrderRejected) -> None:
     order = _order(state, fact)
     _finish(state, order, _S.REJECTED)
     order.reasons = (*order.reasons, fact.reason or fact.code)
+    order.given_up = fact.code == f.NOT_ACCEPTED
 
 
 def _order_unknown(state: State, fact: f.OrderUnknown) -> None:
@@ -155,19 +220,18 @@ def _held_resized(state: State, fact: f.HeldResized) -> None:
 
 
 def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
-    order = _order(state, fact)
+    order = _named(state, fact)
     order.expiring = order.expiring or fact.expires
-    if allowed(order.status, _S.PENDING_CANCEL):
+    if order.status is not _S.PENDING_CANCEL and allowed(order.status, _S.PENDING_CANCEL):
         move(order, _S.PENDING_CANCEL)
+        order.updated_ns = fact.now  # asked again, it has been leaving for as long all the same
 
 
 def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
-    order = _order(state, fact)
-    if order.status is _S.PENDING_CANCEL:
-        known = fact.code != UNKNOWN_ORDER and (order.filled_quantity or order.broker_order_id)
-        move(
-            order, _S.UNKNOWN if not known else _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED
-        )
+    order = _named(state, fact)  # it is looked up, and canceled again where it still works
+    reason = f"not canceled: {fact.reason or fact.code}"
+    if reason not in order.reasons:
+        order.reasons = (*order.reasons, reason)
 
 
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
@@ -185,12 +249,17 @@ def _order_expired(state: State, fact: f.OrderExpired) -> None:
 
 
 def _order(state: State, fact: Any) -> Order:
+    order = _named(state, fact)
+    order.updated_ns = fact.now
+    return order
+
+
+def _named(state: State, fact: Any) -> Order:
     order = state.orders.get(fact.client_order_id)
     if order is None:
         raise InvariantViolation(
             f"{type(fact).__name__} of order {fact.client_order_id}, which nobody placed"
         )
-    order.updated_ns = fact.now
     return order
 
 
@@ -212,7 +281,9 @@ def _remember(state: State, order: Order) -> None:
     state.closed.append(order.client_order_id)
     if len(state.closed) > REMEMBERED_ORDERS:
         oldest = state.orders.get(state.closed.popleft())
-        if oldest is not None and oldest.status in CLOSED:
+        if oldest is not None and oldest.given_up and state.now < oldest.updated_ns + TOMBSTONE_NS:
+            state.closed.append(oldest.client_order_id)
+        elif oldest is not None and oldest.status in CLOSED:
             del state.orders[oldest.client_order_id]
             state.children.pop(oldest.client_order_id, None)
 
@@ -252,6 +323,8 @@ def _filled(state: State, fact: f.Filled) -> None:
         _fill_order(state, order, fill.quantity, fill.price, fact.now)
         order.fill_ids = (*order.fill_ids, fill.fill_id)
         order.fee += fill.fee
+        if fact.inferred:
+            order.inferred = (*order.inferred, fill)
         parent = state.carried_out(order)
         if parent is not None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
@@ -295,6 +368,7 @@ def _fill_reversed(state: State, fact: f.FillReversed) -> None:
     if order is not None:
         _unfill(state, order, fill)
         order.fill_ids = tuple(VOIDED + i if i == fill.fill_id else i for i in order.fill_ids)
+        order.inferred = tuple(one for one in order.inferred if one.fill_id != fill.fill_id)
         parent = state.carried_out(order)
         if parent is not None:
             _unfill(state, parent, fill)
@@ -372,10 +446,11 @@ def _strategy_faulted(state: State, fact: f.StrategyFaulted) -> None:
 
 
 def _strategy_paused(state: State, fact: f.StrategyPaused) -> None:
+    scope = fact.scope or f"strategy:{fact.strategy}"
     if fact.paused:
-        state.paused[fact.strategy] = fact.why
+        state.paused[scope] = fact.why
     else:
-        state.paused.pop(fact.strategy, None)
+        state.paused.pop(scope, None)
         state.halted.pop(fact.strategy, None)
 
 
@@ -432,11 +507,43 @@ def _state_changed(state: State, fact: f.StateChanged) -> None:
         state.lowered[fact.scope] = fact.state
 
 
+# --- what a person asks for ---------------------------------------------------------------------------------------
+
+
+def _command_answered(state: State, fact: f.CommandAnswered) -> None:
+    state.requests[fact.request] = Handled(fact.command, fact.answer)
+    if len(state.requests) > REMEMBERED_REQUESTS:
+        del state.requests[next(iter(state.requests))]
+
+
+def _sweep_started(state: State, fact: f.SweepStarted) -> None:
+    state.sweeps[fact.seq] = Sweep(
+        fact.seq,
+        fact.verb,
+        fact.scope,
+        fact.who,
+        fact.why,
+        fact.closes,
+        state.intents,
+        fact.now,
+        fact.until_ns,
+    )
+
+
+def _sweep_ended(state: State, fact: f.SweepEnded) -> None:
+    state.sweeps.pop(fact.sweep, None)
+
+
 _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.EngineStarted: _engine_started,
     f.InstrumentDefined: _instrument_defined,
     f.AccountOpened: _account_opened,
     f.StreamChanged: _stream_changed,
+    f.FillsListed: _fills_listed,
+    f.AccountRecovered: _account_recovered,
+    f.DiscrepancyFound: _discrepancy_found,
+    f.DiscrepancyGone: _discrepancy_gone,
+    f.OrderAdopted: _order_adopted,
     f.OrderDenied: _order_denied,
     f.OrderHeld: _order_held,
     f.OrderSubmitted: _order_submitted,
@@ -470,4 +577,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
     f.StateChanged: _state_changed,
+    f.CommandAnswered: _command_answered,
+    f.SweepStarted: _sweep_started,
+    f.SweepEnded: _sweep_ended,
 }

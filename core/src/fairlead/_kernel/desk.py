@@ -44,6 +44,17 @@ def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -
     return bits.to_bytes(16, "big").hex()
 
 
+def number_of(name: str) -> int:
+    """The number of the intent that a client_order_id is of."""
+    return int(name[8:30], 16)
+
+
+def _after(name: str, epoch: int) -> str:
+    """The id of the next attempt at the same intent."""
+    bits = int(name, 16)
+    return client_order_id(bits >> 112, epoch, bits >> 8 & (1 << 88) - 1, (bits & 0xFF) + 1)
+
+
 class Desk:
     """Everything that can be done with an order, for strategies, held orders and operators alike.
 
@@ -86,11 +97,11 @@ class Desk:
 
     def _place(self, intent: OrderIntent, after: tuple[str, ...]) -> Order:
         state = self._state
-        name = client_order_id(state.namespace, state.epoch, state.intents + 1)
+        name = self._name(intent)
         if after:
             self._recorder.record(OrderHeld, client_order_id=name, intent=intent, after=after)
             return state.orders[name]
-        if intent.exits and self.keeps(intent):
+        if intent.group and intent.exits and self.keeps(intent):
             return self._hold(name, intent)
         verdict = self._gate.review(intent)
         if isinstance(verdict, Refused):
@@ -104,8 +115,13 @@ class Desk:
 
     def refuse(self, intent: OrderIntent, reasons: tuple[str, ...]) -> Order:
         """Make a denied order of an intent."""
+        return self._deny(self._name(intent), intent, reasons)
+
+    def _name(self, intent: OrderIntent) -> str:
         state = self._state
-        return self._deny(client_order_id(state.namespace, state.epoch, state.intents + 1), intent, reasons)
+        if intent.repeats:
+            return _after(intent.repeats, state.epoch)
+        return client_order_id(state.namespace, state.epoch, state.intents + 1)
 
     def _hold(self, name: str, intent: OrderIntent, refused: tuple[str, ...] = ()) -> Order:
         self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
@@ -165,7 +181,7 @@ class Desk:
         held = self._state.quantity(order.account, order.instrument, order.strategy)
         there = abs(held) if (held > 0) == (order.side is Side.SELL) else ZERO
         there = self._state.instruments[order.instrument].quantity(there)
-        wanted = there if order.intent.closes else min(order.quantity, there)
+        wanted = there if order.intent.closes and not order.intent.sweep else min(order.quantity, there)
         if not wanted:
             self.cancel(order, "there is no position left to reduce")
             return False
@@ -214,8 +230,9 @@ class Desk:
         return new
 
     def again(self, order: Order, quantity: Decimal) -> None:
-        """Place an order of the same terms once more."""
-        self.place(msgspec.structs.replace(order.intent, quantity=min(order.quantity, quantity)))
+        """Place an order of the same terms once more, as the next attempt at the same intent."""
+        wanted = min(order.quantity, quantity)
+        self.place(msgspec.structs.replace(order.intent, quantity=wanted, repeats=order.client_order_id))
 
 
 def on_the_wire(order: Order, profile: VenueProfile) -> OrderIntent:

@@ -11,6 +11,7 @@ import msgspec
 
 from fairlead import facts as f
 from fairlead._kernel.board import Board
+from fairlead._kernel.budget import Budgets
 from fairlead._kernel.clock import Agenda, Entry
 from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
@@ -22,22 +23,26 @@ from fairlead._kernel.gate import Gate
 from fairlead._kernel.held import Held
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.outbox import Outbox
+from fairlead._kernel.reconciliation import Reconciliation
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.reports import Reports
+from fairlead._kernel.resolver import Resolver
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import AccountState, State
 from fairlead._kernel.styles import Styles
+from fairlead._kernel.sweeps import Sweeps
 from fairlead._kernel.timers import Timers
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
-from fairlead._models.instrument import Instrument
+from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
+from fairlead._secrets.scrub import known, said, scrub
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
-from fairlead.ports import CircuitBreaker
+from fairlead.ports import CircuitBreaker, Reconciler
 
 
 class FactLog(Protocol):
@@ -67,6 +72,44 @@ class Kernel:
     called.
     """
 
+    # With more than thirty attributes the interpreter gives up its fastest way to them, but for slots.
+    __slots__ = (
+        "_busy",
+        "_inbox",
+        "_tape",
+        "_write",
+        "agenda",
+        "allocations",
+        "board",
+        "books",
+        "budgets",
+        "catalogue",
+        "commands",
+        "desk",
+        "exits",
+        "failed",
+        "fatal",
+        "feeds",
+        "gate",
+        "held",
+        "market",
+        "observers",
+        "outbox",
+        "profiles",
+        "reconciliation",
+        "recorder",
+        "reports",
+        "resolver",
+        "runners",
+        "starting",
+        "state",
+        "styles",
+        "sweeps",
+        "timers",
+        "valuer",
+        "view",
+    )
+
     def __init__(
         self,
         *,
@@ -76,6 +119,7 @@ class Kernel:
         tape: EventLog | None,
         profiles: dict[str, VenueProfile],
         breakers: Sequence[CircuitBreaker],
+        reconcilers: Sequence[Reconciler] = (),
         zones: dict[str, str] | None = None,
         equivalents: frozenset[frozenset[str]] = frozenset(),
     ) -> None:
@@ -90,8 +134,9 @@ class Kernel:
         self.board = Board(self.recorder, self.view, self.valuer, self.books, self.schedule, breakers)
         self.valuer.watchers = self.board.equity_moved
         self.valuer.settle = self.books.settle
-        self.gate = Gate(state, self.market, self.valuer, profiles, self.board.reasons)
-        self.outbox = Outbox(self.recorder, profiles)
+        self.budgets = Budgets(self.recorder, profiles)
+        self.gate = Gate(state, self.market, self.valuer, profiles, self.budgets, self.board.reasons)
+        self.outbox = Outbox(self.recorder, self.schedule, profiles, self.budgets)
         self.held = Held(self.recorder, self.market, self.schedule, profiles)
         self.desk = Desk(
             self.recorder,
@@ -106,6 +151,10 @@ class Kernel:
         self.exits = Exits(self.recorder, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
+        self.sweeps = Sweeps(self)
+        self.resolver = Resolver(self, profiles)
+        self.reconciliation = Reconciliation(self, profiles, reconcilers)
+        self.starting = True
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
@@ -118,10 +167,12 @@ class Kernel:
         self._write = journal.append
         self._tape = tape
         self._busy = False
-        self._see = self.market.event
         self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
         self.market.warm = self.feeds.warm
+        self.feeds.working = lambda instrument: any(
+            order.instrument == instrument for order in state.open.values()
+        )
 
     @property
     def turn_in_hand(self) -> int:
@@ -136,7 +187,7 @@ class Kernel:
             self._inbox.append((None, (event,)))
             return
         self._busy = True
-        recorder, tape = self.recorder, self._tape
+        recorder, tape, market = self.recorder, self._tape, self.market
         upcoming: MarketEvent | None = event
         try:
             while upcoming is not None:
@@ -150,7 +201,7 @@ class Kernel:
                     except JournalError as error:
                         tape = None
                         self._drop_tape(error)
-                self._see(event)
+                market.event(event)
                 if recorder.batch:
                     self._commit()
                 upcoming = self._drain() if self._inbox else None
@@ -168,17 +219,32 @@ class Kernel:
         return None
 
     def report(self, account: str, report: Report) -> None:
-        """A broker's report."""
+        """A broker's report, with no secret in its reason."""
+        why = getattr(report, "reason", "") if known else ""
+        if why and (hidden := scrub(why)) != why:
+            report = msgspec.structs.replace(report, reason=hidden)
         self._enter(self._report_turn, account, report, self.agenda.stamp())
 
     def answer(self, strategy: str, number: int, value: bytes, error: str = "") -> None:
         """An answer to a strategy's `ask`, in msgpack."""
         self._enter(self._answer_turn, strategy, number, value, error, self.agenda.stamp())
 
-    def command(self, verb: str, who: str, why: str, **arguments: str) -> None:
-        """What a person asks for. Raises ConfigurationError for what is not there to be asked for."""
-        self.commands.check(verb, arguments)
-        self._enter(self._command_turn, verb, who, why, arguments, self.agenda.stamp())
+    def command(self, verb: str, who: str, why: str, request: str = "", **arguments: str) -> dict[str, Any]:
+        """What a person asks for, carried out at once; returns the answer.
+
+        From inside a turn it is carried out after that turn: `seq` of its answer is 0 then. Raises
+        ConfigurationError for what cannot be asked for, and JournalError where it could not be written down.
+        """
+        if verb == "check":
+            return self.commands.rehearse(who, arguments)
+        answer: dict[str, Any] | None = {}
+        if self._busy:
+            self.commands.prepare(verb, who, why, arguments)
+            answer = None
+        self._enter(self._command_turn, verb, who, why, request, arguments, answer, self.agenda.stamp())
+        if self.fatal:
+            raise JournalError(self.fatal)
+        return {"seq": 0, "repeated": False} if answer is None else answer
 
     def turn(self, action: Callable[[], object]) -> None:
         """Do something in a turn of its own: what starts and ends a run."""
@@ -186,18 +252,20 @@ class Kernel:
 
     def schedule(self, due_ns: int, callback: Callable[[], None], rank: int, interval: int) -> Entry:
         """Have a callback run in a turn of its own when its time has come; what is overdue is due now."""
-        due_ns = max(due_ns, self.recorder.now)
+        if due_ns < self.recorder.now:
+            due_ns = self.recorder.now
         return self.agenda.call_at(
             due_ns, lambda: self._enter(self._timer_turn, due_ns, callback), rank, interval
         )
 
     def _enter(self, turn: Callable[..., None], *arguments: Any) -> None:
-        self._inbox.append((turn, arguments))
         if self._busy:
+            self._inbox.append((turn, arguments))
             return
         self._busy = True
         try:
-            event = self._drain()
+            turn(*arguments)
+            event = self._drain() if self._inbox else None
         finally:
             self._busy = False
         if event is not None:
@@ -220,15 +288,32 @@ class Kernel:
         self._commit()
 
     def _command_turn(
-        self, verb: str, who: str, why: str, arguments: dict[str, str], received_ns: int
+        self,
+        verb: str,
+        who: str,
+        why: str,
+        request: str,
+        arguments: dict[str, str],
+        answer: dict[str, Any] | None,
+        received_ns: int,
     ) -> None:
-        self.recorder.now = max(self.recorder.now, received_ns)
-        self.commands.act(verb, who, why, arguments)
-        self._commit()
+        recorder = self.recorder
+        recorder.now = max(recorder.now, received_ns)
+        try:
+            found = self.commands.act(verb, who, why, request, arguments)
+            if answer is not None:
+                answer.update(found)
+        except ConfigurationError as error:
+            if answer is not None:
+                raise  # to whoever asked, and nothing was done
+            recorder.input(f.Noted, source="command", text=f"{verb} by {who} came to nothing: {error}")
+        if recorder.batch:
+            self._commit()
 
     def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
         recorder = self.recorder
-        recorder.now = max(recorder.now, due_ns)
+        if due_ns > recorder.now:
+            recorder.now = due_ns
         recorder.cause = recorder.seq
         callback()
         if recorder.batch:
@@ -242,23 +327,24 @@ class Kernel:
         recorder = self.recorder
         batch = recorder.batch
         show = self.board.fact
-        shown = 0
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
             show(fact)
-            shown += 1
         if self.outbox.waiting and (self.state.lowered or self.state.tripped):
+            shown = len(batch)
             for order in self.outbox.withdraw(self.gate.still):
                 self.changed(order)
             for fact in islice(batch, shown, None):
                 show(fact)
         recorder.batch = []
+        write = self._write
         try:
-            self._write(batch)
+            write(batch)
         except JournalError as error:
             self._stop_sending(str(error))
             return
         if self.outbox.waiting:
             self.outbox.release()
+        self.valuer.prepare()
         for observe in self.observers:
             observe(batch)
 
@@ -292,7 +378,7 @@ class Kernel:
         if self.state.tripped:
             self.board.refresh()
         order = self.desk.place(intent, after)
-        if order.status not in CLOSED and intent.style:
+        if intent.style and order.status not in CLOSED:
             self.styles.work(order)
         return order
 
@@ -307,24 +393,21 @@ class Kernel:
             self.held.ended(order)
             self.exits.changed(order)
         self.styles.changed(order)
+        if self.state.sweeps:
+            self.sweeps.changed(order)
 
     # --- starting and ending --------------------------------------------------------------------------------
 
     def resolve(self, symbol: str) -> Instrument:
-        """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
+        """The instrument of a long or short name, known from now on. Raises ConfigurationError as `find` does."""
         found = self.state.instruments.get(symbol)
         if found is not None and found.id in self.market.lanes:
             return found
-        matches = [i for i in self.catalogue.values() if symbol in (i.id, i.symbol, i.native)]
-        if len(matches) == 1:
-            return self.define(matches[0]).instrument
-        if matches:
-            names = ", ".join(i.id for i in matches)
-            raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
-        known = ", ".join(list(self.catalogue)[:8]) or "none"
-        raise ConfigurationError(
-            f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
-        )
+        return self.define(self.find(symbol)).instrument
+
+    def find(self, symbol: str) -> Instrument:
+        """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
+        return named(symbol, self.catalogue)
 
     def define(self, instrument: Instrument) -> Lane:
         """Make an instrument known, if its rules are new."""
@@ -360,11 +443,13 @@ class Kernel:
             elif not order.after:
                 self.held.arm(order)
         self.exits.start()
+        self.resolver.start()
 
     def start_strategies(self, *, restored: bool) -> None:
         """Give strategies back what they saved and call `on_start`."""
         self.recorder.input(f.StrategiesStarted, restored=restored)
         self.exits.recovered()
+        self.sweeps.start()
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
@@ -374,11 +459,13 @@ class Kernel:
                 try:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
-                    runner.halt(f"load() failed, {type(error).__name__}: {error}")
+                    runner.halt(f"load() failed, {said(error)}")
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)
         self._follow_holdings()
+        self.starting = False
+        self.reconciliation.keep_watch()
 
     def _say_if_idle(self, runner: Runner) -> None:
         """A strategy that nothing will ever wake trades nothing: that is hardly what was meant."""

@@ -8,13 +8,17 @@ from decimal import Decimal
 import attrs
 import msgspec
 
-from fairlead._models.accounts import Position, PositionKey, TradingState
+from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import Order, OrderIntent, Side
+from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reconciliation import Discrepancy
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
 """Closed orders kept in the state, ids of fills that nobody here ordered, timers that fired; the journal has all."""
+
+REMEMBERED_REQUESTS = 1_000
+"""Answered commands kept in the state by their request ids: older ones count as new."""
 
 ZERO = Decimal(0)
 
@@ -49,7 +53,7 @@ class AccountState:
 
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
-    is what came or went by currency while it had no rate.
+    is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked.
     """
 
     name: str
@@ -63,6 +67,7 @@ class AccountState:
     flows: float = 0.0
     unsettled: dict[str, Decimal] = attrs.Factory(dict)
     stream_up: bool = True
+    fills_until_ns: int = 0
     samples: int = 0
 
 
@@ -89,8 +94,44 @@ class Tripped:
 
 
 @attrs.define
+class Sweep:
+    """The orders of a scope on their way out, and with `closes` its positions too, until all is done.
+
+    `number` is the sequence number of its start, `mark` the number of intents by then, `until_ns` when a stop ends
+    whatever is left, 0 for never.
+    """
+
+    number: int
+    verb: str
+    scope: str
+    who: str
+    why: str
+    closes: bool
+    mark: int
+    since_ns: int
+    until_ns: int = 0
+
+    def covers(self, account: str, instrument: str, strategy: str) -> bool:
+        """Whether what a strategy has of an instrument on an account is in its scope."""
+        return self.scope in scopes_of(account, instrument, strategy)
+
+
+@attrs.define
+class Handled:
+    """A command that had a request id: its sequence number, and what was answered, in JSON."""
+
+    command: int
+    answer: str = ""
+
+
+@attrs.define
 class State:
-    """Everything durable. Only `apply` changes it."""
+    """Everything durable. Only `apply` changes it.
+
+    `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
+    orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
+    lowered trading to. `discrepancies` are the differences between our books and venues' that still are.
+    """
 
     seq: int = 0
     now: int = 0
@@ -116,7 +157,11 @@ class State:
     faults: dict[str, int] = attrs.Factory(dict)
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
+    uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
+    discrepancies: dict[str, Discrepancy] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
+    sweeps: dict[int, Sweep] = attrs.Factory(dict)
+    requests: dict[str, Handled] = attrs.Factory(dict)
 
     def position(self, account: str, instrument: str, strategy: str = "") -> Position | None:
         """The position under a key (no strategy: the account's net one), None when it never was."""
@@ -142,14 +187,13 @@ class State:
     def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
         """The most severe state over everything an order belongs to, and the reason for it."""
         worst, why = TradingState.ACTIVE, ""
+        if intent.account in self.uncertain:
+            worst, why = self._certainty(intent.account)
+            if worst is TradingState.RECOVERING:  # nothing passes, be the rest as it may
+                return worst, why
         if not self.lowered and not self.tripped:
             return worst, why
-        scopes = {
-            "engine",
-            f"account:{intent.account}",
-            f"strategy:{intent.strategy}",
-            f"instrument:{intent.instrument}",
-        }
+        scopes = scopes_of(intent.account, intent.instrument, intent.strategy)
         for scope, state in self.lowered.items():
             if scope in scopes and state.severity > worst.severity:
                 worst, why = state, f"{scope} is {state}"
@@ -157,6 +201,34 @@ class State:
             if trip.scope in scopes and trip.state.severity > worst.severity:
                 worst, why = trip.state, f"{trip.breaker} tripped: {trip.reason}"
         return worst, why
+
+    def why_paused(self, intent: OrderIntent) -> str:
+        """What is paused that an order belongs to, "" for nothing. Orders of no strategy are not."""
+        if self.paused and intent.strategy != EXTERNAL:
+            for scope in scopes_of(intent.account, intent.instrument, intent.strategy):
+                if scope in self.paused:
+                    kind, _, name = scope.partition(":")
+                    return f"strategy {name}" if kind == "strategy" else scope
+        return ""
+
+    def is_paused(self, strategy: str) -> bool:
+        """Whether a strategy opens nothing new, by its own pause or the engine's."""
+        return "engine" in self.paused or f"strategy:{strategy}" in self.paused
+
+    def _certainty(self, account: str) -> tuple[TradingState, str]:
+        left = self.uncertain[account]
+        if left is None:
+            return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        for name in left:
+            order = self.open.get(name)
+            if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
+                return TradingState.REDUCE_ONLY, f"order {name} has been in doubt since the start"
+        return TradingState.ACTIVE, ""
+
+
+def scopes_of(account: str, instrument: str, strategy: str) -> tuple[str, str, str, str]:
+    """The scopes that something belongs to, the widest first."""
+    return ("engine", f"account:{account}", f"strategy:{strategy}", f"instrument:{instrument}")
 
 
 def fingerprint(state: State) -> bytes:
@@ -176,4 +248,5 @@ def fingerprint(state: State) -> bytes:
     plain["children"] = [(name, [o.client_order_id for o in c]) for name, c in state.children.items()]
     plain["closed"] = list(state.closed)
     plain["external_fills"] = list(state.external_fills)
+    plain["requests"] = list(state.requests.items())
     return msgspec.msgpack.encode(plain)

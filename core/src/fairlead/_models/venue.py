@@ -8,7 +8,28 @@ from decimal import Decimal
 import attrs
 import msgspec
 
-from fairlead._models.orders import OrderIntent, OrderType, TimeInForce
+from fairlead._models.orders import OrderIntent, OrderType, Side, TimeInForce
+from fairlead.units import SECOND
+
+
+@attrs.frozen
+class RateLimit:
+    """So much `weight` a venue takes in any `window_ns`; `order` and `cancel` are what one of each weighs.
+
+    `reserve` of it, a tenth unless it says otherwise, is kept for cancels: new orders leave it alone.
+    """
+
+    name: str
+    weight: int
+    window_ns: int
+    order: int = 1
+    cancel: int = 1
+    reserve: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """What is kept for cancels."""
+        return -(-self.weight // 10) if self.reserve is None else self.reserve
 
 
 @attrs.frozen(kw_only=True)
@@ -18,9 +39,23 @@ class VenueProfile:
     What is not listed is held by the engine (stops, trails, linked exits, DAY and GTD) or refused by the gate
     (post-only, IOC, FOK). `oco` says that the venue itself cancels or shrinks the other orders of a group
     when one fills. `environment` is paper, testnet or live; live needs `live=True` on the engine.
-    `validity_ns` bounds how late a command may still be written. `equivalents` are pairs of currencies that
-    count as one, `zone` the IANA zone of the account's trading day. `venue_options` are the names that an order's
-    own `venue_options` may use; the gate refuses any other.
+    `equivalents` are pairs of currencies that count as one, `zone` the IANA zone of the account's trading day.
+    `venue_options` are the names that an order's own `venue_options` may use; the gate refuses any other.
+
+    What the venue's silence means, all in ns:
+
+    - `validity_ns` bounds how late a command may still be written, and the venue takes none that reaches it later.
+      None where no venue-side bound exists: an order that it does not know may then still be on its way for ever.
+    - `query_lag_ns` is the longest that its look-ups and lists of fills lag behind its own books.
+    - `answer_ns` is how long an answer may take before the engine asks for what became of a command.
+    - `backfill_ns` is how often the list of fills is compared with what was reported; 0 is never.
+    - `watch_ns` is how often the account as a whole is compared with our books; 0 is only when asked for.
+    - `exact` says that it lives in the engine's process: what it does not know is not there, and was never sent.
+    - `own_fills` is False where it lists no executions: fills are then inferred from cumulative quantities.
+    - `definitive_codes` are the codes of a Rejected that prove that the order is not there; after any other one the
+      order is looked up. None where each Rejected is definitive.
+
+    `rate_limits` are the venue's own numbers, or lower ones: beyond them new orders are denied and cancels wait.
     """
 
     venue: str
@@ -30,11 +65,24 @@ class VenueProfile:
     post_only: bool = False
     reduce_only: bool = False
     oco: bool = False
-    validity_ns: int = 5_000_000_000
+    validity_ns: int | None = 5 * SECOND
+    query_lag_ns: int = 2 * SECOND
+    answer_ns: int = 5 * SECOND
+    backfill_ns: int = 45 * SECOND
+    watch_ns: int = 15 * SECOND
+    exact: bool = False
+    own_fills: bool = True
+    definitive_codes: frozenset[str] | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
     base_currency: str = ""
     equivalents: tuple[tuple[str, str], ...] = ()
     zone: str = "UTC"
     venue_options: frozenset[str] = frozenset()
+
+    @property
+    def patience_ns(self) -> int:
+        """How long a command may wait to be written."""
+        return self.answer_ns if self.validity_ns is None else self.validity_ns
 
 
 class Submit(msgspec.Struct, frozen=True):
@@ -71,7 +119,11 @@ Command = Submit | Cancel | CancelAll
 
 @attrs.frozen(kw_only=True)
 class OrderReport:
-    """An order as the venue sees it, in a snapshot or a look-up."""
+    """An order as the venue sees it, in a snapshot or a look-up.
+
+    `average_price` is that of `filled_quantity`; `side` and prices tell of an order that nobody here placed. All are
+    None where the venue does not say.
+    """
 
     client_order_id: str
     broker_order_id: str
@@ -80,15 +132,46 @@ class OrderReport:
     quantity: Decimal
     filled_quantity: Decimal
     status: str = ""
+    average_price: Decimal | None = None
+    side: Side | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
     """The venue's view of an account. A part that could not be had is None, never empty.
 
-    `orders` are the open ones, `positions` signed quantities by instrument, `balances` totals by currency.
+    `orders` are the open ones, `positions` signed quantities by instrument, `balances` totals by currency,
+    `entry_prices` average prices of positions, as far as the venue tells.
     """
 
     orders: tuple[OrderReport, ...] | None
     positions: Mapping[str, Decimal] | None
     balances: Mapping[str, Decimal] | None
+    entry_prices: Mapping[str, Decimal] = attrs.Factory(dict)
+
+
+# --- inquiries: what the kernel wants to know of a venue; the answers are reports ---------------------------------
+
+
+@attrs.frozen
+class Lookup:
+    """How these orders stand."""
+
+    client_order_ids: tuple[str, ...]
+
+
+@attrs.frozen
+class FillsSince:
+    """Our executions since then."""
+
+    since_ns: int
+
+
+@attrs.frozen
+class TakeSnapshot:
+    """The account as a whole."""
+
+
+Inquiry = Lookup | FillsSince | TakeSnapshot
