@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         "--faults", default="", metavar="A,B", help="only these kinds; 'all' has the awaited ones too"
     )
     words.add_argument("--replay", type=int, metavar="SEED", help="play one day and tell all of it")
-    words.add_argument("--no-restart", action="store_true", help="no start when the faults are over")
+    words.add_argument("--restart", action="store_true", help="start anew when the faults are over")
     words.add_argument("--list", action="store_true", help="list the kinds of fault")
     return words
 
@@ -58,9 +58,9 @@ def main() -> int:
         return 0
     kinds = chosen(words.faults)
     if words.replay is not None:
-        return int(play(words.replay, kinds, tell, restart_at_end=not words.no_restart))
+        return int(play(words.replay, kinds, tell, restart_at_end=words.restart))
     seeds = range(words.seed, words.seed + words.days)
-    score = simulate(seeds, kinds, restart_at_end=not words.no_restart, told=print)
+    score = simulate(seeds, kinds, restart_at_end=words.restart, told=print)
     print(score.card(kinds))
     return int(bool(score.violations))
 

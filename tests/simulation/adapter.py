@@ -75,6 +75,13 @@ class SimexBroker:
         self._emit, self._clock = emit, clock
         await self._ask("hello", lambda: None)
         self._open()
+        assert self._stream is not None
+        if self._host.unsubscribed:  # found out at the next ping, and asked for again
+            self._host.unsubscribed, self._stream.mute = False, True
+            await asyncio.sleep(5)
+            self._stream.mute = False
+        if self._epoch > 1:
+            self._say(StreamUp(epoch=self._epoch))
 
     def send(self, command: Command) -> None:
         self._host.at("send")
@@ -152,33 +159,8 @@ class SimexBroker:
         self._say(report)
 
     def _lost(self, reason: str) -> None:
-        if self._emit is None or self._host.dead:
-            return
-        self._say(StreamDown(reason=reason))
-        self._again(1.0)
-
-    def _again(self, wait: float) -> None:
-        asyncio.get_running_loop().call_later(wait, self._reconnect)
-
-    def _reconnect(self) -> None:
-        if self._emit is None or self._host.dead:
-            return
-        if self._network.refusing == "maintenance":
-            self._again(2.0)
-            return
-        self._open()
-        assert self._stream is not None
-        if self._host.unsubscribed:
-            self._host.unsubscribed = False
-            self._stream.mute = True  # found out at the next ping, and asked for again
-            asyncio.get_running_loop().call_later(5.0, self._subscribed, self._stream)
-        else:
-            self._say(StreamUp(epoch=self._epoch))
-
-    def _subscribed(self, stream: Connection) -> None:
-        stream.mute = False
-        if stream is self._stream and self._emit is not None and not self._host.dead:
-            self._say(StreamUp(epoch=self._epoch))
+        if self._emit is not None and not self._host.dead:
+            self._say(StreamDown(reason=reason))  # the engine connects again
 
     def _say(self, report: Report) -> None:
         self._host.at("report")

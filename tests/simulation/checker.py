@@ -201,11 +201,18 @@ def attempts_in_order(e: Evidence) -> Iterator[Finding]:
         if attempt <= 1 or not order.submitted:
             continue
         before = f"{order.name[:30]}{attempt - 1:02x}"
-        if before in e.seen and e.seen[before].accepted:
-            yield order.submitted, f"{order.name} was sent, and {before} had been accepted"
+        seen = e.seen.get(before)
+        if seen is not None and seen.accepted and not (seen.ended and seen.ended[0] < _first(e, order.name)):
+            yield order.submitted, f"{order.name} was sent, and {before} worked at the venue"
         told = e.orders.get(before)
-        if told is None or not any(s == "rejected" and q < order.submitted for q, s, _ in told.steps):
-            yield order.submitted, f"{order.name} was sent before {before} was known to be nothing"
+        if told is None or not any(s in CLOSED and q < order.submitted for q, s, _ in told.steps):
+            yield order.submitted, f"{order.name} was sent before {before} was known to have ended"
+
+
+def _first(e: Evidence, name: str) -> int:
+    """Where in the ledger the venue first saw an order; its end where it never did."""
+    seen = e.seen.get(name)
+    return seen.writes[0][0] if seen is not None and seen.writes else len(e.outcome.ledger)
 
 
 @invariant("I13")
@@ -259,21 +266,25 @@ def orders_move_along_the_table(e: Evidence) -> Iterator[Finding]:
             before = status
     known = {_plain_id(fill["fill_id"]) for _, fill, _ in e.booked} | _contained(e)
     for fact in e.of("ReportReceived"):
-        report = fact["report"]
-        if report["t"] == "FillReport" and _plain_id(report["fill_id"]) not in known:
-            yield (
-                fact["seq"],
-                f"fill {report['fill_id']} of {report.get('client_order_id')} was told and not booked",
-            )
+        for report in (fact["report"], *fact["report"].get("fills", ())):
+            if (
+                "fill_id" in report
+                and report.get("t", "FillReport") == "FillReport"
+                and _plain_id(report["fill_id"]) not in known
+            ):
+                yield (
+                    fact["seq"],
+                    f"fill {report['fill_id']} of {report.get('client_order_id')} was told and not booked",
+                )
 
 
 @invariant("I36")
 def ends_have_a_known_cause(e: Evidence) -> Iterator[Finding]:
     """What ends an order is a report that says so; nothing unknown maps to an end."""
     causes = {
-        "OrderRejected": {"Rejected", "NotSent"},
-        "OrderCanceled": {"Canceled", "CancelRejected", "FillReport"},
-        "OrderExpired": {"Expired", "Canceled", "CancelRejected", "FillReport"},
+        "OrderRejected": {"Rejected", "NotSent", "LookedUp"},
+        "OrderCanceled": {"Canceled", "CancelRejected", "FillReport", "LookedUp", "Backfilled"},
+        "OrderExpired": {"Expired", "Canceled", "CancelRejected", "FillReport", "LookedUp", "Backfilled"},
     }
     for order in e.orders.values():
         before = ""

@@ -111,7 +111,7 @@ class Day:
         folder: Path,
         all_of_them: bool = False,
         strength: float = 0.0,
-        restart_at_end: bool = True,
+        restart_at_end: bool = False,
     ) -> None:
         self.seed = seed
         self.dice = random.Random(f"day {seed}")
@@ -677,7 +677,7 @@ def play(
     *,
     all_of_them: bool = False,
     strength: float = 0.0,
-    restart_at_end: bool = True,
+    restart_at_end: bool = False,
 ) -> Any:
     """Run a day in a folder of its own, and give what `look` makes of it."""
     folder = fast_folder()

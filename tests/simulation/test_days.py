@@ -9,7 +9,7 @@ from simulation.checker import EXCUSED as EXCUSED_INVARIANTS
 from simulation.checker import INVARIANTS, check
 from simulation.day import play
 from simulation.faults import CATALOGUE, EXCUSED, KINDS, drawn
-from simulation.score import AWAITED, HOLDS, RESTART_AT_END, simulate
+from simulation.score import AWAITED, HOLDS, simulate
 
 SECONDS = 120.0
 
@@ -69,18 +69,6 @@ def test_what_is_awaited_does_not_hold(name: str) -> None:
     """A kind of fault waits for its safeguard only as long as it breaks something."""
     found = [v for seed in range(10) for v in play(seed, (name,), check, all_of_them=True)]
     assert found, f"{name} holds: move it from AWAITED to HOLDS"
-
-
-@pytest.mark.prove
-@pytest.mark.skipif(not RESTART_AT_END, reason="the running engine resolves everything by itself")
-def test_an_end_without_a_restart_does_not_hold() -> None:
-    """Unknown orders wait for a start as long as a day that ends without one leaves some."""
-    found = {
-        violation.invariant
-        for seed in range(10)
-        for violation in play(seed, ("req.lose",), check, all_of_them=True, restart_at_end=False)
-    }
-    assert "I29" in found, "orders resolve without a start: RESTART_AT_END can be False"
 
 
 def test_reasons_are_sentences() -> None:
