@@ -200,7 +200,7 @@ def attempts_in_order(e: Evidence) -> Iterator[Finding]:
         attempt = int(order.name[30:], 16)
         if attempt <= 1 or not order.submitted:
             continue
-        before = f"{order.name[:30]}{attempt - 1:02x}"
+        before = order.intent.get("repeats", "")
         seen = e.seen.get(before)
         if seen is not None and seen.accepted and not (seen.ended and seen.ended[0] < _first(e, order.name)):
             yield order.submitted, f"{order.name} was sent, and {before} worked at the venue"

@@ -38,6 +38,9 @@ from simulation.traders import Gambler
 
 LENGTH = 600.0
 QUIET = 120.0
+SETTLED = 3.0
+"""Seconds after which a request has arrived, or never will, and look-ups show it."""
+
 BTC, ETH = "BTC/USDT:USDT@simex", "ETH/USDT@simex"
 PEERS = ("run", "other")
 """Folders in which a second engine tries to trade the same account."""
@@ -310,7 +313,7 @@ class Day:
         """A labelled point: the process may end here, or stand still."""
         if host is not self.host or self._stopped:
             return
-        if label == "send" and self.weather.strikes("pause"):
+        if label == "send" and self._may_leap() and self.weather.strikes("pause"):
             host.clock.leap(self.dice.randint(1, 20))
         if label == "sent" and self._cut_next and self._cut():
             self._cut_next = False
@@ -471,8 +474,12 @@ class Day:
         self._manual()
         return True
 
+    def _may_leap(self) -> bool:
+        """Whether a clock may leap: with a request under way it would say that more time has passed than has."""
+        return asyncio.get_running_loop().time() > self.network.last_request + SETTLED
+
     def _jump(self) -> bool:
-        if self.host is None or self.host.dead:
+        if self.host is None or self.host.dead or not self._may_leap():
             return False
         self.host.clock.leap(self.dice.randint(1, 20))
         return True
@@ -555,13 +562,14 @@ class Day:
         return False  # counted where it strikes
 
     def _halt(self) -> bool:
-        if self.host is None or not self.host.started:
+        if self.host is None or not self.host.started or self.host.failing or self.host.stopping:
             return False
         self.host.engine.halt("the day says so", who="operator")
 
         def lift() -> None:
-            if self.host is not None and self.host.started:
-                self.host.engine.resume("the day says so", who="operator")
+            host = self.host
+            if host is not None and host.started and not host.failing and not host.stopping:
+                host.engine.resume("the day says so", who="operator")
             else:
                 self._later(1, 5, lift)
 

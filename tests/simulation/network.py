@@ -114,7 +114,7 @@ class Network:
         self.connections: list[Connection] = []
         self.lag_until = 0.0
         self.refusing = ""
-        self.outage_until = 0.0
+        self.outage_until = self.last_request = 0.0
         exchange.push = self._push
 
     # --- requests -------------------------------------------------------------------------------------------
@@ -122,6 +122,7 @@ class Network:
     def request(self, command: Command, answered: Callable[[Answer], None], *, committed: bool) -> None:
         """Write a request; `answered` hears of it once, or never."""
         weather, loop = self.weather, asyncio.get_running_loop()
+        self.last_request = loop.time()
         if self.refusing:
             loop.call_later(0.02, answered, Answer(self._refusal(command)))
             return
