@@ -18,12 +18,14 @@ from fairlead._kernel import apply as folding
 from fairlead._kernel import desk as desks
 from fairlead._kernel.desk import Desk
 from fairlead._kernel.exits import Exits
+from fairlead._kernel.fills import Fills
 from fairlead._kernel.gate import Gate
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.outbox import Outbox
 from fairlead._kernel.reports import Reports
+from fairlead._kernel.resolver import Resolver
 from fairlead._storage.home import AccountHome
-from fairlead.ports import NotSent, Submit
+from fairlead.ports import Submit
 from simulation import day
 from simulation.network import Network
 
@@ -86,22 +88,16 @@ def _no_validity(stack: contextlib.ExitStack) -> None:
 
 
 def _not_found_at_once(stack: contextlib.ExitStack) -> None:
-    def missing(order: Any, profile: Any, kernel: Any) -> NotSent:
-        return NotSent(client_order_id=order.client_order_id, reason="not found")
+    def absent(self: Resolver, account: Any, order: Any, asked_ns: int) -> None:
+        self._kernel.reports.refuse(order, f.NOT_ACCEPTED, "not found")
 
-    stack.enter_context(mock.patch.object(recovery, "_missing", missing))
+    stack.enter_context(mock.patch.object(Resolver, "_absent", absent))
 
 
 def _no_dedupe(stack: contextlib.ExitStack) -> None:
-    filled = folding._filled
-
-    def forget(state: Any, fact: f.Filled) -> None:
-        filled(state, fact)
-        order = state.orders.get(fact.fill.client_order_id)
-        if order is not None:
-            order.fill_ids = ()
-
-    stack.enter_context(mock.patch.dict(folding._HANDLERS, {f.Filled: forget}))
+    """Two safeguards stand behind each other: the ids of fills, and what the venue says that they are in sum."""
+    stack.enter_context(mock.patch.object(Fills, "known", return_value=False))
+    stack.enter_context(mock.patch.object(Fills, "tell", return_value=None))
 
 
 def _no_backfill(stack: contextlib.ExitStack) -> None:
@@ -112,12 +108,13 @@ def _no_backfill(stack: contextlib.ExitStack) -> None:
 
 
 def _no_cumulative(stack: contextlib.ExitStack) -> None:
-    canceled = Reports._canceled
+    end = Reports.end
 
-    def at_once(self: Reports, account: str, report: Any) -> None:
-        canceled(self, account, msgspec.structs.replace(report, filled_quantity=None))
+    def at_once(self: Reports, order: Any, reason: str, filled: Any, **more: Any) -> None:
+        end(self, order, reason, order.filled_quantity, **more)
 
-    stack.enter_context(mock.patch.object(Reports, "_canceled", at_once))
+    stack.enter_context(mock.patch.object(Reports, "end", at_once))
+    stack.enter_context(mock.patch.object(Fills, "tell", return_value=None))
 
 
 def _replace_unconfirmed(stack: contextlib.ExitStack) -> None:
@@ -177,7 +174,7 @@ ABLATIONS = {
     one.name: one
     for one in (
         Ablation("write-ahead", ("kill.label", "kill"), frozenset({"I1", "I3"}), _no_write_ahead),
-        Ablation("one send", ("resp.lose",), frozenset({"I1", "I3", "I4"}), _two_sends),
+        Ablation("one send", ("id.open",), frozenset({"I1", "I3", "I4"}), _two_sends),
         Ablation("epoch in the id", ("kill",), frozenset({"I17"}), _no_epoch),
         Ablation("validity bound", ("req.late", "stop", "kill"), frozenset({"I4", "I9"}), _no_validity),
         Ablation(
@@ -196,12 +193,8 @@ ABLATIONS = {
 }  # fmt: skip
 
 NOT_THERE_YET = {
-    "tombstones of unaccepted orders": "an order that was given up and appears later is corrected, not canceled",
-    "attempts in order": "there is one attempt for each order yet",
-    "backfill after a reconnect": "fills are asked for at a start only",
-    "two answers before not found": "one look-up at a start decides",
-    "repeated cancels": "a cancel whose answer is lost is repeated at a start, or where another order waits for it",
     "tail loss after a power cut": "orders above the journal's end are not looked for",
+    "flags of overfills": "more filled than ordered is booked without a word",
     "deadline at the wire": "checked by adapters, where it is written: the conformance kit takes it out there",
 }
 """Safeguards that the engine has not got yet, so that there is nothing to take out."""
