@@ -235,7 +235,7 @@ def _beyond_knowing(e: Evidence) -> set[str]:
     """Orders that a forgetful venue gives no evidence of any more, and of which a person has been told."""
     if "query.forget" not in e.outcome.fired:
         return set()
-    told = " ".join(fact["text"] for fact in e.of("Noted") if "is unknown now" in fact["text"])
+    told = " ".join(fact["text"] for fact in e.of("Noted") if "does not know it any more" in fact["text"])
     return {name for name in e.orders if name in told}
 
 
