@@ -16,6 +16,12 @@ from fairlead.facts import StrategySpec
 REMEMBERED_ORDERS = 1_000
 """Closed orders kept in the state, ids of fills that nobody here ordered, timers that fired; the journal has all."""
 
+REMEMBERED_STARTS = 16
+"""Starts kept in the state that did not end in good order."""
+
+DOUBT = "journal"
+"""What a doubt about an account is tripped under, as breakers are under their names; only adopting it ends that."""
+
 ZERO = Decimal(0)
 
 
@@ -90,7 +96,10 @@ class Tripped:
 
 @attrs.define
 class State:
-    """Everything durable. Only `apply` changes it."""
+    """Everything durable. Only `apply` changes it.
+
+    `unfinished` are the times of the last starts that did not end in good order, the one that goes on among them.
+    """
 
     seq: int = 0
     now: int = 0
@@ -117,6 +126,17 @@ class State:
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
+    unfinished: list[int] = attrs.Factory(list)
+
+    @property
+    def doubted(self) -> dict[str, str]:
+        """The accounts that the journal does not explain, each with the reason."""
+        prefix = "account:"
+        return {
+            scope.removeprefix(prefix): trip.reason
+            for (name, scope), trip in self.tripped.items()
+            if name == DOUBT and scope.startswith(prefix)
+        }
 
     def position(self, account: str, instrument: str, strategy: str = "") -> Position | None:
         """The position under a key (no strategy: the account's net one), None when it never was."""
