@@ -21,7 +21,6 @@ from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill, OrderIntent
 from fairlead._models.reports import Report
 
-
 SCHEMA = 1
 """The version of all facts together: it rises with a release whose facts an older one could misunderstand."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import plugins, runs, trading
+from fairlead._cli.verbs import accounts, plugins, runs, trading
 from fairlead.errors import FairleadError
 
 
@@ -45,9 +45,9 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def cli() -> None:
     """Trade strategies live, on paper or as a backtest.
 
-    Exit codes: 0 ok, 1 fault, 2 usage or configuration, 5 refused to start.
+    Exit codes: 0 ok, 1 fault, 2 usage or configuration, 4 halted, 5 refused to start.
     """
 
 
-for verb in (*trading.VERBS, *plugins.VERBS, *runs.VERBS):
+for verb in (*trading.VERBS, *plugins.VERBS, *accounts.VERBS, *runs.VERBS):
     cli.add_command(verb)

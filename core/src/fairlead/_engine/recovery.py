@@ -1,4 +1,4 @@
-"""Recovery, which is the only way to start: the journal gives the state, the venue what happened since."""
+"""Recovery, which is the only way to start: the journal has given the state, the venue tells what happened since."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 
 from fairlead._engine.door import Door
-from fairlead._kernel.apply import apply
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.reports import forgotten
-from fairlead._kernel.state import State
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus
 from fairlead._models.reports import Accepted, Canceled, FillReport, NotSent, OutcomeUnknown
 from fairlead._models.venue import VenueProfile
-from fairlead._storage.journal import read_facts
-from fairlead._storage.reading import repair_tail
-from fairlead._storage.run import RunFolder
-from fairlead.errors import ConfigurationError, JournalDamaged
+from fairlead.errors import ConfigurationError
 from fairlead.ports import BrokerAdapter, Cancel, OrderReport, Snapshot
 
 OVERLAP_NS = 60_000_000_000
@@ -25,24 +20,6 @@ OVERLAP_NS = 60_000_000_000
 _TRIES = 10
 
 _ANSWERED = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_REPLACE)
-
-
-def restore(folder: RunFolder) -> State:
-    """The state of a run's journal, all of it verified. Raises JournalDamaged after moving it to quarantine."""
-    lost = folder.lost_journal
-    if lost is not None:
-        raise ConfigurationError(
-            f"the journal of {folder.path} was damaged and lies in {lost}: nothing starts here until a person has "
-            f"looked at it; use another run=, or put a good copy back"
-        )
-    state = State()
-    try:
-        repair_tail(folder.journal)
-        for fact in read_facts(folder.journal):
-            apply(state, fact)
-    except JournalDamaged as damage:
-        folder.quarantine_journal(damage)
-    return state
 
 
 async def first_books(

@@ -63,8 +63,8 @@ class Kernel:
     order of arrival. Everything that happens at a time of its own is on the `agenda`, which the shell runs up to
     each input's time before handing it over.
 
-    When the journal refuses a record, `fatal` says why, nothing is sent or written any more, and `failed` is
-    called.
+    When the journal refuses a record, `fatal` says why, nothing is sent or written any more, `unwritten` are the
+    orders that the record was about, and `failed` is called.
     """
 
     def __init__(
@@ -114,6 +114,7 @@ class Kernel:
         self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
+        self.unwritten: set[str] = set()
         self.failed: Callable[[str], None] = _nobody
         self._write = journal.append
         self._tape = tape
@@ -255,15 +256,16 @@ class Kernel:
         try:
             self._write(batch)
         except JournalError as error:
-            self._stop_sending(str(error))
+            self._stop_sending(str(error), batch)
             return
         if self.outbox.waiting:
             self.outbox.release()
         for observe in self.observers:
             observe(batch)
 
-    def _stop_sending(self, reason: str) -> None:
+    def _stop_sending(self, reason: str, batch: list[f.Fact]) -> None:
         """Nothing that is not in the journal may be sent: drop what waits, and let nothing more through."""
+        self.unwritten = {name for fact in batch if (name := getattr(fact, "client_order_id", ""))}
         self.fatal = f"the journal cannot be written: {reason}"
         self.gate.blocked = self.fatal
         for _, command in self.outbox.waiting:

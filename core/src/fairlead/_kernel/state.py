@@ -161,15 +161,23 @@ class State:
 
     def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
         """The most severe state over everything an order belongs to, and the reason for it."""
-        worst, why = TradingState.ACTIVE, ""
         if not self.lowered and not self.tripped:
-            return worst, why
-        scopes = {
-            "engine",
-            f"account:{intent.account}",
-            f"strategy:{intent.strategy}",
-            f"instrument:{intent.instrument}",
-        }
+            return TradingState.ACTIVE, ""
+        return self._worst(
+            {
+                "engine",
+                f"account:{intent.account}",
+                f"strategy:{intent.strategy}",
+                f"instrument:{intent.instrument}",
+            }
+        )
+
+    def standing(self, account: str) -> tuple[TradingState, str]:
+        """The most severe state that holds for all of an account, and the reason for it."""
+        return self._worst({"engine", f"account:{account}"})
+
+    def _worst(self, scopes: set[str]) -> tuple[TradingState, str]:
+        worst, why = TradingState.ACTIVE, ""
         for scope, state in self.lowered.items():
             if scope in scopes and state.severity > worst.severity:
                 worst, why = state, f"{scope} is {state}"

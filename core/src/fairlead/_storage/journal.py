@@ -93,6 +93,11 @@ class Journal:
         return self._writer.seq
 
     @property
+    def last_chain(self) -> int:
+        """The checksum of the last record, 0 before the first."""
+        return self._writer.chain
+
+    @property
     def written(self) -> int:
         """Bytes written since it was opened; may be read from another thread."""
         return self._writer.written

@@ -44,6 +44,10 @@ class Position(msgspec.Struct, frozen=True):
     chain: int = 0
 
 
+BEGINNING = Position()
+"""The place before the first record."""
+
+
 def read(folder: Path, since: int = 0, *, kind: Kind = Kind.JOURNAL) -> Iterator[Record]:
     """The records with a sequence number above `since`, in order; none where the folder is missing or empty.
 
@@ -68,7 +72,7 @@ def read_on(folder: Path, after: Position) -> Iterator[tuple[Record, Position]]:
             yield record, Position(number, segment.offset, record.seq, record.checksum)
 
 
-def _walk(paths: list[Path], kind: Kind, after: Position = Position()) -> Iterator[Segment]:
+def _walk(paths: list[Path], kind: Kind, after: Position = BEGINNING) -> Iterator[Segment]:
     """Segments one after the other, each to be read to its end by the caller; the first from `after` on."""
     previous: Segment | None = None
     for path in paths:
@@ -105,7 +109,9 @@ def last_segment(folder: Path, kind: Kind) -> tuple[Header, int]:
         torn = segment.must_end(last=True)
         if segment.size > segment.offset:
             _truncate(segment.path, segment.offset)
-    return Header(kind, segment.header.number, segment.seq, segment.chain, _boot_of_last_record(paths, kind)), torn
+    return Header(
+        kind, segment.header.number, segment.seq, segment.chain, _boot_of_last_record(paths, kind)
+    ), torn
 
 
 def repair_tail(folder: Path, *, kind: Kind = Kind.JOURNAL) -> int:

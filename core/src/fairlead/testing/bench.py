@@ -165,7 +165,9 @@ class Bench:
         live, count = fingerprint(self.state), len(self.journal.facts)
         assert fingerprint(self.journal.fold()) == live, "fold and live state differ"
         for place in (count // 2, count - 1):
-            assert fingerprint(self.journal.fold(place)) == live, f"a snapshot after {place} facts changes the state"
+            assert fingerprint(self.journal.fold(place)) == live, (
+                f"a snapshot after {place} facts changes the state"
+            )
 
     # --- feeding --------------------------------------------------------------------------------------------
 
