@@ -64,6 +64,9 @@ class LeaseKeeper:
                 continue
             if deadline is None:
                 return
+            if deadline <= self._time.now():
+                self._end("its new deadline has passed already by this engine's clock")
+                return
             self.deadline_ns = deadline
 
     def _end(self, why: str) -> None:

@@ -179,14 +179,14 @@ class Session:
                 persist(self._folder.paper)
         await introduce(kernel, self._parts)
         self._connected_ns = max(0, self._time.now() - OVERLAP_NS)
-        lease = self._keep_lease(stack)
+        self._lease = lease = self._keep_lease()
         for name, broker in self._parts.brokers.items():
             send = broker.send
             kernel.outbox.senders[name] = lease.guard(send, self._door.reporter(name)) if lease else send
             stack.push_async_callback(broker.close)
             await broker.connect(self._door.reporter(name), self._agenda)
 
-    def _keep_lease(self, stack: contextlib.AsyncExitStack) -> LeaseKeeper | None:
+    def _keep_lease(self) -> LeaseKeeper | None:
         lease, deadline = self._engine.wiring.lease, self._owned.deadline_ns
         if lease is None or deadline is None:
             return None
