@@ -16,7 +16,6 @@ from fairlead._engine.roundtrips import RoundTrip, round_trips
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill
 from fairlead._storage.journal import read_facts
-from fairlead._storage.reading import payload_hash, read
 from fairlead._storage.run import RunFolder
 from fairlead.facts import Filled, InstrumentDefined
 
@@ -78,20 +77,6 @@ def list_plugins(as_json: bool) -> None:
     print_table([[row[name] for name in headings] for row in rows], headings)
 
 
-def verify_journal(run: Path, as_json: bool) -> None:
-    """Read every record; JournalDamaged says where the first fault is."""
-    folder = folder_of(run)
-    records, last, hashed = 0, 0, payload_hash()
-    for record in read(folder.journal):
-        records, last = records + 1, record.seq
-        hashed.update(record.payload)
-    found = hashed.hexdigest() if records else ""
-    if as_json:
-        print_json({"records": records, "last_seq": last, "journal_hash": found})
-    else:
-        click.echo(f"{records:,} records, last sequence number {last:,}, hash {found or '-'}: all verified")
-
-
 def list_trades(run: Path, as_json: bool) -> None:
     """Closed trades, oldest first."""
     found, instruments = trips_of(folder_of(run))
@@ -125,7 +110,7 @@ def trips_of(folder: RunFolder) -> tuple[list[RoundTrip], dict[str, Instrument]]
     """The closed trades of a run, and the instruments they are in."""
     fills: list[Fill] = []
     instruments: dict[str, Instrument] = {}
-    for fact in read_facts(folder.journal):
+    for fact in read_facts(folder.journal, known_only=True):
         if isinstance(fact, InstrumentDefined):
             instruments[fact.instrument.id] = fact.instrument
         elif isinstance(fact, Filled):

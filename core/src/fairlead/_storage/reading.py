@@ -94,8 +94,8 @@ def payload_hash() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=16)
 
 
-def last_segment(folder: Path, kind: Kind) -> tuple[Header, int]:
-    """Cut the torn tail of a folder, if it has one, and say how many bytes that took.
+def last_segment(folder: Path, kind: Kind, *, cut: bool = True) -> tuple[Header, int]:
+    """Cut the torn tail of a folder, if it has one, and say how many bytes that took; `cut=False` only says it.
 
     The header is what a next segment continues: number, sequence and chain of the folder's end, and the boot in
     which its last record was written. Raises JournalDamaged where what is wrong is no torn tail.
@@ -107,11 +107,10 @@ def last_segment(folder: Path, kind: Kind) -> tuple[Header, int]:
         for _ in segment.records():
             pass
         torn = segment.must_end(last=True)
-        if segment.size > segment.offset:
+        if cut and segment.size > segment.offset:
             _truncate(segment.path, segment.offset)
-    return Header(
-        kind, segment.header.number, segment.seq, segment.chain, _boot_of_last_record(paths, kind)
-    ), torn
+    boot, header = _boot_of_last_record(paths, kind), segment.header
+    return Header(kind, header.number, segment.seq, segment.chain, boot, header.schema), torn
 
 
 def repair_tail(folder: Path, *, kind: Kind = Kind.JOURNAL) -> int:
