@@ -244,17 +244,16 @@ def test_a_torn_end_is_cut_and_said(tmp_path: Path) -> None:
 
 
 def crash(setting: Setting, run: Path, **settings: Any) -> None:
-    """A start that fails as soon as it looks at its orders."""
+    """A start that fails when it is nearly done."""
 
-    async def lookup(names: Any) -> Any:
+    async def connect(*_: Any) -> None:
         raise RuntimeError("boom")
 
     engine = setting.engine(run, **settings)
-    engine.wiring.brokers["fake"].lookup = lookup  # type: ignore[method-assign]
+    engine.wiring.streams["fake"].connect = connect  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="boom"):
         run_virtual(engine.run())
     setting.ns += 1_000_000_000
-    del engine.wiring.brokers["fake"].lookup  # type: ignore[attr-defined]
 
 
 def test_a_start_after_three_crashes_is_halted(tmp_path: Path) -> None:

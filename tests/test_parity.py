@@ -117,7 +117,9 @@ def test_every_kind_of_order(tmp_path: Path, ticks: Any) -> None:
 
 def test_orders_held_by_the_engine(tmp_path: Path, ticks: Any) -> None:
     """At a venue without stops, time in force and links the engine holds them, in both alike."""
-    plain = VenueProfile(venue="plain", environment="paper", base_currency="USDT", reduce_only=True)
+    plain = VenueProfile(
+        venue="plain", environment="paper", exact=True, base_currency="USDT", reduce_only=True
+    )
     broker = SimulatedBroker("1_000_000 USDT", profile=plain, latency="30ms")
     facts = both(tmp_path, Dice(BTC, 4), ticking(ticks), broker=broker)
     agree(facts, f.OrderHeld, f.OrderTriggered, f.TrailMoved, f.HeldResized)

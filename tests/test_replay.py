@@ -24,7 +24,7 @@ def paper(*, plain: bool = False, **settings: Any) -> SimulatedBroker:
     broker = PaperBroker("1_000_000 USDT", **settings)
     if plain:
         broker.profile = VenueProfile(
-            venue="plain", environment="paper", base_currency="USDT", reduce_only=True
+            venue="plain", environment="paper", exact=True, base_currency="USDT", reduce_only=True
         )
     return broker
 

@@ -490,7 +490,9 @@ def quotes(prices: list[float], begin: int = 0) -> Iterator[Quote]:
 
 def plain_paper() -> PaperBroker:
     broker = PaperBroker("1_000_000 USDT")
-    broker.profile = VenueProfile(venue="plain", environment="paper", base_currency="USDT", reduce_only=True)
+    broker.profile = VenueProfile(
+        venue="plain", environment="paper", exact=True, base_currency="USDT", reduce_only=True
+    )
     return broker
 
 

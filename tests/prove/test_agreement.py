@@ -53,7 +53,11 @@ def thrown(dice: random.Random, folder: Path) -> LiveTradingEngine:
     )
     if dice.random() < 0.5:
         broker.profile = VenueProfile(
-            venue="plain", environment="paper", base_currency="USDT", reduce_only=dice.random() < 0.7
+            venue="plain",
+            environment="paper",
+            exact=True,
+            base_currency="USDT",
+            reduce_only=dice.random() < 0.7,
         )
     strategies = [
         Dice(dice.choice([BTC, ETH]), seed, name="one", allocation="30%"),

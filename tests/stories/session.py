@@ -80,7 +80,9 @@ class Witness:
     def _compare(self, kernel: Any) -> None:
         state, venue = kernel.state, self._broker.venue.snapshot()
         account = state.accounts["paper"]
-        sent = self._sent  # what this start has sent itself, old held orders among it, may be on its way
+        # What this start has sent itself, old held orders and repeated cancels among it, may be on its way.
+        leaving = {o.client_order_id for o in state.open.values() if o.status == "pending_cancel"}
+        sent = self._sent | leaving
         there = [o.client_order_id for o in venue.orders or () if o.client_order_id not in sent]
         here = {
             o.client_order_id: o
@@ -115,7 +117,7 @@ def make(folder: Path, plain: bool) -> tuple[LiveTradingEngine, Witness]:
     broker = PaperBroker("1_000_000 USDT", latency="3ms", report_delay="1ms")
     if plain:
         broker.profile = VenueProfile(
-            venue="plain", environment="paper", base_currency="USDT", reduce_only=True
+            venue="plain", environment="paper", exact=True, base_currency="USDT", reduce_only=True
         )
     witness = Witness(folder / "witness", broker)
     engine = LiveTradingEngine(

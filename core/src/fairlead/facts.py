@@ -172,6 +172,23 @@ class StreamChanged(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class FillsListed(Fact, frozen=True, kw_only=True):
+    """The venue has listed all fills of an account that were there to see at `until_ns`, and they are booked."""
+
+    account: str
+    until_ns: int
+
+
+class AccountRecovered(Fact, frozen=True, kw_only=True):
+    """What happened on an account while no engine ran is known; until then nothing new is sent there.
+
+    `unresolved` are orders that are still in doubt: the account may only reduce until they are resolved.
+    """
+
+    account: str
+    unresolved: tuple[str, ...] = ()
+
+
 # --- orders -----------------------------------------------------------------------------------------------------
 
 
@@ -208,8 +225,12 @@ class OrderAccepted(Fact, frozen=True, kw_only=True):
     broker_order_id: str = ""
 
 
+NOT_ACCEPTED = "not_accepted"
+"""The code of an OrderRejected that rests on proof: the venue does not have it, and takes it no more."""
+
+
 class OrderRejected(Fact, frozen=True, kw_only=True):
-    """The venue refused it, or it was never sent."""
+    """The venue refused it, never got it (NOT_ACCEPTED), or it was never sent ("not_sent")."""
 
     client_order_id: str
     code: str = ""
@@ -217,7 +238,7 @@ class OrderRejected(Fact, frozen=True, kw_only=True):
 
 
 class OrderUnknown(Fact, frozen=True, kw_only=True):
-    """Its answer was lost."""
+    """Nobody knows whether it works: its answer was lost, or its venue does not know it any more."""
 
     client_order_id: str
     reason: str = ""
@@ -285,10 +306,14 @@ class OrderExpired(Fact, frozen=True, kw_only=True):
 
 
 class Filled(Fact, frozen=True, kw_only=True):
-    """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...)."""
+    """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...).
+
+    It is `inferred` where the venue told a cumulative quantity and listed no execution: the true one takes its place.
+    """
 
     fill: Fill
     reason: str = ""
+    inferred: bool = False
 
 
 class FillReversed(Fact, frozen=True, kw_only=True):
@@ -478,6 +503,8 @@ AnyFact = (
     | InstrumentDefined
     | AccountOpened
     | StreamChanged
+    | FillsListed
+    | AccountRecovered
     | OrderDenied
     | OrderHeld
     | OrderSubmitted

@@ -18,6 +18,7 @@ from fairlead._models.instrument import Instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
 from fairlead._models.orders import Order, OrderIntent
 from fairlead._models.reports import (
+    DUPLICATE_ID,
     UNKNOWN_ORDER,
     Accepted,
     AccountChanged,
@@ -349,6 +350,7 @@ class Lease(Protocol):
 
 __all__ = [
     "API_VERSION",
+    "DUPLICATE_ID",
     "EQUITY",
     "UNKNOWN_ORDER",
     "Accepted",

@@ -257,13 +257,15 @@ def test_a_stop_that_fills_while_it_is_recalled_ends_the_take_profit():
 
 
 def test_a_refused_cancel_is_repeated_while_somebody_waits():
-    """A take-profit that waits for its stop's end asks again each second."""
+    """A take-profit that waits for its stop's end asks again, ever less often."""
     bench = make(STOPS_ONLY)
     _, stop = oco(bench)
     bench.broker.cancels = lambda broker, cancel: [CancelRejected(client_order_id=cancel.client_order_id)]
     bench.price(110)
     bench.advance("2s")
-    assert len(bench.broker.canceling) == 3
+    assert len(bench.broker.canceling) == 5
+    bench.advance("8s")
+    assert len(bench.broker.canceling) == 7
     bench.broker.cancels = silence()
     bench.advance("1s")
     bench.broker.emit(Canceled(client_order_id=stop.client_order_id))

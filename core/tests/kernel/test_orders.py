@@ -143,9 +143,11 @@ def test_a_rejected_order_that_lives_after_all_is_open_again(bench):
     order = limit(bench)
     bench.broker.emit(Rejected(client_order_id=order.client_order_id, code="x"))
     assert bench.state.working("fake", bench.instrument, Side.BUY) == 0
+    bench.broker.cancels = silence()
     bench.broker.accept(order)
-    assert order.status is OrderStatus.ACCEPTED
+    assert order.status is OrderStatus.PENDING_CANCEL, "it had been given up: it is taken back"
     assert bench.state.working("fake", bench.instrument, Side.BUY) == 1
+    assert [c.client_order_id for c in bench.broker.canceling] == [order.client_order_id]
 
 
 def test_a_lost_answer_is_unknown_and_stays_reserved(bench):
@@ -174,11 +176,10 @@ def test_a_cancel_that_was_refused_leaves_no_false_evidence(bench):
     bench.broker.cancels = silence()
     bench.do(lambda s: s.cancel(order))
     bench.broker.emit(CancelRejected(client_order_id=order.client_order_id, reason="unknown order"))
-    assert order.status is OrderStatus.UNKNOWN
-    bench.broker.accept(order)
-    bench.do(lambda s: s.cancel(order))
+    assert order.status is OrderStatus.PENDING_CANCEL
     bench.broker.emit(CancelRejected(client_order_id=order.client_order_id, reason="too late"))
-    assert order.status is OrderStatus.ACCEPTED
+    assert order.status is OrderStatus.PENDING_CANCEL
+    assert bench.state.working("fake", bench.instrument, Side.BUY) == 1
 
 
 def test_a_canceled_order_is_over_once_its_fills_are_known(bench):

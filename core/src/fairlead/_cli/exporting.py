@@ -77,7 +77,7 @@ def _parquet(read: Read, columns: Sequence[str], out: Path | None) -> None:
         import pyarrow.parquet  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise ConfigurationError(
-            "writing Parquet needs pyarrow, which is not installed: pip install 'fairlead-streams[parquet]'"
+            "writing Parquet needs pyarrow, which is not installed: pip install 'fairlead[parquet]'"
         ) from None
     kinds = [(name, pyarrow.int64() if _whole(name) else pyarrow.string()) for name in columns]
     schema, rows = pyarrow.schema(kinds), map(_row_of(columns), read())

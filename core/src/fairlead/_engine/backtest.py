@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
 from fairlead._engine.distributions import plugin_class
+from fairlead._engine.inquiries import inquire
 from fairlead._engine.intake import Intake
 from fairlead._engine.observers import speak
 from fairlead._engine.parts import Parts, fresh
@@ -24,6 +25,7 @@ from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State
 from fairlead._models.market import MarketEvent
+from fairlead._models.venue import Inquiry
 from fairlead._storage.journal import Journal
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, JournalError
@@ -142,6 +144,7 @@ class _Backtest:
             open_accounts(kernel, parts, snapshots, namespace=0, epoch=0)
             kernel.start_accounts()
 
+        kernel.resolver.inquire = self._inquire
         kernel.turn(begin)
         for runner in kernel.runners.values():
             runner.ask_outside = self._ask
@@ -151,6 +154,10 @@ class _Backtest:
     def _ask(self, runner: Runner, number: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._questions.append((runner, number, function, args))
         self._interrupt()
+
+    def _inquire(self, account: str, inquiry: Inquiry) -> None:
+        asked = inquire(self._parts.brokers[account], inquiry, self._agenda, self.kernel.reports.fills)
+        self.kernel.report(account, self._loop.run_until_complete(asked))
 
     def _subscribe(self, subscription: Subscription, warmup: int) -> None:
         self._new.append((subscription, warmup))

@@ -62,6 +62,6 @@ def _adding(kernel: Kernel) -> list[Order]:
 
 def _send(kernel: Kernel, orders: Sequence[Order]) -> None:
     for order in orders:
-        deadline = kernel.agenda.now() + kernel.profiles[order.account].validity_ns
+        deadline = kernel.agenda.now() + kernel.profiles[order.account].patience_ns
         command = Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline)
         kernel.outbox.senders[order.account](command)

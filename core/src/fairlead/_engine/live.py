@@ -19,6 +19,7 @@ from fairlead._engine.assembly import build, introduce, open_accounts, stream_fo
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
+from fairlead._engine.inquiries import Inquiries
 from fairlead._engine.keeping import SnapshotKeeper
 from fairlead._engine.lastwords import say_last_words
 from fairlead._engine.leasing import LeaseKeeper
@@ -27,20 +28,21 @@ from fairlead._engine.observers import Observers, speak
 from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._engine.recovery import OVERLAP_NS, catch_up, first_books
+from fairlead._engine.recovery import OVERLAP_NS, first_books
 from fairlead._engine.reopening import doubts, learn, reopen
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.resolver import RECOVERY_NS
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
-from fairlead.errors import ConfigurationError, JournalError
+from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
 from fairlead.facts import ClockStepped, EngineStopped, Fact, Noted
 from fairlead.ports import Snapshot, Subscription
-from fairlead.units import duration
+from fairlead.units import SECOND, duration
 
 if TYPE_CHECKING:
     from fairlead._engine.engine import LiveTradingEngine
@@ -76,6 +78,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
         self._strategies_run = False
+        self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
         self.kernel: Kernel | None = None
         self.started = threading.Event()
@@ -219,11 +222,18 @@ class Session:
 
         self._wanted: list[tuple[Subscription, int]] = []
         kernel.feeds.subscribe = lambda subscription, warmup: self._wanted.append((subscription, warmup))
+        self._inquiries = Inquiries(
+            self._parts.brokers, self._door, self._agenda, kernel.reports.fills, self._tasks
+        )
+        kernel.resolver.inquire = self._inquiries.ask
+        kernel.resolver.recovered = self._account_recovered
+        self._recovering = {name for name in kernel.state.accounts if name in self._parts.brokers}
+        self._recovered = asyncio.Event()
         self._door.put(kernel.turn, begin)
         if not kernel.fatal:
             self._owned.mark(journal)
         self._door.open()
-        await catch_up(kernel, self._parts.brokers, self._last_ns, door=self._door, opened=snapshots)
+        await self._recover()
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
@@ -233,6 +243,28 @@ class Session:
             return
         self._strategies_run = True
         self._door.put(kernel.turn, lambda: kernel.start_strategies(restored=self._restored))
+
+    async def _recover(self) -> None:
+        """Wait until what happened meanwhile is known. Raises ConnectivityError for a venue that cannot be asked."""
+        assert self._pacer is not None
+        if self._recovering:
+            self._pacer.start()
+            await self._recovered.wait()
+        for name, reached in self._reached.items():
+            if not reached:
+                raise ConnectivityError(
+                    f"account {name} could not be recovered within {RECOVERY_NS // SECOND} s "
+                    f"({self._inquiries.why(name) or 'no answer came'}): nothing was sent: "
+                    f"start again once its venue answers"
+                )
+
+    def _account_recovered(self, name: str, reached: bool) -> None:
+        self._reached[name] = reached
+        self._recovering.discard(name)
+        if not self._recovering or not reached:
+            assert self._pacer is not None
+            self._pacer.stop()  # nothing else comes due before strategies have started
+            self._recovered.set()
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
         for stream in self._parts.streams.values():

@@ -25,13 +25,17 @@ from fairlead._kernel.state import (
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
-from fairlead._models.reports import CASH_FLOWS, UNKNOWN_ORDER
+from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
+from fairlead.units import SECOND
 
 _S = OrderStatus
 _SUBMITTED, _BUY = OrderStatus.SUBMITTED, Side.BUY
 
 _DOUBTFUL = (_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL)
+
+TOMBSTONE_NS = 24 * 3600 * SECOND
+"""So long an order that was given up is remembered at least: should it appear after all, it is adopted and canceled."""
 
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
@@ -52,6 +56,10 @@ def apply(state: State, fact: f.Fact) -> None:
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
     state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
+    for name in fact.accounts:
+        if name in state.accounts:
+            state.accounts[name].stream_up = True
+            state.uncertain[name] = None
 
 
 def _engine_stopped(state: State, fact: f.EngineStopped) -> None:
@@ -82,6 +90,7 @@ def _account_moved(state: State, fact: f.AccountMoved) -> None:
 def _forget(state: State, account: str) -> None:
     """Take an account out, with its orders and positions."""
     state.accounts.pop(account, None)
+    state.uncertain.pop(account, None)
     gone = {name for name, order in state.orders.items() if order.account == account}
     for name in gone:
         del state.orders[name]
@@ -101,12 +110,25 @@ def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
 
 
 def _account_opened(state: State, fact: f.AccountOpened) -> None:
-    state.accounts[fact.account] = AccountState(fact.account, fact.currency, dict(fact.balances))
+    account = AccountState(fact.account, fact.currency, dict(fact.balances))
+    account.fills_until_ns = fact.now
+    state.accounts[fact.account] = account
     state.external_fills.extend(fact.contained)
 
 
 def _stream_changed(state: State, fact: f.StreamChanged) -> None:
     state.accounts[fact.account].stream_up = fact.up
+
+
+def _fills_listed(state: State, fact: f.FillsListed) -> None:
+    account = state.accounts[fact.account]
+    account.fills_until_ns = max(account.fills_until_ns, fact.until_ns)
+
+
+def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
+    del state.uncertain[fact.account]
+    if fact.unresolved:
+        state.uncertain[fact.account] = fact.unresolved
 
 
 # --- orders -----------------------------------------------------------------------------------------------------
@@ -124,7 +146,8 @@ def _new_order(state: State, fact: Any, status: OrderStatus) -> Order:
         created_ns=fact.now,
         updated_ns=fact.now,
     )
-    state.intents += 1
+    if not intent.repeats:
+        state.intents += 1
     state.orders[fact.client_order_id] = order
     if intent.parent:
         state.children.setdefault(intent.parent, []).append(order)
@@ -158,6 +181,7 @@ def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
         order.after = ()
         order.updated_ns = fact.now
     order.quantity = fact.quantity
+    order.deadline_ns = fact.deadline_ns
     _reserve(state, order, fact.quantity - order.filled_quantity)
 
 
@@ -176,6 +200,7 @@ def _order_rejected(state: State, fact: f.OrderRejected) -> None:
     order = _order(state, fact)
     _finish(state, order, _S.REJECTED)
     order.reasons = (*order.reasons, fact.reason or fact.code)
+    order.given_up = fact.code == f.NOT_ACCEPTED
 
 
 def _order_unknown(state: State, fact: f.OrderUnknown) -> None:
@@ -207,19 +232,18 @@ def _held_resized(state: State, fact: f.HeldResized) -> None:
 
 
 def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
-    order = _order(state, fact)
+    order = _named(state, fact)
     order.expiring = order.expiring or fact.expires
-    if allowed(order.status, _S.PENDING_CANCEL):
+    if order.status is not _S.PENDING_CANCEL and allowed(order.status, _S.PENDING_CANCEL):
         move(order, _S.PENDING_CANCEL)
+        order.updated_ns = fact.now  # asked again, it has been leaving for as long all the same
 
 
 def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
-    order = _order(state, fact)
-    if order.status is _S.PENDING_CANCEL:
-        known = fact.code != UNKNOWN_ORDER and (order.filled_quantity or order.broker_order_id)
-        move(
-            order, _S.UNKNOWN if not known else _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED
-        )
+    order = _named(state, fact)  # it is looked up, and canceled again where it still works
+    reason = f"not canceled: {fact.reason or fact.code}"
+    if reason not in order.reasons:
+        order.reasons = (*order.reasons, reason)
 
 
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
@@ -237,12 +261,17 @@ def _order_expired(state: State, fact: f.OrderExpired) -> None:
 
 
 def _order(state: State, fact: Any) -> Order:
+    order = _named(state, fact)
+    order.updated_ns = fact.now
+    return order
+
+
+def _named(state: State, fact: Any) -> Order:
     order = state.orders.get(fact.client_order_id)
     if order is None:
         raise InvariantViolation(
             f"{type(fact).__name__} of order {fact.client_order_id}, which nobody placed"
         )
-    order.updated_ns = fact.now
     return order
 
 
@@ -264,7 +293,9 @@ def _remember(state: State, order: Order) -> None:
     state.closed.append(order.client_order_id)
     if len(state.closed) > REMEMBERED_ORDERS:
         oldest = state.orders.get(state.closed.popleft())
-        if oldest is not None and oldest.status in CLOSED:
+        if oldest is not None and oldest.given_up and state.now < oldest.updated_ns + TOMBSTONE_NS:
+            state.closed.append(oldest.client_order_id)
+        elif oldest is not None and oldest.status in CLOSED:
             del state.orders[oldest.client_order_id]
             state.children.pop(oldest.client_order_id, None)
 
@@ -304,6 +335,8 @@ def _filled(state: State, fact: f.Filled) -> None:
         _fill_order(state, order, fill.quantity, fill.price, fact.now)
         order.fill_ids = (*order.fill_ids, fill.fill_id)
         order.fee += fill.fee
+        if fact.inferred:
+            order.inferred = (*order.inferred, fill)
         parent = state.carried_out(order)
         if parent is not None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
@@ -347,6 +380,7 @@ def _fill_reversed(state: State, fact: f.FillReversed) -> None:
     if order is not None:
         _unfill(state, order, fill)
         order.fill_ids = tuple(VOIDED + i if i == fill.fill_id else i for i in order.fill_ids)
+        order.inferred = tuple(one for one in order.inferred if one.fill_id != fill.fill_id)
         parent = state.carried_out(order)
         if parent is not None:
             _unfill(state, parent, fill)
@@ -493,6 +527,8 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.InstrumentDefined: _instrument_defined,
     f.AccountOpened: _account_opened,
     f.StreamChanged: _stream_changed,
+    f.FillsListed: _fills_listed,
+    f.AccountRecovered: _account_recovered,
     f.OrderDenied: _order_denied,
     f.OrderHeld: _order_held,
     f.OrderSubmitted: _order_submitted,

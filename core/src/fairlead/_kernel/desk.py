@@ -44,6 +44,12 @@ def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -
     return bits.to_bytes(16, "big").hex()
 
 
+def _after(name: str, epoch: int) -> str:
+    """The id of the next attempt at the same intent."""
+    bits = int(name, 16)
+    return client_order_id(bits >> 112, epoch, bits >> 8 & (1 << 88) - 1, (bits & 0xFF) + 1)
+
+
 class Desk:
     """Everything that can be done with an order, for strategies, held orders and operators alike.
 
@@ -86,7 +92,7 @@ class Desk:
 
     def _place(self, intent: OrderIntent, after: tuple[str, ...]) -> Order:
         state = self._state
-        name = client_order_id(state.namespace, state.epoch, state.intents + 1)
+        name = self._name(intent)
         if after:
             self._recorder.record(OrderHeld, client_order_id=name, intent=intent, after=after)
             return state.orders[name]
@@ -104,8 +110,13 @@ class Desk:
 
     def refuse(self, intent: OrderIntent, reasons: tuple[str, ...]) -> Order:
         """Make a denied order of an intent."""
+        return self._deny(self._name(intent), intent, reasons)
+
+    def _name(self, intent: OrderIntent) -> str:
         state = self._state
-        return self._deny(client_order_id(state.namespace, state.epoch, state.intents + 1), intent, reasons)
+        if intent.repeats:
+            return _after(intent.repeats, state.epoch)
+        return client_order_id(state.namespace, state.epoch, state.intents + 1)
 
     def _hold(self, name: str, intent: OrderIntent, refused: tuple[str, ...] = ()) -> Order:
         self._recorder.record(OrderHeld, client_order_id=name, intent=intent)
@@ -214,8 +225,9 @@ class Desk:
         return new
 
     def again(self, order: Order, quantity: Decimal) -> None:
-        """Place an order of the same terms once more."""
-        self.place(msgspec.structs.replace(order.intent, quantity=min(order.quantity, quantity)))
+        """Place an order of the same terms once more, as the next attempt at the same intent."""
+        wanted = min(order.quantity, quantity)
+        self.place(msgspec.structs.replace(order.intent, quantity=wanted, repeats=order.client_order_id))
 
 
 def on_the_wire(order: Order, profile: VenueProfile) -> OrderIntent:

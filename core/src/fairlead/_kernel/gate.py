@@ -101,7 +101,7 @@ class Gate:
             reasons.append(f"{intent.instrument} on account {intent.account!r} is not traded here")
             return reasons
         instrument = lane.instrument
-        if state.lowered or state.tripped or state.paused or state.halted:
+        if state.lowered or state.tripped or state.paused or state.halted or state.uncertain:
             self._permission(intent, protects, reasons)
         _grid(intent, instrument, reasons)
         if intent.post_only or intent.time_in_force is not _GTC:
@@ -129,7 +129,7 @@ class Gate:
 
     def _permission(self, intent: OrderIntent, protects: bool, reasons: list[str]) -> None:
         state, name = self._state, intent.strategy
-        if state.lowered or state.tripped:
+        if state.lowered or state.tripped or state.uncertain:
             trading, why = state.trading(intent)
             if trading is not TradingState.ACTIVE and not self._may(intent, trading, protects):
                 reasons.append(f"trading is {trading} ({why})")

@@ -230,16 +230,6 @@ class Held:
             found += legs
         return found
 
-    def insist(self, order: Order) -> None:
-        """A cancel was refused: repeat it for as long as another order waits for this one's end."""
-        if any(order.client_order_id in other.after for other in self._state.open.values()):
-            self._schedule(
-                self._recorder.now + AGAIN_NS,
-                lambda: self.desk.cancel(order, "its end is waited for"),
-                TIMER,
-                0,
-            )
-
     def settle(self, order: Order) -> None:
         """Forget the watch of an order that is held no more."""
         if order.status is not OrderStatus.HELD:

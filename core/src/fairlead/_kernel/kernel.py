@@ -24,6 +24,7 @@ from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.outbox import Outbox
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.reports import Reports
+from fairlead._kernel.resolver import Resolver
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import AccountState, State
 from fairlead._kernel.styles import Styles
@@ -106,6 +107,7 @@ class Kernel:
         self.exits = Exits(self.recorder, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
+        self.resolver = Resolver(self, profiles)
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
@@ -362,6 +364,7 @@ class Kernel:
             elif not order.after:
                 self.held.arm(order)
         self.exits.start()
+        self.resolver.start()
 
     def start_strategies(self, *, restored: bool) -> None:
         """Give strategies back what they saved and call `on_start`."""

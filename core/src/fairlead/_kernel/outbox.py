@@ -29,7 +29,7 @@ class Outbox:
         """Record an approved order and queue its command."""
         intent = approved.intent
         recorder, profile = self._recorder, self._profiles[intent.account]
-        deadline = recorder.now + profile.validity_ns
+        deadline = recorder.now + profile.patience_ns
         recorder.take(
             OrderSubmitted(
                 seq=recorder.seq + 1,
@@ -50,13 +50,13 @@ class Outbox:
     def cancel(self, order: Order, *, expires: bool = False) -> None:
         """Record a cancel and queue its command; it may be repeated freely."""
         self._recorder.record(CancelRequested, client_order_id=order.client_order_id, expires=expires)
-        deadline = self._recorder.now + self._profiles[order.account].validity_ns
+        deadline = self._recorder.now + self._profiles[order.account].patience_ns
         command = Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline)
         self.waiting.append((order.account, command))
 
     def cancel_all(self, account: str, instrument: str = "") -> None:
         """Queue a venue-wide cancel: also for what we do not know of."""
-        deadline = self._recorder.now + self._profiles[account].validity_ns
+        deadline = self._recorder.now + self._profiles[account].patience_ns
         self.waiting.append((account, CancelAll(instrument, deadline)))
 
     def withdraw(self, allowed: Callable[[OrderIntent], bool]) -> list[Order]:

@@ -10,7 +10,7 @@ import msgspec
 
 from fairlead._models.accounts import Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import Order, OrderIntent, Side
+from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -55,7 +55,7 @@ class AccountState:
 
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
-    is what came or went by currency while it had no rate.
+    is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked.
     """
 
     name: str
@@ -69,6 +69,7 @@ class AccountState:
     flows: float = 0.0
     unsettled: dict[str, Decimal] = attrs.Factory(dict)
     stream_up: bool = True
+    fills_until_ns: int = 0
     samples: int = 0
 
 
@@ -98,7 +99,9 @@ class Tripped:
 class State:
     """Everything durable. Only `apply` changes it.
 
-    `unfinished` are the times of the last starts that did not end in good order, the one that goes on among them.
+    `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
+    orders that it left in doubt. `unfinished` are the times of the last starts that did not end in good order, the
+    one that goes on among them.
     """
 
     seq: int = 0
@@ -125,6 +128,7 @@ class State:
     faults: dict[str, int] = attrs.Factory(dict)
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
+    uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
     unfinished: list[int] = attrs.Factory(list)
 
@@ -161,23 +165,27 @@ class State:
 
     def trading(self, intent: OrderIntent) -> tuple[TradingState, str]:
         """The most severe state over everything an order belongs to, and the reason for it."""
+        worst, why = TradingState.ACTIVE, ""
+        if intent.account in self.uncertain:
+            worst, why = self._certainty(intent.account)
         if not self.lowered and not self.tripped:
-            return TradingState.ACTIVE, ""
-        return self._worst(
-            {
-                "engine",
-                f"account:{intent.account}",
-                f"strategy:{intent.strategy}",
-                f"instrument:{intent.instrument}",
-            }
-        )
+            return worst, why
+        scopes = {
+            "engine",
+            f"account:{intent.account}",
+            f"strategy:{intent.strategy}",
+            f"instrument:{intent.instrument}",
+        }
+        return self._worst(scopes, worst, why)
 
     def standing(self, account: str) -> tuple[TradingState, str]:
         """The most severe state that holds for all of an account, and the reason for it."""
-        return self._worst({"engine", f"account:{account}"})
-
-    def _worst(self, scopes: set[str]) -> tuple[TradingState, str]:
         worst, why = TradingState.ACTIVE, ""
+        if account in self.uncertain:
+            worst, why = self._certainty(account)
+        return self._worst({"engine", f"account:{account}"}, worst, why)
+
+    def _worst(self, scopes: set[str], worst: TradingState, why: str) -> tuple[TradingState, str]:
         for scope, state in self.lowered.items():
             if scope in scopes and state.severity > worst.severity:
                 worst, why = state, f"{scope} is {state}"
@@ -185,6 +193,16 @@ class State:
             if trip.scope in scopes and trip.state.severity > worst.severity:
                 worst, why = trip.state, f"{trip.breaker} tripped: {trip.reason}"
         return worst, why
+
+    def _certainty(self, account: str) -> tuple[TradingState, str]:
+        left = self.uncertain[account]
+        if left is None:
+            return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        for name in left:
+            order = self.open.get(name)
+            if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
+                return TradingState.REDUCE_ONLY, f"order {name} has been in doubt since the start"
+        return TradingState.ACTIVE, ""
 
 
 def fingerprint(state: State) -> bytes:

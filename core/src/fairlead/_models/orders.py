@@ -108,7 +108,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     whole position on the other side, whatever that is when the order is sent. `parent` is the order
     whose fills this one protects or carries out, `group` joins orders of which only one may fill (OCO), `style`
     is the execution style (JSON) of an order that is carried out by child orders, `replaces` the order whose
-    remainder this one is.
+    remainder this one is, `repeats` the order of the same intent that came to nothing, for certain, before this one.
     """
 
     strategy: str
@@ -132,6 +132,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     group: str = ""
     tag: str = ""
     style: str = ""
+    repeats: str = ""
     venue_options: Mapping[str, str] = {}
 
     @property
@@ -146,7 +147,8 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     `client_order_id` is ours and exists before anything is sent; `broker_order_id` is the venue's and may be
     empty for a while. `reasons` says why it was denied, rejected, expired or canceled. While it is held,
     `after` are the orders whose end releases it, `triggered` says that its condition was met, and `extreme` is
-    the best price a trailing stop has followed.
+    the best price a trailing stop has followed. `deadline_ns` is when it could last have been sent, `inferred` are
+    those of its fills that the venue has not listed yet, `given_up` says that it was never found at its venue.
     """
 
     client_order_id: str
@@ -167,6 +169,9 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     triggered: bool = False
     extreme: float | None = None
     expiring: bool = False
+    deadline_ns: int = 0
+    inferred: tuple[Fill, ...] = ()
+    given_up: bool = False
 
     def __repr__(self) -> str:
         price = f" @{self.limit_price}" if self.limit_price is not None else ""

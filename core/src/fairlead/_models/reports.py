@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
 
 from fairlead._models.orders import Liquidity, Side
+from fairlead._models.venue import OrderReport
 
 
 class _OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
@@ -17,6 +19,9 @@ class _OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 UNKNOWN_ORDER = "unknown_order"
 """The code of a CancelRejected that says: there is no such order."""
 
+DUPLICATE_ID = "duplicate_id"
+"""The code of a Rejected that says: an order of this id is there already. It is looked up and adopted."""
+
 
 class Accepted(_OrderReport, frozen=True, kw_only=True):
     """The venue has the order."""
@@ -25,7 +30,10 @@ class Accepted(_OrderReport, frozen=True, kw_only=True):
 
 
 class Rejected(_OrderReport, frozen=True, kw_only=True):
-    """The venue refused the order, definitively; `code` is its own."""
+    """The venue refused the order; `code` is its own, DUPLICATE_ID where it has one of this id.
+
+    Definitive, unless the profile's `definitive_codes` leaves the code out.
+    """
 
     code: str = ""
     reason: str = ""
@@ -38,14 +46,9 @@ class NotSent(_OrderReport, frozen=True, kw_only=True):
 
 
 class OutcomeUnknown(_OrderReport, frozen=True, kw_only=True):
-    """The command left and no answer came; only evidence can resolve it.
-
-    `looked_up` says that the venue was asked for the order since and does not know it: one that it had accepted is
-    in doubt again.
-    """
+    """The command left and no answer came; only evidence can resolve it."""
 
     reason: str = ""
-    looked_up: bool = False
 
 
 class Canceled(_OrderReport, frozen=True, kw_only=True):
@@ -66,9 +69,10 @@ class CancelRejected(_OrderReport, frozen=True, kw_only=True):
 
 
 class Expired(_OrderReport, frozen=True, kw_only=True):
-    """The order's time in force ended it."""
+    """The order's time in force ended it; `filled_quantity` as in Canceled."""
 
     reason: str = ""
+    filled_quantity: Decimal | None = None
 
 
 class Triggered(_OrderReport, frozen=True, kw_only=True):
@@ -118,6 +122,27 @@ class AccountChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     event_ns: int = 0
 
 
+class LookedUp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """How orders stood when the venue was asked, at `asked_ns`: None where it knows none, absent where it is silent.
+
+    The engine makes it from what `BrokerAdapter.lookup` returns.
+    """
+
+    asked_ns: int
+    orders: Mapping[str, OrderReport | None]
+
+
+class Backfilled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """Every execution since `since_ns`, as listed by the venue when it was asked, at `asked_ns`.
+
+    The engine makes it from what `BrokerAdapter.fills` returns.
+    """
+
+    asked_ns: int
+    since_ns: int
+    fills: tuple[FillReport, ...] = ()
+
+
 class StreamDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
     """The private stream is gone: fills may be missed until it is up and backfilled."""
 
@@ -142,6 +167,8 @@ Report = (
     | FillReport
     | FillVoided
     | AccountChanged
+    | LookedUp
+    | Backfilled
     | StreamDown
     | StreamUp
 )

@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from fairlead._models.orders import OrderIntent, OrderType, TimeInForce
+from fairlead.units import SECOND
 
 
 @attrs.frozen(kw_only=True)
@@ -18,9 +19,20 @@ class VenueProfile:
     What is not listed is held by the engine (stops, trails, linked exits, DAY and GTD) or refused by the gate
     (post-only, IOC, FOK). `oco` says that the venue itself cancels or shrinks the other orders of a group
     when one fills. `environment` is paper, testnet or live; live needs `live=True` on the engine.
-    `validity_ns` bounds how late a command may still be written. `equivalents` are pairs of currencies that
-    count as one, `zone` the IANA zone of the account's trading day. `venue_options` are the names that an order's
-    own `venue_options` may use; the gate refuses any other.
+    `equivalents` are pairs of currencies that count as one, `zone` the IANA zone of the account's trading day.
+    `venue_options` are the names that an order's own `venue_options` may use; the gate refuses any other.
+
+    What the venue's silence means, all in ns:
+
+    - `validity_ns` bounds how late a command may still be written, and the venue takes none that reaches it later.
+      None where no venue-side bound exists: an order that it does not know may then still be on its way for ever.
+    - `query_lag_ns` is the longest that its look-ups and lists of fills lag behind its own books.
+    - `answer_ns` is how long an answer may take before the engine asks for what became of a command.
+    - `backfill_ns` is how often the list of fills is compared with what was reported; 0 is never.
+    - `exact` says that it lives in the engine's process: what it does not know is not there, and was never sent.
+    - `own_fills` is False where it lists no executions: fills are then inferred from cumulative quantities.
+    - `definitive_codes` are the codes of a Rejected that prove that the order is not there; after any other one the
+      order is looked up. None where each Rejected is definitive.
     """
 
     venue: str
@@ -30,11 +42,22 @@ class VenueProfile:
     post_only: bool = False
     reduce_only: bool = False
     oco: bool = False
-    validity_ns: int = 5_000_000_000
+    validity_ns: int | None = 5 * SECOND
+    query_lag_ns: int = 2 * SECOND
+    answer_ns: int = 5 * SECOND
+    backfill_ns: int = 45 * SECOND
+    exact: bool = False
+    own_fills: bool = True
+    definitive_codes: frozenset[str] | None = None
     base_currency: str = ""
     equivalents: tuple[tuple[str, str], ...] = ()
     zone: str = "UTC"
     venue_options: frozenset[str] = frozenset()
+
+    @property
+    def patience_ns(self) -> int:
+        """How long a command may wait to be written."""
+        return self.answer_ns if self.validity_ns is None else self.validity_ns
 
 
 class Submit(msgspec.Struct, frozen=True):
@@ -71,7 +94,10 @@ Command = Submit | Cancel | CancelAll
 
 @attrs.frozen(kw_only=True)
 class OrderReport:
-    """An order as the venue sees it, in a snapshot or a look-up."""
+    """An order as the venue sees it, in a snapshot or a look-up.
+
+    `average_price` is that of `filled_quantity`, None where the venue does not say.
+    """
 
     client_order_id: str
     broker_order_id: str
@@ -80,6 +106,7 @@ class OrderReport:
     quantity: Decimal
     filled_quantity: Decimal
     status: str = ""
+    average_price: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -92,3 +119,23 @@ class Snapshot:
     orders: tuple[OrderReport, ...] | None
     positions: Mapping[str, Decimal] | None
     balances: Mapping[str, Decimal] | None
+
+
+# --- inquiries: what the kernel wants to know of a venue; the answers are reports ---------------------------------
+
+
+@attrs.frozen
+class Lookup:
+    """How these orders stand."""
+
+    client_order_ids: tuple[str, ...]
+
+
+@attrs.frozen
+class FillsSince:
+    """Our executions since then."""
+
+    since_ns: int
+
+
+Inquiry = Lookup | FillsSince

@@ -8,14 +8,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from fairlead._engine.assembly import build, introduce, open_accounts
+from fairlead._engine.inquiries import inquire
 from fairlead._engine.intake import Intake
 from fairlead._engine.parts import Parts, fresh
-from fairlead._engine.recovery import OVERLAP_NS, catch_up, first_books
+from fairlead._engine.recovery import OVERLAP_NS, first_books
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State, fingerprint
 from fairlead._models.market import Bar, Book, MarketEvent, Quote, Trade
 from fairlead._models.orders import Fill, Order
+from fairlead._models.venue import Inquiry
 from fairlead._strategy.strategy import Strategy
+from fairlead.errors import FairleadError
 from fairlead.facts import Fact
 from fairlead.ports import CircuitBreaker, Subscription
 from fairlead.testing.broker import FakeBroker
@@ -97,7 +100,7 @@ class Bench:
 
     def _start(self) -> None:
         state = self.journal.fold() if self.journal.records else State()
-        restored, last = state.seq > 0, state.now
+        restored = state.seq > 0
         parts = Parts(
             self.strategies, {b.name: b for b in self.brokers}, {"fake": self.stream}, self.breakers
         )
@@ -121,11 +124,21 @@ class Bench:
             open_accounts(kernel, parts, snapshots, namespace=1, epoch=state.epoch + 1, contained=contained)
             kernel.start_accounts()
 
+        kernel.resolver.inquire = self._inquire
         kernel.turn(begin)
-        finish(catch_up(kernel, parts.brokers, last, opened=snapshots))
+        self.clock.agenda.run(self.clock.now())
         for runner in kernel.runners.values():
             runner.ask_outside = lambda *question: self.questions.append(question)
         kernel.turn(lambda: kernel.start_strategies(restored=restored))
+
+    def _inquire(self, account: str, inquiry: Inquiry) -> None:
+        """Ask the venue at once; one that fails says nothing."""
+        broker = next(b for b in self.brokers if b.name == account)
+        try:
+            answer = finish(inquire(broker, inquiry, self.clock, self.kernel.reports.fills))
+        except FairleadError:
+            return
+        self.kernel.report(account, answer)
 
     def restart(self, *, down: str = "1s") -> None:
         """Kill it and start again, `down` later, from the journal alone; the venue goes on meanwhile."""

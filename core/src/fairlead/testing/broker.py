@@ -35,12 +35,13 @@ from fairlead.units import Money, Number, decimal
 Script = Callable[["FakeBroker", Any], Iterable[Report]]
 """What a broker answers to one command: reports, in the order in which they are given."""
 
-MARKET_AND_LIMIT = VenueProfile(venue="fake", environment="paper", reduce_only=True)
+MARKET_AND_LIMIT = VenueProfile(venue="fake", environment="paper", exact=True, reduce_only=True)
 """A venue with market and limit orders only: everything else is held by the engine."""
 
 EVERYTHING = VenueProfile(
     venue="fake",
     environment="paper",
+    exact=True,
     order_types=frozenset(OrderType),
     time_in_force=frozenset(TimeInForce) - {TimeInForce.OPG, TimeInForce.CLS},
     post_only=True,

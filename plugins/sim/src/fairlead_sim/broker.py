@@ -90,7 +90,7 @@ class SimulatedBroker:
         self.borrow = borrow
         self.keep = keep
         currency = next(iter(self.cash), "")
-        self.profile = profile or full_profile(name, currency)
+        self.profile = profile or full_profile(name, currency, exact=faults is None)
         self._rates = _rates(fees)
         self._initial = _initial_margin(leverage)
         self.venue = SimulatedVenue(
@@ -131,7 +131,7 @@ class SimulatedBroker:
         return cls(
             cash,
             name=broker.name,
-            profile=attrs.evolve(broker.profile, environment="paper"),
+            profile=attrs.evolve(broker.profile, environment="paper", exact=True),
             fills=getattr(broker, "fills_model", None),
             **alike,
         )

@@ -13,7 +13,6 @@ import attrs
 from fairlead import ConfigurationError, duration, percent
 from fairlead.ports import (
     Accepted,
-    AccountChanged,
     Cancel,
     CancelAll,
     Canceled,
@@ -198,7 +197,7 @@ class Wire:
         """Carry a report back, or fail to."""
         if self._down:
             return
-        name = "" if isinstance(report, AccountChanged | StreamDown | StreamUp) else report.client_order_id
+        name: str = getattr(report, "client_order_id", "")
         fault = self._marked.get(name) if name else None
         if fault is None:
             self._deliver(report)

@@ -6,11 +6,15 @@ from fairlead import OrderType, TimeInForce
 from fairlead.ports import VenueProfile
 
 
-def full_profile(venue: str, base_currency: str) -> VenueProfile:
-    """Every order type, every time in force but the auctions, post-only, reduce-only and linked orders."""
+def full_profile(venue: str, base_currency: str, *, exact: bool = True) -> VenueProfile:
+    """Every order type, every time in force but the auctions, post-only, reduce-only and linked orders.
+
+    It is `exact` in the engine's own process, with nothing in between that loses or delays.
+    """
     return VenueProfile(
         venue=venue,
         environment="paper",
+        exact=exact,
         order_types=frozenset(OrderType),
         time_in_force=frozenset(TimeInForce) - {TimeInForce.OPG, TimeInForce.CLS},
         post_only=True,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+import attrs
 import msgspec
 
 from fairlead import ConfigurationError, ConnectivityError, Instrument, VenueError, duration
@@ -58,6 +59,7 @@ from fairlead_sim.protocol import (
 )
 
 A = TypeVar("A", Welcome, IsSnapshot, IsLookup, IsFills, IsInstruments)
+SECOND = duration("1s")
 _ANSWERS = (Accepted, Rejected, Canceled, CancelRejected)
 
 
@@ -78,7 +80,7 @@ class RemoteBroker:
         profile: VenueProfile | None = None,
     ) -> None:
         self.name = name
-        self.profile = profile or full_profile(name, currency)
+        self.profile = profile or _profile(name, currency)
         self._address = address
         self._where = parse_address(address)
         self._patience = duration(patience)
@@ -313,6 +315,13 @@ class _Line(asyncio.Protocol):
                 future.set_exception(ConnectivityError(reason))
         self._ended.set()
         self._lost(self, reason)
+
+
+def _profile(name: str, currency: str) -> VenueProfile:
+    """What is on its way may be lost or late, but not for long on a loopback."""
+    return attrs.evolve(
+        full_profile(name, currency, exact=False), validity_ns=SECOND, query_lag_ns=0, answer_ns=SECOND
+    )
 
 
 def _nowhere(report: Report) -> None:

@@ -1,0 +1,79 @@
+"""Asks venues what the kernel wants to know, outside of it, and brings the answers back as reports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from fairlead._engine.door import Door
+from fairlead._kernel.fills import Fills
+from fairlead._models.reports import Backfilled, LookedUp
+from fairlead._models.venue import FillsSince, Inquiry, Lookup
+from fairlead.ports import BrokerAdapter, Clock
+
+log = logging.getLogger("fairlead.engine")
+
+ANSWER_SECONDS = 10.0
+"""How long a venue may take to answer; after that it is asked again."""
+
+
+async def inquire(
+    broker: BrokerAdapter, inquiry: Inquiry, clock: Clock, fills: Fills
+) -> LookedUp | Backfilled:
+    """One answer of a venue. Raises what the adapter raises."""
+    asked = clock.now()
+    match inquiry:
+        case Lookup(names):
+            return LookedUp(asked_ns=asked, orders=dict(await broker.lookup(names)))
+        case FillsSince(since):
+            listed = await broker.fills(since)
+            return Backfilled(
+                asked_ns=asked, since_ns=since, fills=tuple(fill for fill in listed if not fills.known(fill))
+            )
+
+
+class Inquiries:
+    """Runs the questions of a live session; one that fails is logged, proves nothing and is asked again."""
+
+    def __init__(
+        self,
+        brokers: Mapping[str, BrokerAdapter],
+        door: Door,
+        clock: Clock,
+        fills: Fills,
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        self._brokers = brokers
+        self._door = door
+        self._clock = clock
+        self._fills = fills
+        self._tasks = tasks
+        self._failing: dict[str, str] = {}
+
+    def ask(self, account: str, inquiry: Inquiry) -> None:
+        """Begin to answer."""
+        self._door.hold()
+        task = asyncio.get_running_loop().create_task(self._ask(account, inquiry))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, account: str, inquiry: Inquiry) -> None:
+        emit: Callable[[LookedUp | Backfilled], None] = self._door.reporter(account)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                emit(await inquire(self._brokers[account], inquiry, self._clock, self._fills))
+            self._failing.pop(account, None)
+        except Exception as error:  # an adapter can fail in any way: no failure is evidence
+            self._say(account, f"{type(error).__name__}: {error}")
+        finally:
+            self._door.release()
+
+    def _say(self, account: str, why: str) -> None:
+        if self._failing.get(account) != why:
+            self._failing[account] = why
+            log.warning("account %s could not be asked (%s): it is asked again", account, why)
+
+    def why(self, account: str) -> str:
+        """What went wrong the last time that an account could not be asked, "" if nothing did."""
+        return self._failing.get(account, "")

@@ -1,0 +1,474 @@
+"""Orders in doubt: what proves something, what does not, and that nothing is lost or sent twice meanwhile."""
+
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from fairlead import ConnectivityError, OrderStatus, Side, TradingState
+from fairlead import facts as f
+from fairlead.ports import (
+    DUPLICATE_ID,
+    Accepted,
+    Canceled,
+    CancelRejected,
+    FillReport,
+    OrderReport,
+    Rejected,
+    StreamDown,
+    StreamUp,
+)
+from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, accept, lose, reject, silence
+
+D = Decimal
+REMOTE = attrs.evolve(MARKET_AND_LIMIT, environment="testnet", exact=False)
+
+
+class Venue(FakeBroker):
+    """A venue whose answers to questions a test can spoil."""
+
+    def __init__(self, **changes):
+        super().__init__(profile=attrs.evolve(REMOTE, **changes))
+        self.deaf = False
+        self.hidden = set()
+        self.average = None
+        self.asked = []
+
+    async def lookup(self, client_order_ids):
+        self.asked.append(tuple(client_order_ids))
+        if self.deaf:
+            raise ConnectivityError("no answer")
+        found = await super().lookup(client_order_ids)
+        price = self.average
+        return {name: one and attrs.evolve(one, average_price=price) for name, one in found.items()}
+
+    async def fills(self, since_ns):
+        self.asked.append(since_ns)
+        if self.deaf:
+            raise ConnectivityError("no answer")
+        return [fill for fill in await super().fills(since_ns) if fill.fill_id not in self.hidden]
+
+
+@pytest.fixture
+def bench():
+    return ready()
+
+
+def ready(**changes):
+    made = Bench(broker=Venue(**changes))
+    made.price(100)
+    return made
+
+
+def limit(bench, script=None, quantity=1, **more):
+    if script is not None:
+        bench.broker.answers.append(script)
+    return bench.do(lambda s: s.buy(quantity, limit_price=99, **more))
+
+
+def reserved(bench):
+    return bench.state.working("fake", bench.instrument, Side.BUY)
+
+
+def held(bench):
+    return bench.state.quantity("fake", bench.instrument)
+
+
+def notes(bench):
+    return [fact.text for fact in bench.of(f.Noted) if fact.source == "reports"]
+
+
+def unseen(bench, order, quantity="1"):
+    """Let the venue fill an order, and lose the report."""
+    report = bench.broker.executed(order.client_order_id, quantity)
+    return report
+
+
+# --- an answer that was lost ------------------------------------------------------------------------------------
+
+
+def test_a_lost_answer_of_an_order_that_works_is_found_at_once(bench):
+    """One look-up adopts it, and nothing is sent again."""
+    order = limit(bench, lose())
+    assert order.status is OrderStatus.UNKNOWN
+    bench.advance("10ms")
+    assert order.status is OrderStatus.ACCEPTED
+    assert len(bench.broker.submits) == 1
+    bench.check()
+
+
+def test_a_lost_answer_of_an_order_that_filled_brings_its_fills(bench):
+    """The list of fills is asked for before the order is judged."""
+    order = limit(bench, lose())
+    unseen(bench, order)
+    bench.advance("10ms")
+    assert order.status is OrderStatus.FILLED
+    assert held(bench) == 1
+    bench.check()
+
+
+def test_an_order_that_never_arrived_is_given_up_after_proof_and_not_before(bench):
+    """Not found counts once it could not arrive any more, its look-up could not lag, twice, with fills agreeing."""
+    order = limit(bench, lose(arrived=False))
+    bench.broker._orders.clear()
+    bench.advance("7400ms")
+    assert order.status is OrderStatus.UNKNOWN
+    assert reserved(bench) == 1
+    bench.advance("2s")
+    assert order.status is OrderStatus.REJECTED
+    assert bench.of(f.OrderRejected)[-1].code == f.NOT_ACCEPTED
+    assert reserved(bench) == 0
+    assert len(bench.broker.submits) == 1
+    bench.check()
+
+
+def test_a_venue_that_cannot_be_asked_proves_nothing(bench):
+    """Ten minutes of failing questions leave the order unknown and reserved, with one alarm; then it is resolved."""
+    order = limit(bench, lose())
+    bench.broker.deaf = True
+    bench.advance("10m")
+    assert order.status is OrderStatus.UNKNOWN
+    assert reserved(bench) == 1
+    bench.broker.deaf = False
+    bench.advance("40s")
+    assert order.status is OrderStatus.ACCEPTED
+    bench.check()
+
+
+def test_not_found_proves_nothing_while_the_private_stream_is_down(bench):
+    """What could not be reported cannot be ruled out."""
+    order = limit(bench, lose(arrived=False))
+    bench.broker._orders.clear()
+    bench.broker.emit(StreamDown(reason="lost"))
+    bench.advance("1m")
+    assert order.status is OrderStatus.UNKNOWN
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("1m")
+    assert order.status is OrderStatus.REJECTED
+
+
+def test_a_venue_without_a_bound_leaves_doubt_to_a_person(bench):
+    """Where an order may still be on its way for ever, it stays unknown, and its instrument may only reduce."""
+    bench = ready(validity_ns=None)
+    order = limit(bench, lose(arrived=False))
+    bench.broker._orders.clear()
+    bench.advance("1h")
+    assert order.status is OrderStatus.UNKNOWN
+    assert bench.state.lowered == {f"instrument:{bench.instrument}": TradingState.REDUCE_ONLY}
+    assert any("has been in doubt for 60 s" in text for text in notes(bench))
+    assert limit(bench).status is OrderStatus.DENIED
+
+
+def test_an_answer_that_nobody_gives_is_asked_for(bench):
+    """An adapter that says nothing at all leaves no order submitted for ever."""
+    order = limit(bench, silence())
+    bench.advance("9s")
+    assert order.status is OrderStatus.SUBMITTED
+    bench.advance("5s")
+    assert order.status is OrderStatus.ACCEPTED
+
+
+def test_a_zombie_is_adopted_and_canceled(bench):
+    """An order that was given up and appears after all is taken back, aloud; its fills count."""
+    order = limit(bench, lose(arrived=False))
+    standing = bench.broker._orders.pop(order.client_order_id)
+    bench.advance("10s")
+    assert order.status is OrderStatus.REJECTED
+    bench.broker.working[order.client_order_id] = standing
+    bench.broker._orders[order.client_order_id] = standing
+    bench.broker.fill(order, "0.4")
+    bench.broker.emit(Accepted(client_order_id=order.client_order_id, broker_order_id="b1"))
+    bench.advance("1s")
+    assert held(bench) == D("0.4")
+    assert order.status in (OrderStatus.CANCELED, OrderStatus.PARTIALLY_FILLED)
+    bench.check()
+
+
+def test_what_was_given_up_is_remembered_for_a_day(bench):
+    """Thousands of later orders do not make it a stranger."""
+    order = limit(bench, lose(arrived=False))
+    bench.broker._orders.clear()
+    bench.advance("10s")
+    for _ in range(1_100):
+        bench.do(lambda s: s.cancel(s.buy(1, limit_price=99)))
+    assert order.client_order_id in bench.state.orders
+    bench.broker.emit(Accepted(client_order_id=order.client_order_id, broker_order_id="late"))
+    assert order.broker_order_id == "late"
+
+
+# --- rejections -------------------------------------------------------------------------------------------------
+
+
+def test_a_rejection_for_a_duplicate_id_adopts_the_order(bench):
+    """The venue has it: that is the opposite of a refusal."""
+    order = limit(bench, reject(DUPLICATE_ID))
+    bench.broker._orders[order.client_order_id] = _resting(bench, order)
+    bench.broker.working[order.client_order_id] = bench.broker._orders[order.client_order_id]
+    assert order.status is OrderStatus.UNKNOWN
+    bench.advance("1s")
+    assert order.status is OrderStatus.ACCEPTED
+
+
+def _resting(bench, order):
+    return bench.broker._orders[order.client_order_id]
+
+
+def test_only_codes_on_the_list_are_definitive():
+    """Where a venue's profile lists them, any other rejection is looked up first."""
+    bench = ready(definitive_codes=frozenset({"-2010"}))
+    refused = limit(bench, reject("-2010"))
+    doubtful = limit(bench, accept())
+    bench.broker.emit(Rejected(client_order_id=doubtful.client_order_id, code="503"))
+    assert refused.status is OrderStatus.REJECTED
+    assert doubtful.status is OrderStatus.UNKNOWN
+    bench.advance("1s")
+    assert doubtful.status is OrderStatus.ACCEPTED
+
+
+# --- cancels ----------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_cancel_of_an_order_that_filled_ends_filled(bench):
+    """Too late says nothing by itself: the venue is asked, and the fill wins."""
+    order = limit(bench)
+    bench.broker.cancels = lambda _, cancel: [
+        CancelRejected(client_order_id=cancel.client_order_id, code="too_late")
+    ]
+    unseen(bench, order)
+    bench.do(lambda s: s.cancel(order))
+    assert order.status is OrderStatus.PENDING_CANCEL
+    bench.advance("1s")
+    assert order.status is OrderStatus.FILLED
+    assert held(bench) == 1
+    bench.check()
+
+
+def test_a_cancel_without_an_answer_is_repeated_until_it_is_proven(bench):
+    """It may never have left."""
+    order = limit(bench)
+    bench.broker.cancels = silence()
+    bench.do(lambda s: s.cancel(order))
+    bench.advance("20s")
+    assert order.status is OrderStatus.PENDING_CANCEL
+    assert len(bench.broker.canceling) > 2
+    bench.broker.working.clear()
+    bench.advance("40s")
+    assert order.status is OrderStatus.CANCELED
+    bench.check()
+
+
+def test_an_end_without_a_figure_waits_for_one(bench):
+    """Where a venue does not say how much was filled, it is asked before the order is over."""
+    order = limit(bench)
+    unseen(bench, order, "0.3")
+    bench.broker.working.pop(order.client_order_id)
+    bench.broker.emit(Canceled(client_order_id=order.client_order_id))
+    assert not order.closed
+    bench.advance("1s")
+    assert order.status is OrderStatus.CANCELED
+    assert order.filled_quantity == held(bench) == D("0.3")
+    bench.check()
+
+
+# --- fills ------------------------------------------------------------------------------------------------------
+
+
+def test_a_fill_that_was_not_reported_is_found_by_the_next_one(bench):
+    """The venue's cumulative quantity shows the gap."""
+    order = limit(bench, quantity=3)
+    unseen(bench, order)
+    bench.broker.fill(order, 1)
+    assert held(bench) == 1
+    bench.advance("1s")
+    assert held(bench) == 2
+    assert order.filled_quantity == 2
+    bench.check()
+
+
+def test_a_fill_that_was_not_reported_is_found_by_the_clock(bench):
+    """Nothing else hints at it: the list of fills is compared every 45 seconds."""
+    order = limit(bench)
+    unseen(bench, order)
+    bench.advance("40s")
+    assert held(bench) == 0
+    bench.advance("10s")
+    assert held(bench) == 1
+    assert order.status is OrderStatus.FILLED
+
+
+def test_a_fill_that_was_not_reported_is_found_when_the_stream_is_back(bench):
+    """After a reconnect the venue is asked for all that may have been missed."""
+    order, other = limit(bench), limit(bench)
+    bench.broker.emit(StreamDown(reason="lost"))
+    unseen(bench, order)
+    bench.broker.canceled(other.client_order_id)
+    bench.advance("1s")
+    assert held(bench) == 0
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("1s")
+    assert held(bench) == 1
+    assert (order.status, other.status) == (OrderStatus.FILLED, OrderStatus.CANCELED)
+    bench.check()
+
+
+def test_one_execution_under_two_ids_is_booked_once(bench):
+    """The venue's cumulative quantity leaves no room for a second one."""
+    order = limit(bench, quantity=2)
+    fill = bench.broker.fill(order, 1)
+    bench.broker.emit(_again(fill, "rest-1"))
+    assert held(bench) == 1
+    assert any("known under another id" in text for text in notes(bench))
+
+
+def test_fills_out_of_order_are_all_booked(bench):
+    """A later total that comes first does not make the earlier fill a copy."""
+    order = limit(bench, quantity=2)
+    first, second = unseen(bench, order), unseen(bench, order)
+    bench.broker.emit(second)
+    bench.broker.emit(first)
+    assert held(bench) == 2
+    assert order.status is OrderStatus.FILLED
+
+
+def test_more_than_was_ordered_is_booked_all_the_same(bench):
+    """A venue's fill is a fact; that it should not be is no reason to have the wrong position."""
+    order = limit(bench)
+    bench.broker.fill(order, 1)
+    fill = bench.broker.executions[-1]
+    bench.broker.emit(_again(fill, "f2", quantity=D("0.5"), cumulative_quantity=D("1.5")))
+    assert held(bench) == D("1.5")
+    bench.check()
+
+
+def _again(fill, name, **changes):
+    fields = {field: getattr(fill, field) for field in FillReport.__struct_fields__}
+    return FillReport(**{**fields, "fill_id": name, **changes})
+
+
+def test_a_venue_that_lists_no_fills_has_them_inferred():
+    """From cumulative quantity and average price, marked, and never at no price."""
+    bench = ready(own_fills=False)
+    order = limit(bench)
+    unseen(bench, order)
+    bench.broker.hidden.add("f1")
+    bench.broker.average = D("98.5")
+    bench.broker.emit(Canceled(client_order_id=order.client_order_id, filled_quantity=D(1)))
+    bench.advance("1s")
+    assert order.status is OrderStatus.FILLED
+    (filled,) = bench.of(f.Filled)
+    assert (filled.inferred, filled.fill.price, held(bench)) == (True, D("98.5"), 1)
+    bench.check()
+
+
+def test_the_true_fill_takes_the_place_of_an_inferred_one():
+    """It is booked once, at its own price and fee; what is still missing stays inferred."""
+    bench = ready(own_fills=False)
+    order = limit(bench, quantity=2)
+    first = unseen(bench, order, "0.5")
+    unseen(bench, order, "1.5")
+    bench.broker.hidden |= {"f1", "f2"}
+    bench.broker.average = D("98.5")
+    bench.broker.emit(Canceled(client_order_id=order.client_order_id, filled_quantity=D(2)))
+    bench.advance("1s")
+    assert held(bench) == 2
+    bench.broker.emit(first)
+    assert held(bench) == 2
+    booked = {fill.fill_id for fill in order.inferred}
+    assert len(booked) == 1
+    assert abs(order.average_price - D("98.5")) < D("1e-9")
+    bench.check()
+
+
+def test_without_a_price_nothing_is_inferred_and_nothing_grows():
+    """A position at an invented price would be worse than an alarm."""
+    bench = ready(own_fills=False)
+    order = limit(bench)
+    unseen(bench, order)
+    bench.broker.hidden.add("f1")
+    bench.broker.emit(Canceled(client_order_id=order.client_order_id, filled_quantity=D(1)))
+    bench.advance("10s")
+    assert held(bench) == 0
+    assert f"instrument:{bench.instrument}" in bench.state.lowered
+    assert not order.closed
+
+
+# --- after a start ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_new_is_sent_until_the_start_has_asked(bench):
+    """An account that cannot be asked is recovering: orders are denied, cancels go out."""
+    order = limit(bench)
+    bench.broker.deaf = True
+    bench.restart()
+    bench.price(100)
+    bench.advance("1s")
+    denied = limit(bench)
+    assert denied.status is OrderStatus.DENIED
+    assert "is not known yet" in denied.reasons[0]
+    bench.broker.deaf = False
+    bench.advance("20s")
+    assert limit(bench).status is OrderStatus.ACCEPTED
+    assert bench.of(f.AccountRecovered)[-1].unresolved == ()
+    assert bench.state.orders[order.client_order_id].status is OrderStatus.ACCEPTED
+    bench.check()
+
+
+def test_what_is_still_in_doubt_after_the_start_only_lets_reduce(bench):
+    """Half a minute is enough to wait; what it leaves open is not traded over."""
+    order = limit(bench, lose())
+    bench.broker._orders.pop(order.client_order_id)
+    order_at_venue = limit(bench)
+    bench.broker._orders.pop(order_at_venue.client_order_id)
+    bench.restart()
+    bench.price(100)
+    bench.advance("31s")
+    assert bench.of(f.AccountRecovered)[-1].unresolved == (order_at_venue.client_order_id,)
+    denied = limit(bench)
+    assert denied.status is OrderStatus.DENIED
+    assert "in doubt since the start" in denied.reasons[0]
+    bench.check()
+
+
+def test_fills_of_the_time_between_are_booked_once(bench):
+    """The list reaches back beyond the last one, and what is known changes nothing."""
+    order = limit(bench, quantity=3)
+    bench.broker.fill(order, 1)
+    bench.clock.advance("50s")
+    for _ in range(3):
+        unseen(bench, order, "0.5")
+        bench.restart()
+        bench.price(100)
+        bench.advance("1s")
+    assert held(bench) == D("2.5")
+    bench.check()
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_that_is_placed_again_is_the_next_attempt_at_the_same_intent():
+    """Its id says so, and no intent is counted twice."""
+    stops = MARKET_AND_LIMIT.order_types | {"stop"}
+    bench = ready(exact=True, order_types=frozenset(stops))
+    bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90))
+    bench.broker.answers.append(reject())
+    entry = next(iter(bench.state.open.values()))
+    bench.broker.fill(entry)
+    bench.advance("2s")
+    first, second = [s.client_order_id for s in bench.broker.submits if s.intent.exits]
+    assert (first[:-2], first[-2:], second[-2:]) == (second[:-2], "01", "02")
+    assert bench.state.intents == 2
+    bench.check()
+
+
+def test_an_order_report_has_an_average_price_where_its_venue_gives_one():
+    """It is what inferred fills are made from."""
+    report = OrderReport(
+        client_order_id="a",
+        broker_order_id="b",
+        instrument="x",
+        open=True,
+        quantity=D(1),
+        filled_quantity=D(0),
+    )
+    assert report.average_price is None
