@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 from benchmarks.rig import AT_MOST, Report, Say, Size, Table, Target, arguments, child, number, reply
 
@@ -104,12 +103,24 @@ def _turns(count: int) -> Iterator[list]:  # type: ignore[type-arg]
         intent = OrderIntent(strategy="Cross", account="a", instrument=name.id, side=side, quantity=one)
         order = f"{seq:032x}"
         price = Decimal(100 + seq % 17)
-        common = {"instrument": name.id, "side": side, "quantity": one, "price": price, "fee_currency": "USDT"}
+        common = {
+            "instrument": name.id,
+            "side": side,
+            "quantity": one,
+            "price": price,
+            "fee_currency": "USDT",
+        }
         fill = Fill(fill_id=order, client_order_id=order, strategy="Cross", account="a", fee=one, **common)
         report = FillReport(client_order_id=order, fill_id=order, fee=one, event_ns=now, **common)
         yield [
             f.OrderSubmitted(
-                seq=seq, now=now, cause=seq, client_order_id=order, intent=intent, quantity=one, deadline_ns=now
+                seq=seq,
+                now=now,
+                cause=seq,
+                client_order_id=order,
+                intent=intent,
+                quantity=one,
+                deadline_ns=now,
             )
         ]
         head = {"now": now, "cause": seq + 1}
