@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journals import trades, write
 
 from fairlead import ConfigurationError, JournalDamaged, JournalError
 from fairlead import facts as f
@@ -25,38 +26,11 @@ from fairlead._storage.reading import Tail, read
 from fairlead._storage.run import RunFolder
 from fairlead._storage.segments import segment_numbers
 from fairlead._storage.snapshots import newest_snapshot, snapshot_paths
-from fairlead.testing import Bench
 
 SEGMENT = 4096
 
 
-def trades(count: int, seed: int = 1) -> list[list[f.Fact]]:
-    """The turns of a bench that trades at random, as they stood in its journal."""
-    dice, bench = random.Random(seed), Bench()
-    bench.price(100)
-    for _ in range(count):
-        action = dice.randrange(5)
-        if action == 0:
-            bench.do(lambda s: s.buy(1, stop_loss=dice.randint(50, 90), take_profit=dice.randint(110, 150)))
-        elif action == 1:
-            bench.do(lambda s: s.sell(1))
-        elif action == 2:
-            bench.do(lambda s: s.buy(1, limit_price=dice.randint(60, 99)))
-        elif action == 3:
-            bench.price(dice.randint(60, 140))
-        else:
-            bench.advance("1m")
-    return [[f.decode(data) for data in record] for record in bench.journal.records]
-
-
 TURNS = trades(250)
-
-
-def write(run: RunFolder, turns: Any = TURNS) -> None:
-    journal = Journal.open(run.journal, boot_id="", sync_behind=False, segment_bytes=SEGMENT)
-    for turn in turns:
-        journal.append(turn)
-    journal.close()
 
 
 def whole(run: RunFolder) -> bytes:
@@ -70,9 +44,9 @@ def whole(run: RunFolder) -> bytes:
 def run(tmp_path: Path) -> RunFolder:
     """Half of the turns, a snapshot of them, and the other half."""
     run = RunFolder(tmp_path / "run")
-    write(run, TURNS[: len(TURNS) // 2])
+    write(run.journal, TURNS[: len(TURNS) // 2])
     assert take_snapshot(run) is not None
-    write(run, TURNS[len(TURNS) // 2 :])
+    write(run.journal, TURNS[len(TURNS) // 2 :])
     return run
 
 
@@ -88,7 +62,7 @@ def test_a_fold_from_a_snapshot_is_the_fold_of_the_journal(tmp_path: Path) -> No
     rest = list(TURNS)
     while rest:
         some = dice.randint(1, 60)
-        write(run, rest[:some])
+        write(run.journal, rest[:some])
         rest = rest[some:]
         assert fingerprint(fold(run).state) == whole(run)
         assert take_snapshot(run) is not None
@@ -139,7 +113,7 @@ def test_a_snapshot_of_a_newer_schema_is_passed_over(run: RunFolder, monkeypatch
 def test_a_snapshot_of_another_journal_is_passed_over(run: RunFolder, tmp_path: Path) -> None:
     """Its anchor does not stand in this one."""
     other = RunFolder(tmp_path / "other")
-    write(other, trades(60, seed=9))
+    write(other.journal, trades(60, seed=9))
     run.snapshots.rename(other.snapshots)
     folded = fold(other)
     assert folded.snapshot is None
