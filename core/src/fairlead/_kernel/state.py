@@ -191,7 +191,8 @@ class State:
                 worst, why = state, f"{scope} is {state}"
         for trip in self.tripped.values():
             if trip.scope in scopes and trip.state.severity > worst.severity:
-                worst, why = trip.state, f"{trip.breaker} tripped: {trip.reason}"
+                tripped = "" if trip.breaker == DOUBT else f"{trip.breaker} tripped: "
+                worst, why = trip.state, f"{tripped}{trip.reason}"
         return worst, why
 
     def _certainty(self, account: str) -> tuple[TradingState, str]:
