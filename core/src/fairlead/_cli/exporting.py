@@ -16,7 +16,7 @@ import msgspec
 from fairlead._cli.faults import USAGE, CommandFailed
 from fairlead._cli.reading import folder_of
 from fairlead._engine.moments import moment
-from fairlead._storage.journal import read_facts
+from fairlead._storage.index import find_facts
 from fairlead.errors import ConfigurationError
 from fairlead.facts import AnyFact, Fact
 
@@ -35,9 +35,7 @@ def export_journal(
     first, last = moment(since, "--since") or 0, moment(until, "--until")
 
     def read() -> Iterator[Fact]:
-        for fact in read_facts(folder.journal, known_only=True):
-            if fact.now >= first and (last is None or fact.now < last) and (not kinds or type(fact) in kinds):
-                yield fact
+        return find_facts(folder, kinds, since_ns=first, until_ns=last)
 
     if shape == "parquet":
         _parquet(read, _columns(read, kinds), out)

@@ -15,7 +15,7 @@ from fairlead._cli.words import exact, moment, plain, settled
 from fairlead._engine.roundtrips import RoundTrip, round_trips
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill
-from fairlead._storage.journal import read_facts
+from fairlead._storage.index import find_facts
 from fairlead._storage.run import RunFolder
 from fairlead.facts import Filled, InstrumentDefined
 
@@ -110,7 +110,7 @@ def trips_of(folder: RunFolder) -> tuple[list[RoundTrip], dict[str, Instrument]]
     """The closed trades of a run, and the instruments they are in."""
     fills: list[Fill] = []
     instruments: dict[str, Instrument] = {}
-    for fact in read_facts(folder.journal, known_only=True):
+    for fact in find_facts(folder, (InstrumentDefined, Filled)):
         if isinstance(fact, InstrumentDefined):
             instruments[fact.instrument.id] = fact.instrument
         elif isinstance(fact, Filled):

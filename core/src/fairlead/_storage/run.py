@@ -29,6 +29,7 @@ class RunFolder:
         self.tape = self.path / "tape"
         self.snapshots = self.path / "snapshots"
         self.quarantine = self.path / "quarantine"
+        self.index = self.path / "index.sqlite"
         self.logs = self.path / "logs"
         self.reports = self.path / "reports"
         self.paper = self.path / "paper"
