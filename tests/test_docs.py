@@ -16,7 +16,11 @@ PAGES = [
     ROOT / "core" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted([*ROOT.glob("plugins/*/README.md"), *ROOT.glob("brokers/*/README.md")]),
+    *sorted(ROOT.glob("examples/plugins/*/README.md")),
 ]
+SOURCES = [str(folder) for folder in ROOT.glob("examples/plugins/*/src")]
+"""What is not installed here, and stands in a page all the same."""
+
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = 20
 
@@ -56,7 +60,13 @@ def run(snippet: Snippet, folder: Path) -> str:
     """Run a snippet as the script of a process of its own, in an empty folder; what it printed."""
     script = folder / "snippet.py"
     script.write_text(snippet.text, encoding="utf-8")
-    environment = {**os.environ, "HOME": str(folder), "FAIRLEAD_HOME": str(folder / "home")}
+    path = os.pathsep.join([*SOURCES, os.environ.get("PYTHONPATH", "")])
+    environment = {
+        **os.environ,
+        "HOME": str(folder),
+        "FAIRLEAD_HOME": str(folder / "home"),
+        "PYTHONPATH": path,
+    }
     done = subprocess.run(
         [sys.executable, "-W", "error", script],
         cwd=folder,

@@ -15,23 +15,29 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "core" / "src" / "fairlead"
 DISTRIBUTIONS = sorted([*ROOT.glob("plugins/*"), *ROOT.glob("brokers/*")])
+EXAMPLES = sorted(ROOT.glob("examples/plugins/*"))
 PUBLIC = ("ports", "facts", "hookspecs", "net", "testing")
 
 ORDER = (
     ("errors",),
-    ("units", "net"),
+    ("units", "net", "_secrets"),
     ("_models",),
     ("facts", "_strategy"),
     ("ports", "_storage"),
     ("hookspecs", "_kernel"),
     ("_engine",),
     ("_report", "testing", "__init__"),
+    ("_config",),
     ("_cli",),
     ("__main__",),
 )
 """Each row may import the rows above it, and nothing of its own row or below."""
 
 UPWARD = {
+    (
+        "_engine/engine.py",
+        "_config",
+    ): "LiveTradingEngine.from_file() composes an engine, and what it composes is one",
     ("_engine/result.py", "_report"): "Result.report() writes a page, and the page is made from results",
     ("_engine/observers.py", "_report"): "the log says of a fact what the report says of it",
     ("_engine/distributions.py", "__init__"): "a checkout that is not installed has its version there only",
@@ -196,7 +202,7 @@ def _names(requirements: list[str]) -> set[str]:
     return names | {aliases[name] for name in names if name in aliases}
 
 
-@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [*DISTRIBUTIONS, *EXAMPLES], ids=lambda folder: folder.name)
 def test_a_plugin_imports_public_names_only(folder):
     """Of fairlead and of declared siblings: the package itself or a public module, and names in `__all__`."""
     own, required, _ = declared(folder)
@@ -218,7 +224,7 @@ def test_a_plugin_imports_public_names_only(folder):
     assert wrong == []
 
 
-@pytest.mark.parametrize("folder", [ROOT / "core", *DISTRIBUTIONS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [ROOT / "core", *DISTRIBUTIONS, *EXAMPLES], ids=lambda folder: folder.name)
 def test_a_distribution_imports_what_it_declares(folder):
     """At once only what it requires; what an extra brings only inside a function."""
     own, required, optional = declared(folder)

@@ -140,6 +140,7 @@ SAYS_WHAT_IT_RAISES = [
     "fairlead.ports.DataStream.connect",
     "fairlead.ports.Lease.acquire",
     "fairlead.net.connect_websocket",
+    "fairlead.net.reach",
 ]
 
 

@@ -96,9 +96,9 @@ def test_a_session_in_real_time(tmp_path: Path) -> None:
     async def session() -> None:
         running = asyncio.create_task(trader.run("2500ms"))
         await asyncio.sleep(0.8)
-        trader.pause("patient", "to see it in the journal")
+        trader.pause("to see it in the journal", scope="strategy:patient")
         await asyncio.sleep(0.4)
-        trader.unpause("patient", "seen")
+        trader.resume("seen", scope="strategy:patient")
         trader.halt("a look at the market")
         trader.resume("looked")
         assert trader._session is not None

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted(
     file
-    for folder in ("core/src", "plugins/*/src", "brokers/*/src")
+    for folder in ("core/src", "plugins/*/src", "brokers/*/src", "examples/plugins/*/src")
     for file in ROOT.glob(f"{folder}/**/*.py")
 )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 from stories import BTC, ETH, Cross
 
@@ -220,8 +221,8 @@ def test_in_the_background(tmp_path: Path) -> None:
     assert engine.positions() == []
     engine.halt("a look", who="me")
     engine.resume("looked", who="me")
-    with pytest.raises(ConfigurationError, match=r"no strategy is named 'nobody': there are Watcher"):
-        engine.pause("nobody", "to see")
+    with pytest.raises(ConfigurationError, match=r"no scope 'strategy:nobody' here \(there are: Watcher"):
+        engine.pause("to see", scope="strategy:nobody")
     assert handle.stop() == "stopped"
     assert not handle.running
     assert handle.stop() == "stopped"
@@ -554,3 +555,80 @@ def test_timers_that_came_due_while_it_was_down(tmp_path: Path) -> None:
     fired = [(fact.name, fact.late) for fact in facts_of(engine, f.TimerFired)]
     assert fired == [("once", True), ("seven", True)]
     assert {fact.now for fact in facts_of(engine, f.TimerFired)} == {facts_of(engine, f.EngineStarted)[1].now}
+
+
+# --- streams that misbehave, and feeds that nobody wants any more -------------------------------------------------
+
+
+async def turns(condition: Callable[[], Any]) -> None:
+    """Give the event loop its turns until something has happened."""
+    for _ in range(100_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not happen")
+
+
+class Unknown(msgspec.Struct):
+    """An event of a type that no engine knows."""
+
+    instrument: str
+    received_ns: int
+
+
+def test_an_event_of_an_unknown_type_is_refused_and_trading_goes_on(tmp_path: Path) -> None:
+    """The journal names stream and type once, and the quote that follows reaches the strategy."""
+    stream = FakeStream(make_instrument(BTC), name="odd")
+    watcher = Watcher()
+    engine = make(tmp_path, watcher, stream)
+
+    async def session() -> None:
+        running = asyncio.create_task(engine.run(until="20s"))
+        await turns(lambda: stream.subscribed)
+        for event in (Unknown(f"{BTC}@fake", 1), object(), Unknown(f"{BTC}@fake", 2)):
+            stream.emit(event)  # type: ignore[arg-type]
+        stream.emit(Quote(f"{BTC}@fake", 100.0, 101.0, 1.0, 1.0, 1, 1))
+        await turns(lambda: watcher.seen)
+        engine.stop()
+        await running
+
+    asyncio.run(asyncio.wait_for(session(), DEADLINE))
+    texts = [note.text for note in facts_of(engine, f.Noted) if "no market event" in note.text]
+    assert len(texts) == 2
+    assert "stream odd emits tests.test_sessions.Unknown" in texts[0]
+    assert watcher.seen == 1
+
+
+def test_the_last_unwatch_unsubscribes_at_the_stream(tmp_path: Path) -> None:
+    """What another strategy still watches stays subscribed; the rest is given back, and can be had again."""
+    stream = FakeStream(make_instrument(BTC))
+    one, other = Watcher(name="one", allocation="10%"), Watcher(name="other", allocation="10%")
+    engine = make(tmp_path, [one, other], stream)
+
+    async def session() -> None:
+        running = asyncio.create_task(engine.run(until="20s"))
+
+        async def subscribed(*kinds: str) -> None:
+            await turns(lambda: {sub.kind for sub in stream.subscribed} == set(kinds))
+
+        def have(act: Callable[[], None]) -> None:
+            engine._session.query(lambda kernel: kernel.turn(act))
+
+        await subscribed("quote", "trade")
+        have(lambda: one.unwatch(BTC))
+        await asyncio.sleep(0)
+        await subscribed("quote", "trade")
+        have(lambda: other.unwatch(BTC))
+        await subscribed()
+
+        def again() -> None:
+            one.watch(BTC, quotes=True)
+            one.unwatch(BTC)
+            one.watch(BTC, quotes=True)
+
+        have(again)
+        await subscribed("quote")
+        engine.stop()
+        await running
+
+    asyncio.run(asyncio.wait_for(session(), DEADLINE))

@@ -125,6 +125,12 @@ def test_strategies_have_names_of_their_own():
     assert "two strategies are named 'Puppet'" in refusal(strategy=pair)
 
 
+def test_names_that_the_engine_needs_itself_are_refused():
+    """What nobody ordered stands under EXTERNAL, and a person's kill among the breakers."""
+    assert "no strategy can be named EXTERNAL" in refusal(strategy=Puppet(name="EXTERNAL"))
+    assert "no breaker can be named 'kill'" in refusal(Calm("kill"))
+
+
 def test_no_strategy_is_refused():
     """An empty list of strategies is a mistake, not an idle engine."""
     assert "no strategy" in refusal(strategy=[])

@@ -21,6 +21,7 @@ from fairlead import (
     Quote,
     Result,
     RoundTrip,
+    Secret,
     Strategy,
     TradingState,
     decimal,
@@ -160,6 +161,11 @@ def looks(engine: LiveTradingEngine) -> tuple[Profit, Result]:
     return engine.pnl(strategy="cross"), result
 
 
+def composed() -> LiveTradingEngine:
+    """From a file, with a profile and settings."""
+    return LiveTradingEngine.from_file("fairlead.toml", "paper", ["breaker.limits.max_leverage=2"])
+
+
 async def follows(engine: LiveTradingEngine) -> None:
     """Facts as they come."""
     async for fact in engine.events(since=10):
@@ -174,12 +180,29 @@ def steers(engine: LiveTradingEngine) -> None:
     with engine.background() as handle:
         running: bool = handle.running
         print(running, engine.health())
+        engine.pause("a look", scope="strategy:cross")
+        engine.resume("looked", who="me", scope="strategy:cross")
+        verdict = engine.check(instrument="BTC/USDT", side="buy", value="1_000 USDT")
+        placed = engine.submit(instrument="BTC/USDT", side="buy", quantity=Decimal("0.1"), limit_price=100)
+        engine.submit(instrument="BTC/USDT", side="buy", leverage=5)  # type: ignore[call-arg]
+        engine.replace(placed["order"], limit_price="101")
+        engine.cancel(placed["order"])
+        print(verdict["reasons"], engine.flatten("enough")["orders"])
+        engine.cancel_all("all of it", scope="account:paper")
+        engine.kill("a fire", flatten=True)
+        engine.reset("kill", "it is out", scope="engine")
+        engine.stop("going home", when="flat", within="1h")
+        reason: str = handle.stop(when="flat", within="10m")
+        print(reason)
 
 
 ns: int = duration("5s")
 ratio: Decimal = percent("10%")
 exact: Decimal = decimal("1_000.50")
 money: Money = Money.parse("2_000 USDT")
+key: Secret = Secret("EXAMPLE_KEY")
+key_of_a_vault: str = Secret.of("from a vault").reveal()
+plain_key: str = key  # type: ignore[assignment]
 mistyped: int = percent("10%")  # type: ignore[assignment]
 
 bench = Bench(Cross("BTC/USDT:USDT"))

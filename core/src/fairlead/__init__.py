@@ -9,6 +9,7 @@ from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._engine.result import AccountResult, Result
 from fairlead._engine.roundtrips import RoundTrip
+from fairlead._engine.watch import watch
 from fairlead._models.accounts import EXTERNAL, Balance, Leg, Position, PositionKey, Profit, TradingState
 from fairlead._models.instrument import Contract, Instrument, default_instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, Quote, Trade
@@ -23,6 +24,7 @@ from fairlead._models.orders import (
     TimeInForce,
     Trail,
 )
+from fairlead._secrets.secret import Secret
 from fairlead._strategy.strategy import Strategy
 from fairlead._strategy.styles import Chase, LimitAt, LimitThenMarket, TimeSlices
 from fairlead.errors import (
@@ -77,6 +79,7 @@ __all__ = [
     "Quote",
     "Result",
     "RoundTrip",
+    "Secret",
     "Side",
     "Strategy",
     "TimeInForce",
@@ -90,4 +93,5 @@ __all__ = [
     "duration",
     "duration_text",
     "percent",
+    "watch",
 ]

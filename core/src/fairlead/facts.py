@@ -53,12 +53,16 @@ class TimerFired(Fact, frozen=True, kw_only=True):
 
 
 class Commanded(Fact, frozen=True, kw_only=True):
-    """A person asked for something: who, why, and the verb with its arguments."""
+    """A person asked for something: who, why, and the verb with its arguments.
+
+    `request` is the asker's own id of it, if there is one: the same one is not carried out again.
+    """
 
     verb: str
     who: str
     why: str = ""
     arguments: Mapping[str, str] = {}
+    request: str = ""
 
 
 class Answered(Fact, frozen=True, kw_only=True):
@@ -404,12 +408,16 @@ class StrategyFaulted(Fact, frozen=True, kw_only=True):
 
 
 class StrategyPaused(Fact, frozen=True, kw_only=True):
-    """A strategy opens nothing new (or may again, where `paused` is false)."""
+    """A strategy, or each in `scope`, opens nothing new (or may again, where `paused` is false).
+
+    `scope` is "engine", "account:NAME" or "instrument:ID"; empty where it is one strategy.
+    """
 
     strategy: str
     paused: bool
     who: str = ""
     why: str = ""
+    scope: str = ""
 
 
 class TimerSet(Fact, frozen=True, kw_only=True):
@@ -481,6 +489,36 @@ class StateChanged(Fact, frozen=True, kw_only=True):
     who: str = ""
 
 
+class CommandAnswered(Fact, frozen=True, kw_only=True):
+    """What a command with a request id was answered, in JSON: it is the answer to whoever asks the same again."""
+
+    request: str
+    command: int
+    answer: str
+
+
+class SweepStarted(Fact, frozen=True, kw_only=True):
+    """A person had the orders of a scope withdrawn; the sweep goes on, restarts included, until it has ended.
+
+    `verb` is "cancel_all", "flatten", "kill" or "stop"; `closes` says that what is held is closed too. A stop ends
+    at `until_ns`, if that is not 0, whatever is left by then.
+    """
+
+    verb: str
+    scope: str
+    who: str
+    why: str = ""
+    closes: bool = False
+    until_ns: int = 0
+
+
+class SweepEnded(Fact, frozen=True, kw_only=True):
+    """A sweep, named by the sequence number of its start, is over; `reason` says how it stood."""
+
+    sweep: int
+    reason: str = ""
+
+
 class ClockStepped(Fact, frozen=True, kw_only=True):
     """The wall clock and the engine's clock parted by this many nanoseconds."""
 
@@ -538,6 +576,9 @@ AnyFact = (
     | BreakerReset
     | BreakerSaved
     | StateChanged
+    | CommandAnswered
+    | SweepStarted
+    | SweepEnded
     | ClockStepped
 )
 

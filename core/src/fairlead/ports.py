@@ -97,8 +97,9 @@ class BrokerAdapter(Protocol):
     """An account at a venue. Its answers to `send` are reports, given to `emit` whenever they come.
 
     What a broker may have besides, all plain: `fingerprint`, a text that tells accounts of one venue apart (its
-    name otherwise). One that simulates also has `market(event)`, called before the kernel gets the event;
-    `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
+    name otherwise), and `endpoints()`, the addresses that it connects to (URLs or `host:port`), so that
+    `fairlead doctor` can try them. One that simulates also has `market(event)`, called before the kernel gets the
+    event; `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
     `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
     """
 
@@ -143,7 +144,9 @@ class BrokerAdapter(Protocol):
 
 @runtime_checkable
 class DataStream(Protocol):
-    """A source of market events.
+    """A source of market events: quotes, trades, bars, books, marks and funding as `fairlead.ports` has them.
+
+    An event of any other type, a subclass included, is refused and noted in the stream's name.
 
     What a stream may have besides:
 
@@ -156,6 +159,7 @@ class DataStream(Protocol):
     - `on_end`, an attribute that the engine sets to a function without arguments; the stream calls it once after
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.
+    - `endpoints()`, plain: the addresses that it connects to, URLs or `host:port`, for `fairlead doctor` to try.
     - `label`, a text for people: what these data are. It stands in the wiring table and in results.
     - `settle`, ns or a duration such as `"500ms"`: how long after its end a time bar made from this feed waits for
       late prints; without it bars close at their end, as a file's do.
@@ -183,7 +187,7 @@ class DataStream(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Ask for no more of them."""
+        """Ask for no more of them: nobody watches them any longer. They may be subscribed again later."""
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
@@ -319,7 +323,10 @@ class CircuitBreaker(Protocol):
         ...
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
-        """Judge one order before it is sent; a Trip refuses it, an exception does too."""
+        """Judge one order before it is sent; a Trip refuses it, an exception does too.
+
+        It changes nothing by itself: it is asked as well about orders that a person only has checked.
+        """
         ...
 
     def watch(self, item: Fact | MarketEvent | str | None, view: View) -> Trip | None:

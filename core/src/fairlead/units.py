@@ -93,7 +93,10 @@ def percent(value: Number) -> Decimal:
     """A ratio: `"10%"` gives 0.1, a bare number is a ratio already. Raises ConfigurationError."""
     if isinstance(value, str) and value.strip().endswith("%"):
         return decimal(value.strip()[:-1], "percentage") / 100
-    return decimal(value, "ratio")
+    try:
+        return decimal(value, "ratio")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}, or a percentage such as '10%'") from None
 
 
 def share(value: Number) -> Decimal:

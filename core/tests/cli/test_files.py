@@ -76,15 +76,6 @@ def test_a_missing_file_and_a_name_that_is_taken(fairlead, tmp_path: Path) -> No
     assert "rename the file" in done.stderr
 
 
-def test_plugins_are_listed_without_importing_them(process) -> None:
-    """Names, distributions and versions come from the metadata."""
-    done = process("plugins", "list", "--json")
-    rows = {row["name"]: row for row in json.loads(done.stdout)}
-    assert rows["paper"]["distribution"] == "fairlead-paper"
-    assert rows["replay"]["object"] == "fairlead_streams:ReplayStream"
-    assert "drawdown" in process("plugins", "list").stdout
-
-
 def test_journal_and_trades_of_a_run(fairlead, script: Path, bars: Path) -> None:
     """`journal verify` counts the records and gives the hash of the run; `trades` lists what was closed."""
     data = ("--tz", "UTC", "--volume-unit", "base", "--bar-label", "open", "--symbol", "BTC/USDT:USDT")

@@ -200,9 +200,9 @@ def test_a_tripped_breaker_is_reset_by_a_person():
 @pytest.mark.parametrize(
     ("verb", "arguments", "message"),
     [
-        ("pause", {"strategy": "Nobody"}, "no strategy 'Nobody' here .there are: Puppet."),
-        ("reset", {"breaker": "Nothing"}, "no breaker 'Nothing' here .there are: none."),
-        ("cancel_all", {"account": "elsewhere"}, "no account 'elsewhere' here"),
+        ("pause", {"scope": "strategy:Nobody"}, "no scope 'strategy:Nobody' here .there are: Puppet."),
+        ("reset", {"breaker": "Nothing"}, "no breaker 'Nothing' here .there are: kill."),
+        ("cancel_all", {"scope": "account:elsewhere"}, "no scope 'account:elsewhere' here"),
         (
             "halt",
             {"scope": "acount:fake"},
@@ -211,8 +211,8 @@ def test_a_tripped_breaker_is_reset_by_a_person():
         ("halt", {"scope": "account:fkae"}, "no scope 'account:fkae' here .there are: fake.: write engine"),
         ("halt", {"scope": "strategy:puppet"}, "no scope 'strategy:puppet' here .there are: Puppet."),
         ("resume", {"scope": "instrument:BTC"}, "no scope 'instrument:BTC' here .there are: BTC/USDT:USDT@"),
-        ("halt", {"scope": ""}, "no scope '' here"),
-        ("explode", {}, "no command 'explode': write one of halt, resume"),
+        ("halt", {"scope": ":"}, "no scope ':' here"),
+        ("explode", {}, "no command 'explode': write one of pause, resume"),
     ],
 )
 def test_a_request_for_what_is_not_there_is_refused_and_changes_nothing(verb, arguments, message):

@@ -286,7 +286,7 @@ def test_a_paused_strategy_opens_nothing_and_stays_managed():
     bench.restart()
     bench.price(100)
     assert bench.do(lambda s: s.buy(1)).denied
-    bench.kernel.command("unpause", "me", "again", strategy="Puppet")
+    bench.kernel.command("resume", "me", "again", scope="strategy:Puppet")
     assert bench.do(lambda s: s.buy(1)).status is OrderStatus.FILLED
 
 

@@ -278,7 +278,7 @@ def test_a_strategy_that_raises_is_halted_alone():
     bench.restart()
     bench.trade(98)
     assert bench.strategy.seen == []
-    bench.kernel.command("unpause", "me", "mended", strategy="one")
+    bench.kernel.command("resume", "me", "mended", scope="strategy:one")
     bench.trade(97)
     assert bench.strategy.seen == [97]
     bench.check()

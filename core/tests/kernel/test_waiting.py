@@ -140,12 +140,12 @@ def halted():
 
 @pytest.mark.parametrize("pause", ["0s", "5s"])
 def test_a_handler_that_waits_when_its_strategy_is_halted_is_over(pause):
-    """Unpaused, before its wait would have ended or after, the strategy hears again."""
+    """Resumed, before its wait would have ended or after, the strategy hears again."""
     bench, strategy = halted()
     assert (strategy.woke, strategy.ended) == (0, 1)
     if pause != "0s":
         bench.advance(pause)
-    bench.kernel.command("unpause", "me", "mended", strategy="Waiting")
+    bench.kernel.command("resume", "me", "mended", scope="strategy:Waiting")
     for count in (1, 2):
         bench.bar(100, 100, 100, 100)
         bench.advance("2s")
@@ -164,7 +164,7 @@ def test_a_handler_that_resists_its_end_is_noted():
     bench.kernel.turn(lambda: bench.kernel.runners["Waiting"].halt("a person"))
     assert "I stay" in notes(bench, "Waiting")[0]
     strategy.stubborn = False
-    bench.kernel.command("unpause", "me", "mended", strategy="Waiting")
+    bench.kernel.command("resume", "me", "mended", scope="strategy:Waiting")
     bench.bar(100, 100, 100, 100)
     bench.advance("2s")
     assert strategy.woke == 1
@@ -188,7 +188,7 @@ def test_a_handler_that_is_halted_while_it_runs_does_not_wait():
     bench.bar(100, 100, 100, 100)
     assert (strategy.woke, strategy.ended) == (0, 1)
     strategy.buy = buy
-    bench.kernel.command("unpause", "me", "mended", strategy="Waiting")
+    bench.kernel.command("resume", "me", "mended", scope="strategy:Waiting")
     bench.bar(100, 100, 100, 100)
     bench.advance("2s")
     assert strategy.woke == 1

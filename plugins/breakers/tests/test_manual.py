@@ -25,10 +25,11 @@ def test_next_look_hands_over_the_trip_once(view):
 
 
 def test_order_is_refused_at_once(view, intent):
-    """No order slips through before the look; being refused, it trips."""
+    """No order slips through before the look; asked about one, it keeps what the look hands over."""
     manual = Manual()
     manual.trip("something smells", TradingState.HALTED)
     assert manual.check(intent(), view) == Trip("something smells", TradingState.HALTED, "engine")
+    assert manual.watch(None, view) == Trip("something smells", TradingState.HALTED, "engine")
     assert manual.watch(None, view) is None
 
 

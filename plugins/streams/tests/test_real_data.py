@@ -9,7 +9,7 @@ import pytest
 
 from fairlead import Bar, Quote, Trade
 from fairlead.ports import Subscription
-from fairlead_streams import ReplayStream
+from fairlead_streams import Recorder, ReplayStream, inspect, verify
 
 Find = Callable[[str], Path]
 SAID = {"symbol": "BTC/USDT:USDT", "tz": "UTC", "volume_unit": "quote", "bar_label": "close"}
@@ -54,3 +54,34 @@ def test_real_quotes_and_trades_in_one_order(real_data: Find) -> None:
     )
     assert stream.instrument.tick == Decimal("0.01")
     assert stream.faults == ()
+
+
+def test_a_look_at_real_files(real_data: Find) -> None:
+    """Nothing need be said to see what they hold, and that nothing is wrong with them."""
+    (bars,) = inspect(real_data("btc-perp-1m.csv")).feeds
+    assert (bars.kind, bars.rows, bars.gaps, bars.tick) == ("bar:1m", 45_031, 0, Decimal("0.01"))
+    assert verify(real_data("btc-perp-1m.csv")) == []
+    pytest.importorskip("pyarrow", reason="reading Parquet needs the extra fairlead-streams[parquet]")
+    (quotes,) = inspect(real_data("btcusdt-quotes.parquet")).feeds
+    assert (quotes.kind, quotes.rows, quotes.locked) == ("quote", 451, 0)
+    (trades,) = inspect(real_data("btcusdt-trades.parquet")).feeds
+    assert (trades.kind, trades.rows, trades.repeated) == ("trade", 2_001, 0)
+
+
+@pytest.mark.full
+def test_real_data_recorded_again_are_the_same(real_data: Find, tmp_path: Path) -> None:
+    """45,031 bars, and quotes and trades of one minute, through files and back."""
+    pytest.importorskip("pyarrow", reason="reading Parquet needs the extra fairlead-streams[parquet]")
+    ticks = ReplayStream(
+        [real_data("btcusdt-quotes.parquet"), real_data("btcusdt-trades.parquet")], symbol="BTC/USDT"
+    )
+    bars = ReplayStream(real_data("btc-perp-1m.csv"), **SAID)  # type: ignore[arg-type]
+    for name, stream in (("ticks", ticks), ("bars", bars)):
+        recorder = Recorder(tmp_path / name, [stream.instrument])
+        for event in stream.replay():
+            recorder.take(event)
+        recorder.close()
+        assert recorder.refused == 0
+        back = ReplayStream(recorder.files)
+        assert list(back.replay()) == list(stream.replay())
+        assert back.instrument == stream.instrument

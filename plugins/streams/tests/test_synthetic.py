@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead import Bar, ConfigurationError, Quote, Trade
+from fairlead import Bar, ConfigurationError, Quote, Trade, duration
 from fairlead.ports import DataStream, MarketEvent, Replayable, Subscription
 from fairlead_streams import ReplayTime, SyntheticStream
 from fairlead_streams.script import moment
@@ -347,3 +347,49 @@ def test_instruments_have_the_rules_of_a_venue() -> None:
     assert all(item.taker_fee > 0 for item in rules.values())
     with pytest.raises(ConfigurationError, match="it has 4 instruments"):
         stream.instrument  # noqa: B018
+
+
+# --- fine grids ---------------------------------------------------------------------------------------------------
+
+
+def test_a_fine_grid_is_made_in_small_pieces() -> None:
+    """Ticks two milliseconds apart are made a few hundred at a time, so that no call holds the loop up."""
+    market = SyntheticStream(every="2ms")._markets["BTC/USDT@sim"]
+    sizes = {len(market.piece(ANCHOR_NS // BLOCK_NS, number)[1]) for number in range(market.pieces)}
+    assert sizes == {300}
+    assert SyntheticStream(every="1s")._markets["BTC/USDT@sim"].pieces == 1
+
+
+@pytest.mark.parametrize("every", ["50ms", "7500us"])
+def test_the_pieces_of_a_fine_grid_make_one_market(every: str) -> None:
+    """Every tick of a block is there once, the price moves on from piece to piece, and any moment can be made alone."""
+    stream = SyntheticStream(every=every, duration="15m", jumps=False)
+    whole = list(stream.replay([TRADES]))
+    steps = [event.event_ns - before.event_ns for before, event in pairwise(whole)]
+    assert set(steps) == {duration(every)}
+    assert len(whole) == BLOCK_NS // duration(every)
+    assert max(abs(b.price / a.price - 1) for a, b in pairwise(whole)) < 0.001  # type: ignore[union-attr]
+    late = whole[len(whole) // 2].event_ns
+    assert history(stream_at(every, late), "trade", late - SECOND, late) == [
+        event for event in whole if late - SECOND <= event.event_ns < late
+    ]
+
+
+def stream_at(every: str, start_ns: int) -> SyntheticStream:
+    return SyntheticStream(every=every, start=start_ns, jumps=False)
+
+
+def test_a_fine_grid_stays_stuck_over_its_pieces() -> None:
+    """A stale feed repeats one quote from the first moment of the fault to the last."""
+    begin, end = moment("stale", 42, "BTC/USDT", ANCHOR_NS // BLOCK_NS, SECOND // 100)
+    stream = SyntheticStream(every="10ms", duration="15m", faults=["stale"])
+    stale = [event for event in stream.replay([QUOTES]) if begin <= event.received_ns < end]
+    assert len({event.event_ns for event in stale}) == 1
+
+
+def test_a_walk_of_years_is_made_in_steps(fake_clock: Any) -> None:
+    """Connecting far from the anchor gives the event loop its turn on the way."""
+    clock = fake_clock(ANCHOR_NS + 700 * 86_400 * SECOND)
+    connecting = SyntheticStream().connect([].append, clock)
+    turns = sum(1 for _ in iter(lambda: next(connecting.__await__(), "done"), "done"))
+    assert turns > 50

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import accounts, plugins, runs, trading
+from fairlead._cli.verbs import accounts, beginning, config, data, looking, plugins, runs, trading
 from fairlead.errors import FairleadError
 
 
@@ -19,15 +19,21 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except CommandFailed as error:
-            click.echo(f"fairlead: {error}", err=True)
+            _say(error)
             ctx.exit(error.code)
         except FairleadError as error:
-            click.echo(f"fairlead: {error}", err=True)
+            _say(error)
             ctx.exit(code_of(error))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which a newcomer meets them, not by the alphabet."""
         return list(self.commands)
+
+
+def _say(error: Exception) -> None:
+    from fairlead._secrets.scrub import scrub
+
+    click.echo(f"fairlead: {scrub(str(error))}", err=True)
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -45,9 +51,18 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def cli() -> None:
     """Trade strategies live, on paper or as a backtest.
 
-    Exit codes: 0 ok, 1 fault, 2 usage or configuration, 4 halted, 5 refused to start.
+    Exit codes: 0 ok, 1 fault, 2 usage or configuration, 3 degraded, 4 halted, 5 refused to start.
     """
 
 
-for verb in (*trading.VERBS, *plugins.VERBS, *accounts.VERBS, *runs.VERBS):
+for verb in (
+    *beginning.VERBS,
+    *trading.VERBS,
+    *looking.VERBS,
+    *data.VERBS,
+    *plugins.VERBS,
+    *config.VERBS,
+    *accounts.VERBS,
+    *runs.VERBS,
+):
     cli.add_command(verb)

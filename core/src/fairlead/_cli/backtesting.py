@@ -27,6 +27,8 @@ SCHEMA = 1
 
 def backtest(
     file: Path,
+    profile: str | None,
+    settings: Sequence[str],
     data: Sequence[Path],
     symbol: Sequence[str],
     start: str | None,
@@ -36,7 +38,7 @@ def backtest(
     **said: Any,
 ) -> None:
     """Run it, print it, and write the report."""
-    engine = load_engine(file)
+    engine = load_engine(file, profile, settings, live=True, secrets=False)
     zone = said["tz"]
     first, last = time_of(start, "--start", zone), time_of(end, "--end", zone)
     with _warnings():

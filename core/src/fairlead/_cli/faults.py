@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.errors import ConfigurationError, FairleadError, JournalDamaged, LeaseLost, PluginError
 
-OK, FAULT, USAGE, HALTED, REFUSED = 0, 1, 2, 4, 5
+OK, FAULT, USAGE, DEGRADED, HALTED, REFUSED = 0, 1, 2, 3, 4, 5
 
 
 class CommandFailed(Exception):
@@ -17,6 +17,6 @@ class CommandFailed(Exception):
 
 def code_of(error: FairleadError) -> int:
     """The exit code of an error that nothing more is known about."""
-    if isinstance(error, PluginError | LeaseLost | JournalDamaged):
+    if getattr(error, "refused", False) or isinstance(error, PluginError | LeaseLost | JournalDamaged):
         return REFUSED
     return USAGE if isinstance(error, ConfigurationError) else FAULT

@@ -1,10 +1,9 @@
-"""The verbs that read: plugins, journals, trades, and the report of a run that is there already."""
+"""The verbs that read: journals, trades, and the report of a run that is there already."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -56,25 +55,6 @@ def _runs_in(folder: Path) -> list[Path]:
     patterns = ("*/journal", "backtests/*/journal", "*/backtests/*/journal")
     found = {path.parent for pattern in patterns for path in folder.glob(pattern) if path.is_dir()}
     return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
-
-
-def list_plugins(as_json: bool) -> None:
-    """Entry points as their distributions declare them."""
-    points = sorted(metadata.entry_points(group="fairlead"), key=lambda point: point.name)
-    rows = [
-        {
-            "name": point.name,
-            "distribution": point.dist.name if point.dist is not None else "",
-            "version": point.dist.version if point.dist is not None else "",
-            "object": point.value,
-        }
-        for point in points
-    ]
-    if as_json:
-        print_json(rows)
-        return
-    headings = ("name", "distribution", "version", "object")
-    print_table([[row[name] for name in headings] for row in rows], headings)
 
 
 def list_trades(run: Path, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,28 +14,38 @@ from pathlib import Path
 import click
 
 from fairlead._cli.faults import FAULT, REFUSED, USAGE, CommandFailed
-from fairlead._cli.loading import load_engine
+from fairlead._cli.loading import again_options, composes, load_engine
 from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, print_summary, refuse_halted
 from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
+from fairlead._engine.signals import leave_at_once
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, FairleadError
 from fairlead.units import duration
 
 
-def run(file: Path, live: bool, until: str | None, run: Path | None, view: bool | None) -> None:
+def run(
+    file: Path,
+    profile: str | None,
+    settings: Sequence[str],
+    live: bool,
+    until: str | None,
+    run: Path | None,
+    view: bool | None,
+) -> None:
     """Load, describe, run to the end, sum up."""
     when = _until(until)
-    engine = load_engine(file)
+    engine = load_engine(file, profile, settings, live=live)
     real = [n for n, b in engine.wiring.brokers.items() if b.profile.environment == "live"]
-    if real and not live:
+    if real and not live and not composes(file):
         raise CommandFailed(f"{', '.join(real)} trades real money: say --live to run {file} with it", REFUSED)
     if run is not None:
         engine.folder = RunFolder(run)
     click.echo(engine.describe())
     click.echo()
     shown = can_draw() if view is None else view
-    viewer = Screen(engine.folder, ["--file", str(file)]) if shown else Lines(engine.folder, names_of(engine))
+    again = again_options(file, profile, settings)
+    viewer = Screen(engine.folder, again) if shown else Lines(engine.folder, names_of(engine))
     reason = trade(engine, when, viewer, quiet=shown)
     click.echo()
     found = print_summary(engine.folder, reason)
@@ -116,8 +126,7 @@ def _signals(engine: LiveTradingEngine, *, quiet: bool) -> Iterator[None]:
     def ask(number: int, _: object) -> None:
         nonlocal asked
         if asked:
-            os.write(2, b"\nfairlead: ended at once; the next start takes up what the journal holds\n")
-            os._exit(128 + number)
+            leave_at_once(number)
         asked = True
         if not quiet:
             os.write(2, b"\nfairlead: ending in good order; Ctrl-C again ends it at once\n")

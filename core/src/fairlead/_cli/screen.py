@@ -143,7 +143,7 @@ class Screen:
         state = self._mirror.state
         rows = [_dim("", "profit", "fees", "")]
         for name, (profit, fees) in self._mirror.profits().items():
-            word = "halted" if name in state.halted else "paused" if name in state.paused else ""
+            word = "halted" if name in state.halted else "paused" if state.is_paused(name) else ""
             rows.append(
                 [
                     Text(printable(name)),

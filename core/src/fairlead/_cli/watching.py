@@ -86,7 +86,7 @@ class Lines:
                     click.echo(f"{clock(event.now)}  {event.kind:<8} {event.text}")
                 if isinstance(fact, f.StrategyHalted):
                     self._halted(fact.strategy)
-                elif isinstance(fact, f.StrategyPaused) and not fact.paused:
+                elif isinstance(fact, f.StrategyPaused) and fact.strategy and not fact.paused:
                     self._trading.add(fact.strategy)
         if sample is not None and time.monotonic() >= self._next:
             self._next = time.monotonic() + self._every

@@ -39,12 +39,13 @@ def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape:
         kernel.add_strategy(strategy, account)
         if strategy.allocation is not None:
             kernel.allocations[strategy.name] = allocation(strategy.allocation)
-    kernel.feeds.offers = lambda instrument: _offers(parts.streams.values(), instrument)
-    kernel.feeds.settle = lambda instrument: _settle(parts.streams.values(), instrument)
+    kernel.feeds.offers = lambda instrument: offers_of(parts.streams.values(), instrument)
+    kernel.feeds.settle = lambda instrument: settle_of(parts.streams.values(), instrument)
     return kernel
 
 
-def _offers(streams: Iterable[DataStream], instrument: str) -> tuple[str, ...]:
+def offers_of(streams: Iterable[DataStream], instrument: str) -> tuple[str, ...]:
+    """The feeds of an instrument, of the first stream in the user's list that has any."""
     for stream in streams:
         offered = stream.offers(instrument)
         if offered:
@@ -52,7 +53,8 @@ def _offers(streams: Iterable[DataStream], instrument: str) -> tuple[str, ...]:
     return ()
 
 
-def _settle(streams: Iterable[DataStream], instrument: str) -> int:
+def settle_of(streams: Iterable[DataStream], instrument: str) -> int:
+    """How long, in ns, a time bar waits for late prints."""
     serving = next((stream for stream in streams if stream.offers(instrument)), None)
     return duration(getattr(serving, "settle", 0))
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from fairlead._engine.engine import LiveTradingEngine
 
 
+_PATIENCE = 30.0
+"""For so many seconds an end that was asked for is waited for."""
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
     """uvloop's event loop where it is installed, else asyncio's."""
     try:
@@ -55,9 +59,17 @@ class Background:
         """Whether it still runs."""
         return self._thread.is_alive()
 
-    def stop(self, timeout: float | None = 30.0) -> str:
-        """End in good order and wait for it; gives the reason. Raises what the run raised."""
-        self._session.stop("stopped")
+    def stop(self, timeout: float | None = None, *, when: str = "now", within: str | None = None) -> str:
+        """End in good order and wait for it; gives the reason. Raises what the run raised.
+
+        `when` and `within` are as in the engine's `stop`. It waits for `timeout` seconds: without one, half a minute
+        for an end now, and as long as it takes for an end once flat. Raises TimeoutError after that.
+        """
+        if when == "now" and within is None:
+            self._session.stop("stopped")
+            return self.wait(_PATIENCE if timeout is None else timeout)
+        if self.running:
+            self._engine.stop(when=when, within=within)
         return self.wait(timeout)
 
     def wait(self, timeout: float | None = None) -> str:

@@ -24,7 +24,7 @@ from fairlead._kernel.clock import ANSWER, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State
-from fairlead._models.market import MarketEvent
+from fairlead._models.market import MarketEvent, kind_of
 from fairlead._models.venue import Inquiry
 from fairlead._storage.journal import Journal
 from fairlead._storage.run import RunFolder
@@ -99,11 +99,14 @@ class _Backtest:
         self._questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self._new: list[tuple[Subscription, int]] = []
         self._feeds: dict[str, list[Subscription]] = {}
+        self._served: set[Subscription] = set()
+        self._left_out: set[Subscription] = set()
         self._began = False
         self._interrupted = False
         self.kernel = build(parts, state=State(), agenda=self._agenda, journal=journal, tape=None)
         self.kernel.failed = _give_up
         self.kernel.feeds.subscribe = self._subscribe
+        self.kernel.feeds.unsubscribe = self._unsubscribe
         self.prices = PriceLine(self.kernel.market, self.kernel.recorder)
         self.kernel.observers += [speak, self.prices.facts]
 
@@ -164,6 +167,10 @@ class _Backtest:
         if self._began:
             self._interrupt()
 
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        """What was read together is left out on the way, since a merged order has no way back."""
+        self._left_out.add(subscription)
+
     def _interrupt(self) -> None:
         self._interrupted = True
         self._agenda.call_at(self._time.now(), self._settle, ANSWER)
@@ -174,7 +181,10 @@ class _Backtest:
         for subscription, warmup in new:
             stream = stream_for(self._parts.streams.values(), subscription)
             if stream is not None:
-                self._feeds.setdefault(stream.name, []).append(subscription)
+                self._left_out.discard(subscription)
+                if subscription not in self._served:
+                    self._served.add(subscription)
+                    self._feeds.setdefault(stream.name, []).append(subscription)
                 if self._began and warmup:
                     self._warm(stream, subscription, warmup)
         while self._questions:
@@ -192,9 +202,12 @@ class _Backtest:
     def _through(self, progress: Callable[[int], None] | None) -> None:
         take = Intake(self.kernel, self._agenda, self._parts.brokers.values()).take
         events = self._events(iter(()))
+        left_out = self._left_out
         count = seen = 0
         while True:
             for count, event in enumerate(events, seen + 1):
+                if left_out and Subscription(event.instrument, kind_of(event)) in left_out:
+                    continue
                 take(event)
                 if self._interrupted:
                     self._interrupted = False

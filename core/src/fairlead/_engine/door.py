@@ -19,8 +19,9 @@ from fairlead._engine.intake import Intake
 from fairlead._engine.pacing import TURN_SECONDS
 from fairlead._kernel.clock import REPORT, TIMER, Agenda, ManualTime
 from fairlead._kernel.kernel import Kernel
-from fairlead._models.market import Bar, History, MarketEvent
+from fairlead._models.market import EVENT_TYPES, Bar, History, MarketEvent
 from fairlead._models.reports import AccountChanged, Report
+from fairlead.facts import Noted
 from fairlead.ports import BrokerAdapter
 
 
@@ -50,8 +51,32 @@ class Door(Intake):
         self._early: deque[tuple[str, Report]] | None = deque()
         self._kept: deque[tuple[Callable[[MarketEvent], None], MarketEvent]] = deque()
         self._market_closed = self._closed = False
+        self._refused: set[tuple[str, str]] = set()
 
     # --- market events --------------------------------------------------------------------------------------
+
+    def taker(self, stream: str) -> Callable[[MarketEvent], None]:
+        """What a stream is given to emit by. What is no market event is refused in its name, once for each type."""
+        take, known = self.take, EVENT_TYPES
+
+        def emit(event: MarketEvent) -> None:
+            if type(event) in known:
+                take(event)
+            else:
+                self._refuse(stream, event)
+
+        return emit
+
+    def _refuse(self, stream: str, event: object) -> None:
+        if threading.get_ident() != self._thread:
+            self._loop.call_soon_threadsafe(self._refuse, stream, event)
+            return
+        kind = f"{type(event).__module__}.{type(event).__qualname__}"
+        if (stream, kind) in self._refused:
+            return
+        self._refused.add((stream, kind))
+        text = f"stream {stream} emits {kind}, which is no market event, so it is refused: repair the stream"
+        self.note(self._kernel.turn, lambda: self._recorder.input(Noted, source="market", text=text))
 
     def take(self, event: MarketEvent) -> None:
         """One event, stamped with the time it was received at; one from before what is done comes after it."""
@@ -207,6 +232,11 @@ class Door(Intake):
                 take(event)
             agenda.held += 1
         agenda.release()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing gets in any more."""
+        return self._closed
 
     def close_market(self) -> None:
         """No more market events."""

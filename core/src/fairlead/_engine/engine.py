@@ -9,16 +9,18 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
 from fairlead._engine.moments import crash_limit_of, moment
 from fairlead._engine.parts import Parts, fresh, strategies_of
-from fairlead._models.accounts import Position, Profit
+from fairlead._models.accounts import KILL, Position, Profit
 from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError
+from fairlead.units import Number
 
 if TYPE_CHECKING:
     from fairlead._engine.background import Background
@@ -50,8 +52,8 @@ class LiveTradingEngine:
         *,
         run: str | Path | None = None,
         live: bool = False,
-        durability: str = "process",
-        breakers: str | None = None,
+        durability: Literal["process", "full"] = "process",
+        breakers: Literal["none"] | None = None,
         busy_poll: bool = False,
         crash_limit: str | None = "3/10m",
     ) -> None:
@@ -67,6 +69,20 @@ class LiveTradingEngine:
         self._session: Session | None = None
         self._ran = False
         self._check(breakers)
+
+    @classmethod
+    def from_file(
+        cls, file: str | Path, profile: str | None = None, settings: Sequence[str] = (), *, live: bool = False
+    ) -> LiveTradingEngine:
+        """The engine that a TOML file composes, with one of its profiles.
+
+        `settings` (`"breaker.limits.max_leverage=2"`) come over the environment (`FAIRLEAD__SECTION__NAME__KEY`), which
+        comes over the profile, which comes over the rest of the file; `live` is as in the constructor. Raises
+        ConfigurationError with all faults at once, each with its path.
+        """
+        from fairlead._config.loading import configure
+
+        return configure(Path(file), profile, settings, live=live).engine()
 
     def _check(self, breakers: str | None) -> None:
         wiring = self.wiring
@@ -85,6 +101,10 @@ class LiveTradingEngine:
         if not wiring.breakers and breakers != "none":
             raise ConfigurationError(
                 "no circuit breaker: add one to plugins=[...], such as DailyLoss('2_000 USDT'), or say breakers='none'"
+            )
+        if KILL in wiring.breakers:
+            raise ConfigurationError(
+                f"no breaker can be named {KILL!r}: a person's kill stands under it; give yours another name"
             )
         if self.durability not in ("process", "full"):
             raise ConfigurationError(f"durability={self.durability!r}: write 'process' or 'full'")
@@ -142,10 +162,20 @@ class LiveTradingEngine:
 
         return Background(self, until)
 
-    def stop(self, reason: str = "stopped") -> None:
-        """Ask a running engine to end; harmless when it does not run. May be called from any thread."""
-        if self._session is not None:
+    def stop(
+        self, reason: str = "stopped", *, when: str = "now", within: str | None = None, who: str = "script"
+    ) -> None:
+        """Ask a running engine to end; harmless when it does not run. May be called from any thread.
+
+        `when="flat"` opens nothing new, withdraws what would, and ends once nothing is held: after `within`, a
+        duration such as "1h", all the same, and the reason says what was left. Raises ConfigurationError.
+        """
+        if self._session is None:
+            return
+        if when == "now" and within is None:
             self._session.stop(reason)
+        else:
+            self._session.command("stop", who, reason, steering.texts(when=when, within=within))
 
     def backtest(
         self,
@@ -208,36 +238,99 @@ class LiveTradingEngine:
 
     # --- steering -------------------------------------------------------------------------------------------
 
-    def pause(self, strategy: str, why: str, who: str = "script") -> None:
-        """Let a strategy open nothing new; its positions stay managed."""
-        self._command("pause", who, why, strategy=strategy)
+    def pause(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
+        """Let the strategies of a scope open nothing new; their positions stay managed.
 
-    def unpause(self, strategy: str, why: str, who: str = "script") -> None:
-        """Let a paused or halted strategy go on."""
-        self._command("unpause", who, why, strategy=strategy)
+        A scope is "engine", "account:NAME", "strategy:NAME" or "instrument:ID", here and below. Each of these
+        calls is a fact with who and why, and returns `seq`, its number, with what the call adds. Raises
+        ConfigurationError for what is not there, and while the engine does not run.
+        """
+        return self._command("pause", who, why, scope=scope)
 
-    def halt(self, why: str, who: str = "script", scope: str = "engine") -> None:
-        """Stop adding: only protection of what is held gets through."""
-        self._command("halt", who, why, scope=scope)
+    def resume(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
+        """Undo a pause, a halt, a flatten under way or a stop once flat of this very scope.
 
-    def resume(self, why: str, who: str = "script", scope: str = "engine") -> None:
-        """Lift a halt; tripped breakers stay tripped."""
-        self._command("resume", who, why, scope=scope)
+        A strategy that was halted by its own fault goes on with `scope="strategy:NAME"`. Tripped breakers stay
+        tripped; `standing` of the answer says what still holds trading down.
+        """
+        return self._command("resume", who, why, scope=scope)
 
-    def reset(self, breaker: str, why: str, who: str = "script") -> None:
-        """Close a tripped breaker."""
-        self._command("reset", who, why, breaker=breaker)
+    def halt(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
+        """Stop adding: only protection of what is held, and a person's reductions, get through."""
+        return self._command("halt", who, why, scope=scope)
 
-    def cancel_all(self, why: str, who: str = "script", account: str = "") -> None:
-        """Take every order back, of one account or all: those known here by id, then whatever else the venue has."""
-        self._command("cancel_all", who, why, account=account)
+    def cancel_all(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
+        """Take back every order of a scope, what protects last; then, but for a strategy, what the venue has besides.
 
-    def _command(self, verb: str, who: str, why: str, **arguments: str) -> None:
+        `orders` of the answer are the ids.
+        """
+        return self._command("cancel_all", who, why, scope=scope)
+
+    def flatten(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
+        """Pause the strategies of a scope, withdraw its orders, and close what it holds, EXTERNAL included.
+
+        The pause comes first, so that nothing is opened again, and stays until `resume`. Positions are closed by
+        reduce-only market orders, sent when nothing else can shrink them any more, in parts where the gate takes
+        no whole, tried again until all is flat. It works while trading is halted or killed. `orders` of the answer
+        are the closing orders placed at once; `note` says so where nothing is held.
+        """
+        return self._command("flatten", who, why, scope=scope)
+
+    def kill(
+        self, why: str, who: str = "script", scope: str = "engine", *, flatten: bool = False
+    ) -> dict[str, Any]:
+        """Withdraw everything on the engine or an account, stops that protect too, and send nothing more.
+
+        With `flatten` what is held is closed as well. KILLED survives restarts: only `reset("kill", why)` lifts it.
+        """
+        return self._command("kill", who, why, scope=scope, flatten=flatten)
+
+    def reset(self, breaker: str, why: str, who: str = "script", scope: str = "") -> dict[str, Any]:
+        """Close a tripped breaker again, in one scope or all; "kill" lifts a kill."""
+        return self._command("reset", who, why, breaker=breaker, scope=scope)
+
+    def submit(
+        self, *, who: str = "script", why: str = "", **order: Unpack[steering.OrderTerms]
+    ) -> dict[str, Any]:
+        """Place a person's order, through the gate and the journal as any other.
+
+        It belongs to the strategy named, else to EXTERNAL. The answer has its id as `order`, its `status` as it was
+        written down, and every reason where it was denied.
+        """
+        return self._command("submit", who, why, **order)
+
+    def check(self, *, who: str = "script", **order: Unpack[steering.OrderTerms]) -> dict[str, Any]:
+        """What the gate would say to an order of `submit`: `status` approved or denied, `reasons`, and the `intent`.
+
+        Nothing is written down or reserved.
+        """
+        return self._command("check", who, "", **order)
+
+    def cancel(self, order: str, why: str = "", who: str = "script") -> dict[str, Any]:
+        """Take one open order back, by our id or the venue's."""
+        return self._command("cancel", who, why, order=order)
+
+    def replace(
+        self,
+        order: str,
+        *,
+        quantity: Number | None = None,
+        limit_price: Number | None = None,
+        stop_price: Number | None = None,
+        why: str = "",
+        who: str = "script",
+    ) -> dict[str, Any]:
+        """Cancel an order, and submit what is left of it on new terms when its end is certain.
+
+        `quantity` is the new total, what has filled included. Where the gate refuses the new one, the old one stays.
+        """
+        terms = {"quantity": quantity, "limit_price": limit_price, "stop_price": stop_price}
+        return self._command("replace", who, why, order=order, **terms)
+
+    def _command(self, verb: str, who: str, why: str, **arguments: Any) -> dict[str, Any]:
         if self._session is None:
             raise ConfigurationError(f"{verb} needs a running engine")
-        if not why.strip():
-            raise ConfigurationError(f"{verb} needs a reason: say why")
-        self._session.command(verb, who, why, arguments)
+        return self._session.command(verb, who, why, steering.texts(**arguments))
 
 
 def _discard_unstarted(folder: RunFolder) -> None:
@@ -276,6 +369,8 @@ def _health(kernel: Any) -> dict[str, Any]:
         "running": True,
         "fatal": kernel.fatal,
         "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
+        "states": {scope: state.value for scope, state in kernel.state.lowered.items()},
+        "paused": dict(kernel.state.paused),
         "halted": dict(kernel.state.halted),
         "streams_down": [name for name, account in kernel.state.accounts.items() if not account.stream_up],
         "late_prints": {name: lane.late for name, lane in kernel.market.lanes.items() if lane.late},

@@ -7,17 +7,25 @@ events last. A simulated venue sees an event before the kernel does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from fairlead._kernel.clock import REPORT, TIMER, Agenda, ManualTime
-from fairlead._kernel.kernel import Kernel
 from fairlead._models.market import Bar, MarketEvent
 from fairlead.ports import BrokerAdapter
+
+
+class Sees(Protocol):
+    """A kernel, or whatever else events are for."""
+
+    def event(self, event: MarketEvent) -> None:
+        """Take one event, all that was due before it being done."""
+        ...
 
 
 class Intake:
     """Hands each event to whoever must see it, after what was due before it."""
 
-    def __init__(self, kernel: Kernel, agenda: Agenda, brokers: Iterable[BrokerAdapter]) -> None:
+    def __init__(self, kernel: Sees, agenda: Agenda, brokers: Iterable[BrokerAdapter]) -> None:
         self._agenda = agenda
         self._moved = agenda.time if isinstance(agenda.time, ManualTime) else None
         self._see = kernel.event

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +36,7 @@ from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.resolver import RECOVERY_NS
+from fairlead._secrets.scrub import scrub
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
@@ -78,6 +79,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
         self._strategies_run = False
+        self._asking = asyncio.Lock()
         self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
         self.kernel: Kernel | None = None
@@ -110,6 +112,7 @@ class Session:
             journal, kernel = self._open(stack)
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
+            kernel.sweeps.finished = self.stop
             observers = Observers(self._engine.wiring.manager)
             stack.callback(lambda: observers.stopped(self._reason))
             kernel.observers += [speak, observers.facts]
@@ -143,7 +146,7 @@ class Session:
         opened = reopen(folder, boot_id())
         state = opened.state
         owned.go_beyond(state.epoch)
-        journal = Journal.open(folder.journal, boot_id=boot_id(), durability=self._engine.durability)  # type: ignore[arg-type]
+        journal = Journal.open(folder.journal, boot_id=boot_id(), durability=self._engine.durability)
         keeper = SnapshotKeeper(folder, journal, self._journal_rots)
         stack.callback(keeper.finish)
         stack.callback(journal.close)
@@ -272,13 +275,14 @@ class Session:
                 stream.on_end = self._stream_ended
                 self._open_streams += 1
             stack.push_async_callback(stream.close)
-            await stream.connect(self._door.take, self._feeds)
+            await stream.connect(self._door.taker(stream.name), self._feeds)
             if self._restored and hasattr(stream, "resume"):
                 stream.resume(self._last_ns)
         wanted, self._wanted = self._wanted, []
+        kernel.feeds.subscribe = self._subscribe_later
+        kernel.feeds.unsubscribe = self._unsubscribe_later
         for subscription, warmup in wanted:
             await self._subscribe(kernel, subscription, warmup)
-        kernel.feeds.subscribe = self._subscribe_later
 
     async def _subscribe(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
         stream = stream_for(self._parts.streams.values(), subscription)
@@ -286,11 +290,31 @@ class Session:
             return
         if warmup:
             await self._warm(kernel, subscription, warmup)
-        confirmed = await stream.subscribe([subscription])
+        async with self._asking:
+            if subscription not in kernel.feeds.subscriptions:  # given up meanwhile
+                return
+            confirmed = await stream.subscribe([subscription])
         if subscription not in confirmed:
             log.warning(
                 "%s did not confirm %s of %s", stream.name, subscription.kind, subscription.instrument
             )
+
+    async def _unsubscribe(self, kernel: Kernel, subscription: Subscription) -> None:
+        """Nobody has use for a feed any more; one that is watched again meanwhile goes on as it is."""
+        stream = stream_for(self._parts.streams.values(), subscription)
+        async with self._asking:
+            if stream is None or subscription in kernel.feeds.subscriptions:
+                return
+            try:
+                await stream.unsubscribe([subscription])
+            except Exception as error:  # whatever it raises, it sends on what nobody takes: no reason to end
+                log.warning(
+                    "%s keeps sending %s of %s: %s",
+                    stream.name,
+                    subscription.kind,
+                    subscription.instrument,
+                    error,
+                )
 
     async def _warm(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
         """Fetch what came before, in the feed that bars are made from, and hand it over as history."""
@@ -302,6 +326,17 @@ class Session:
             past = history(kernel, subscription, interval, (start, end), events, now)
             if past is not None:
                 self._door.warm(past)
+
+    def _unsubscribe_later(self, subscription: Subscription) -> None:
+        self._door.hold()
+        self._spawn(self._unsubscribe_now(subscription))
+
+    async def _unsubscribe_now(self, subscription: Subscription) -> None:
+        assert self.kernel is not None
+        try:
+            await self._unsubscribe(self.kernel, subscription)
+        finally:
+            self._door.release()
 
     def _subscribe_later(self, subscription: Subscription, warmup: int) -> None:
         self._door.hold()
@@ -390,7 +425,7 @@ class Session:
         """Something failed that trading cannot go on without: end, and raise it from `run`."""
         self._error = self._error or error
         log.critical("the engine stops: %s", error, exc_info=error)
-        self.stop(f"it failed: {error}")
+        self.stop(f"it failed: {scrub(str(error))}")
 
     def _signaled(self, name: str) -> None:
         """Ctrl-C or SIGTERM: the end in good order; a start that hangs is given up."""
@@ -445,23 +480,34 @@ class Session:
             raise ConfigurationError("the engine has ended: ask while it runs") from None
         return answer.result(QUERY_SECONDS)
 
-    def command(self, verb: str, who: str, why: str, arguments: dict[str, str]) -> None:
-        """Hand a command to the kernel from any thread. Raises ConfigurationError for a name it does not know."""
+    def command(
+        self, verb: str, who: str, why: str, arguments: Mapping[str, str], request: str = ""
+    ) -> dict[str, Any]:
+        """Have the kernel carry out what a person asks for; may be called from any thread.
 
-        def act(kernel: Kernel) -> None:
-            _check_names(kernel, arguments)
-            self._door.put(kernel.command, verb, who, why, **arguments)
+        The answer has `seq`, the number of the Commanded fact (0 where a handler of the engine's own asks: it is
+        carried out after that handler), `repeated`, and what the verb adds. A `request` id that was seen before
+        is not carried out again. Raises ConfigurationError for a wrong request, which leaves no fact.
+        """
 
-        self.query(act)
+        def act(kernel: Kernel) -> dict[str, Any]:
+            if self._door.closed:
+                raise ConfigurationError(f"the engine is ending ({self._reason}): {verb} needs one that runs")
+            answers: list[dict[str, Any]] = []
 
+            def ask() -> None:
+                answers.append(kernel.command(verb, who, why, request, **arguments))
 
-def _check_names(kernel: Kernel, arguments: dict[str, str]) -> None:
-    known = {"strategy": list(kernel.runners), "breaker": [b.name for b in kernel.board.breakers]}
-    for what, name in arguments.items():
-        if what in known and name not in known[what]:
-            raise ConfigurationError(
-                f"no {what} is named {name!r}: there are {', '.join(known[what]) or 'none'}"
-            )
+            try:
+                self._door.put(ask)
+            except (ConfigurationError, JournalError):
+                raise
+            except BaseException as error:  # as for every turn that raises
+                self._door.fail(error)
+                raise
+            return answers[0]
+
+        return self.query(act)
 
 
 class _Synced:

@@ -27,7 +27,7 @@ _SPOKEN = frozenset(
         f.StrategyPaused,
     }
 )
-_ALARMS = frozenset({"idle", "market", "protection", "reports", "tape", "unprotected"})
+_ALARMS = frozenset({"command", "flatten", "idle", "market", "protection", "reports", "tape", "unprotected"})
 """Parts of the engine that note what should not be. What strategies note is theirs; a stall was logged as it began."""
 
 

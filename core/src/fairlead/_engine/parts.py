@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fairlead._models.accounts import EXTERNAL
+from fairlead._secrets.scrub import scrub
+from fairlead._secrets.secret import secrets_in
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError
 
@@ -41,6 +44,11 @@ def spec(strategy: Strategy) -> StrategySpec:
             f"strategy {strategy.name} was made with an argument that JSON cannot hold ({error}): "
             f"pass numbers, strings, lists or dicts, so that it can be built again in a backtest or a shadow"
         ) from None
+    if scrub(arguments) != arguments:
+        raise ConfigurationError(
+            f"strategy {strategy.name} was made with the text of a secret, and its arguments are kept in the journal: "
+            f"have the strategy make Secret('NAME') itself"
+        )
     return StrategySpec(strategy.name, kind.__module__, kind.__qualname__, arguments)
 
 
@@ -71,10 +79,15 @@ def strategies_of(given: Strategy | Sequence[Strategy]) -> list[Strategy]:
             )
     for strategy in strategies:
         _check_handlers(type(strategy))
+        _check_arguments(strategy)
     names = [strategy.name for strategy in strategies]
     for name in names:
         if names.count(name) > 1:
             raise ConfigurationError(f"two strategies are named {name!r}: give one another name, name='...'")
+    if EXTERNAL in names:
+        raise ConfigurationError(
+            f"no strategy can be named {EXTERNAL}: what nobody here ordered stands under it"
+        )
     if len(strategies) > 1:
         lacking = [s.name for s in strategies if s.allocation is None]
         if lacking:
@@ -83,6 +96,15 @@ def strategies_of(given: Strategy | Sequence[Strategy]) -> list[Strategy]:
                 f"give each its share, allocation='50%' or allocation='10_000 USDT'"
             )
     return strategies
+
+
+def _check_arguments(strategy: Strategy) -> None:
+    """Refuse secrets: the arguments are kept in the journal, so that the strategy can be built again."""
+    if secrets_in(strategy._arguments):
+        raise ConfigurationError(
+            f"strategy {strategy.name} was made with a Secret, and its arguments are kept in the journal: give it to a "
+            f"broker or a stream, or have the strategy make Secret('NAME') itself"
+        )
 
 
 def _check_handlers(kind: type[Strategy]) -> None:

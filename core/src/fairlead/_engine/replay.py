@@ -255,7 +255,7 @@ class _Start:
             case f.Answered():
                 kernel.answer(fact.strategy, fact.ask, fact.value, fact.error)
             case f.Commanded():
-                kernel.command(fact.verb, fact.who, fact.why, **fact.arguments)
+                kernel.command(fact.verb, fact.who, fact.why, fact.request, **fact.arguments)
             case f.StrategiesStarted():
                 kernel.turn(lambda: kernel.start_strategies(restored=fact.restored))
             case f.StrategiesStopped():

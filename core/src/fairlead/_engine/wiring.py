@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 _PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
 _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
-    "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",)},
-    "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",)},
+    "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",), "endpoints": ()},
+    "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",), "endpoints": ()},
     "breaker": {
         "due": ("view",),
         "clean": ("scope", "view"),
@@ -35,7 +35,8 @@ _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """Methods that an object may have beyond its port, with their arguments: the engine calls them where they are."""
 
-_HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("fairlead_"))
+"""Every hook there is."""
 
 
 @attrs.frozen
@@ -188,6 +189,17 @@ def _port_of(item: Any) -> str:
     return filled[0] if filled else ""
 
 
+def port_of_class(kind: type) -> str:
+    """The port that objects of a class fill, as far as its methods tell; empty for none."""
+    for port, protocol in _PORTS.items():
+        methods = [
+            name for name, member in vars(protocol).items() if inspect.isfunction(member) and name[0] != "_"
+        ]
+        if all(hasattr(kind, name) for name in methods):
+            return port
+    return ""
+
+
 def _not_a_plugin(item: Any) -> str:
     lacking = {port: _lacking(item, port) for port in _PORTS}
     nearest = min(lacking, key=lambda port: len(lacking[port]))
@@ -228,9 +240,9 @@ def _marked(item: Any, name: str, origin: Origin) -> list[str]:
             continue
         hook = (options or {}).get("specname") or attribute
         where = f"plugin {name} ({origin}) implements {hook}"
-        if hook not in _HOOKS:
-            close = difflib.get_close_matches(hook, _HOOKS, 1)
-            remedy = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(_HOOKS)}"
+        if hook not in HOOKS:
+            close = difflib.get_close_matches(hook, HOOKS, 1)
+            remedy = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(HOOKS)}"
             raise ConfigurationError(f"{where}, and there is no such hook: {remedy}")
         if options is None:
             raise ConfigurationError(
@@ -250,7 +262,7 @@ def _marked(item: Any, name: str, origin: Origin) -> list[str]:
 
 def _collect(wiring: Wiring, key: str, name: str, origin: Origin) -> None:
     """Call the registration hooks of the plugin just added, and of no other."""
-    for hook in _HOOKS:
+    for hook in HOOKS:
         for plugin, call in implementations(wiring.manager, hook):
             if plugin != key:
                 continue

@@ -14,10 +14,13 @@ from fairlead._kernel import ledger
 from fairlead._kernel.state import (
     DOUBT,
     REMEMBERED_ORDERS,
+    REMEMBERED_REQUESTS,
     REMEMBERED_STARTS,
     ZERO,
     AccountState,
+    Handled,
     State,
+    Sweep,
     Timer,
     Tripped,
     Working,
@@ -56,6 +59,8 @@ def apply(state: State, fact: f.Fact) -> None:
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
     state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
+    for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
+        del state.sweeps[number]  # that was of the run before
     for name in fact.accounts:
         if name in state.accounts:
             state.accounts[name].stream_up = True
@@ -458,10 +463,11 @@ def _strategy_faulted(state: State, fact: f.StrategyFaulted) -> None:
 
 
 def _strategy_paused(state: State, fact: f.StrategyPaused) -> None:
+    scope = fact.scope or f"strategy:{fact.strategy}"
     if fact.paused:
-        state.paused[fact.strategy] = fact.why
+        state.paused[scope] = fact.why
     else:
-        state.paused.pop(fact.strategy, None)
+        state.paused.pop(scope, None)
         state.halted.pop(fact.strategy, None)
 
 
@@ -518,6 +524,33 @@ def _state_changed(state: State, fact: f.StateChanged) -> None:
         state.lowered[fact.scope] = fact.state
 
 
+# --- what a person asks for ---------------------------------------------------------------------------------------
+
+
+def _command_answered(state: State, fact: f.CommandAnswered) -> None:
+    state.requests[fact.request] = Handled(fact.command, fact.answer)
+    if len(state.requests) > REMEMBERED_REQUESTS:
+        del state.requests[next(iter(state.requests))]
+
+
+def _sweep_started(state: State, fact: f.SweepStarted) -> None:
+    state.sweeps[fact.seq] = Sweep(
+        fact.seq,
+        fact.verb,
+        fact.scope,
+        fact.who,
+        fact.why,
+        fact.closes,
+        state.intents,
+        fact.now,
+        fact.until_ns,
+    )
+
+
+def _sweep_ended(state: State, fact: f.SweepEnded) -> None:
+    state.sweeps.pop(fact.sweep, None)
+
+
 _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.EngineStarted: _engine_started,
     f.EngineStopped: _engine_stopped,
@@ -562,4 +595,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
     f.StateChanged: _state_changed,
+    f.CommandAnswered: _command_answered,
+    f.SweepStarted: _sweep_started,
+    f.SweepEnded: _sweep_ended,
 }

@@ -106,6 +106,10 @@ class Aggregator:
         assert isinstance(event, Bar)
         self._add(event.open_ns, event.open, event.high, event.low, event.close, event.volume)
 
+    def stop(self) -> None:
+        """Make no more bars; the one in hand is left unfinished."""
+        self._buckets.clear()
+
     def _add(self, when: int, first: float, high: float, low: float, last: float, volume: float) -> None:
         start = when - when % self._size
         bucket = self._buckets.get(start)
@@ -119,7 +123,9 @@ class Aggregator:
         bucket.add(high, low, last, volume)
 
     def _close(self, start: int, now: int) -> None:
-        bucket = self._buckets.pop(start)
+        bucket = self._buckets.pop(start, None)
+        if bucket is None:  # it was stopped meanwhile
+            return
         self._done = start
         self._emit(bucket, start + self._size, now)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from typing import Any
 
@@ -10,10 +11,12 @@ from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.market import BREAKER, Lane
 from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.state import Tripped
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.market import Bar, Book, Quote, Trade
 from fairlead._models.orders import OrderIntent
+from fairlead._secrets.scrub import said
 from fairlead.facts import (
     BreakerReset,
     BreakerSaved,
@@ -51,6 +54,7 @@ class Board:
         self._books = books
         self._schedule = schedule
         self.breakers = tuple(breakers)
+        self._rehearsing = False
         self._by_name = {b.name: b for b in breakers}
         self._checks = tuple((b.name, b.check) for b in breakers)
         self._loud = tuple(
@@ -124,7 +128,7 @@ class Board:
             try:
                 trip = check(intent, view)
             except Exception as error:  # a broken check refuses, and says that it is broken
-                found.append(f"{name} failed: {type(error).__name__}: {error}")
+                found.append(f"{name} failed: {said(error)}")
                 continue
             if trip is None:
                 continue
@@ -142,11 +146,27 @@ class Board:
             if breaker is not None:
                 self._clean(breaker)
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Meanwhile an order is judged as if it were placed now, and nothing comes of it: no trip, and no reset."""
+        standing = dict(self._state.tripped)
+        self._rehearsing = True
+        try:
+            for key, trip in standing.items():
+                breaker = self._by_name.get(trip.breaker)
+                if breaker is not None and self._is_clean(breaker, trip):
+                    del self._state.tripped[key]
+            yield
+        finally:
+            self._rehearsing = False
+            self._state.tripped.clear()
+            self._state.tripped.update(standing)
+
     def _watch(self, breaker: CircuitBreaker, item: Any) -> None:
         try:
             trip = breaker.watch(item, self._view)
         except Exception as error:  # a breaker that cannot watch counts as tripped
-            reason = f"it failed: {type(error).__name__}: {error}"
+            reason = f"it failed: {said(error)}"
             trip = Trip(reason, TradingState.REDUCE_ONLY, "engine")
         if trip is not None:
             if not isinstance(trip, Trip):
@@ -166,7 +186,7 @@ class Board:
         return found
 
     def _trip(self, name: str, trip: Trip, account: str) -> None:
-        if trip.state is None or trip.state is TradingState.ACTIVE:
+        if trip.state is None or trip.state is TradingState.ACTIVE or self._rehearsing:
             return
         scope, why = trip.scope or (f"account:{account}" if account else "engine"), trip.reason
         if not self._is_there(scope):  # it would lower nothing, in silence
@@ -185,12 +205,18 @@ class Board:
         known = {"account": set(self._state.accounts), "instrument": set(self._state.instruments)}
         return scope == "engine" or kind == "strategy" or name in known.get(kind, ())
 
-    def _clean(self, breaker: CircuitBreaker) -> None:
+    def _is_clean(self, breaker: CircuitBreaker, trip: Tripped) -> bool:
+        """Whether a breaker's own rule resets a trip of it. Only a person lifts a kill."""
         clean = getattr(breaker, "clean", None)
-        if clean is None:
-            return
+        return (
+            clean is not None
+            and trip.state is not TradingState.KILLED
+            and bool(clean(trip.scope, self._view))
+        )
+
+    def _clean(self, breaker: CircuitBreaker) -> None:
         for trip in [t for t in self._state.tripped.values() if t.breaker == breaker.name]:
-            if clean(trip.scope, self._view):
+            if self._is_clean(breaker, trip):
                 self._recorder.record(
                     BreakerReset, breaker=breaker.name, who=breaker.name, why="clean again", scope=trip.scope
                 )

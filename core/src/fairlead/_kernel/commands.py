@@ -1,99 +1,293 @@
-"""What a person may ask of a running engine: each request is a fact with who and why, then its effect."""
+"""What a person may ask of a running engine: each request is a fact with who and why, then its effect.
+
+A request is understood before anything is written: one that makes no sense is an error to whoever asked, and leaves
+no fact. What makes sense is a fact, also where the gate then refuses the order that it asks for.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
-from fairlead._models.accounts import TradingState
+from fairlead._kernel.person import Person
+from fairlead._kernel.state import scopes_of
+from fairlead._kernel.words import flag, only
+from fairlead._models.accounts import EXTERNAL, KILL, TradingState
+from fairlead._models.orders import Order
 from fairlead.errors import ConfigurationError
+from fairlead.units import duration_text, written_duration
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
 
 Arguments = Mapping[str, str]
+Answer = dict[str, Any]
+Act = Callable[[], Answer]
+
+_LONGEST_REQUEST = 200
+
+_SCOPES = "write engine, account:NAME, strategy:NAME or instrument:ID"
 
 
 class Commands:
-    """One method for each verb. `check` says beforehand what is wrong with a request."""
+    """One method for each verb: it raises ConfigurationError for a wrong request, else returns what to do."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._recorder = kernel.recorder
         self._state = kernel.state
-        self._verbs: dict[str, Callable[[str, str, Arguments], None]] = {
-            "halt": self._halt,
-            "resume": self._resume,
+        self._person = Person(kernel)
+        self._verbs: dict[str, Callable[[str, str, Arguments], Act]] = {
             "pause": self._pause,
-            "unpause": self._unpause,
-            "reset": self._reset,
+            "resume": self._resume,
+            "halt": self._halt,
             "cancel_all": self._cancel_all,
+            "flatten": self._flatten,
+            "kill": self._kill,
+            "reset": self._reset,
+            "stop": self._stop,
+            "submit": self._person.submit,
+            "cancel": self._person.cancel,
+            "replace": self._person.replace,
         }
 
-    def check(self, verb: str, arguments: Arguments) -> None:
-        """Raises ConfigurationError for a verb, strategy, breaker, account or scope that is not there."""
-        kernel = self._kernel
-        for name, known in (
-            ("strategy", kernel.runners),
-            ("breaker", {breaker.name for breaker in kernel.board.breakers}),
-            ("account", self._state.accounts),
-        ):
-            wanted = arguments.get(name)
-            if wanted and wanted not in known:
-                there = ", ".join(sorted(known)) or "none"
-                raise ConfigurationError(f"{verb}: there is no {name} {wanted!r} here (there are: {there})")
+    def prepare(self, verb: str, who: str, why: str, arguments: Arguments) -> Act:
+        """Understand a request. Raises ConfigurationError for what is not there, or not said."""
+        prepare = self._verbs.get(verb)
+        if prepare is None:
+            raise ConfigurationError(
+                f"there is no command {verb!r}: write one of {', '.join(self._verbs)}, check"
+            )
+        if not who.strip():
+            raise ConfigurationError(f"{verb} needs to know who asks: say who")
+        if not why.strip() and verb not in ("submit", "cancel", "replace"):
+            raise ConfigurationError(f"{verb} needs a reason: say why")
+        return prepare(who, why, {name: value for name, value in arguments.items() if value != ""})
+
+    def act(self, verb: str, who: str, why: str, request: str, arguments: Arguments) -> Answer:
+        """Write a request down and carry it out; one whose id was seen before gets its first answer again."""
+        if len(request) > _LONGEST_REQUEST:
+            raise ConfigurationError(
+                f"a request id has at most {_LONGEST_REQUEST} characters: send a shorter one"
+            )
+        before = self._state.requests.get(request)
+        if before is not None:
+            return {"seq": before.command, "repeated": True, **json.loads(before.answer)}
+        act = self.prepare(verb, who, why, arguments)
+        fact = self._recorder.input(
+            f.Commanded, verb=verb, who=who, why=why, arguments=dict(arguments), request=request
+        )
+        answer = act()
+        if request:
+            text = json.dumps(answer)
+            self._recorder.record(f.CommandAnswered, request=request, command=fact.seq, answer=text)
+        return {"seq": fact.seq, "repeated": False, **answer}
+
+    def rehearse(self, who: str, arguments: Arguments) -> Answer:
+        """What the gate says to an order; nothing is written down, and nothing reserved."""
+        given = {name: value for name, value in arguments.items() if value != ""}
+        return {"seq": self._state.seq, "repeated": False, **self._person.check(who, given)}
+
+    # --- trading states -------------------------------------------------------------------------------------
+
+    def _pause(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Strategies in the scope open nothing new; their positions stay managed."""
+        only("pause", arguments, "scope")
+        scope = self._scope("pause", arguments)
+        return lambda: self._set_paused(scope, who, why, paused=True)
+
+    def _resume(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Undo a pause, a halt, a flatten under way and a stop once flat, of this very scope.
+
+        What else holds trading down, tripped breakers for one, is in the answer.
+        """
+        only("resume", arguments, "scope")
+        scope = self._scope("resume", arguments)
+        return lambda: self._resume_now(scope, who, why)
+
+    def _resume_now(self, scope: str, who: str, why: str) -> Answer:
+        kind, _, name = scope.partition(":")
+        if scope in self._state.lowered:
+            self._recorder.record(f.StateChanged, scope=scope, state=TradingState.ACTIVE, reason=why, who=who)
+        self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", "flatten", "stop")
+        if scope in self._state.paused or (kind == "strategy" and name in self._state.halted):
+            self._set_paused(scope, who, why, paused=False)
+        if kind == "strategy" and name in self._kernel.runners:
+            self._kernel.runners[name].open()
+        return {"scope": scope, "standing": self._standing()}
+
+    def _standing(self) -> list[str]:
+        """What holds trading down, in words."""
+        state = self._state
+        return [
+            *(f"{scope} is {lowered}" for scope, lowered in state.lowered.items()),
+            *(f"{trip.breaker} tripped on {trip.scope}: {trip.reason}" for trip in state.tripped.values()),
+            *(f"{scope} is paused: {why}" for scope, why in state.paused.items()),
+            *(f"strategy:{name} is halted: {why}" for name, why in state.halted.items()),
+        ]
+
+    def _halt(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Only protection of what is held, and what a person sends to reduce it, gets through."""
+        only("halt", arguments, "scope")
+        scope = self._scope("halt", arguments)
+
+        def act() -> Answer:
+            self._recorder.record(f.StateChanged, scope=scope, state=TradingState.HALTED, reason=why, who=who)
+            return {"scope": scope}
+
+        return act
+
+    def _set_paused(self, scope: str, who: str, why: str, *, paused: bool) -> Answer:
+        kind, _, name = scope.partition(":")
+        strategy, wider = (name, "") if kind == "strategy" else ("", scope)
+        self._recorder.record(
+            f.StrategyPaused, strategy=strategy, scope=wider, paused=paused, who=who, why=why
+        )
+        return {"scope": scope}
+
+    def _reset(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Close a tripped breaker again, in one scope or wherever it tripped; `kill` lifts a kill."""
+        only("reset", arguments, "breaker", "scope")
+        known = {breaker.name for breaker in self._kernel.board.breakers} | {KILL}
+        breaker = self._known("reset", "breaker", arguments.get("breaker", ""), known)
+        where = self._scope("reset", arguments) if "scope" in arguments else ""
+
+        def act() -> Answer:
+            scopes = [s for name, s in self._state.tripped if name == breaker and where in ("", s)]
+            for scope in scopes:
+                self._recorder.record(f.BreakerReset, breaker=breaker, who=who, why=why, scope=scope)
+                if breaker == KILL:
+                    self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", KILL)
+            return {"breaker": breaker, "scopes": scopes, "standing": self._standing()}
+
+        return act
+
+    # --- taking back ----------------------------------------------------------------------------------------
+
+    def _cancel_all(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Take every order of the scope back, entries before what protects; then what the venue has besides."""
+        only("cancel_all", arguments, "scope")
+        scope = self._scope("cancel_all", arguments)
+
+        def act() -> Answer:
+            there = self._orders(scope)
+            self._kernel.sweeps.begin("cancel_all", scope, who, why)
+            return {"scope": scope, "orders": there}
+
+        return act
+
+    def _flatten(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Pause the strategies of the scope, withdraw its orders, and close what is held.
+
+        The pause comes first, so that nothing is opened again, and stays until `resume`.
+        """
+        only("flatten", arguments, "scope")
+        scope = self._scope("flatten", arguments)
+        return lambda: self._flatten_now(scope, who, why)
+
+    def _flatten_now(self, scope: str, who: str, why: str) -> Answer:
+        if scope not in self._state.paused:
+            self._set_paused(scope, who, why, paused=True)
+        return {"scope": scope, **self._sweep("flatten", scope, who, why)}
+
+    def _sweep(self, verb: str, scope: str, who: str, why: str) -> Answer:
+        """Withdraw and close. `orders` are those that close, `withdrawn` those that are taken back."""
+        there = self._orders(scope)
+        sweep = self._kernel.sweeps.begin(verb, scope, who, why, closes=True)
+        closing = [
+            order.client_order_id
+            for order in self._state.orders.values()
+            if order.intent.sweep == sweep.number
+            or (order.intent.sweep and not order.closed and _within(order, scope))
+        ]
+        held = [f"{key.strategy} {key.instrument} {key.account}" for key in self._kernel.sweeps.held(sweep)]
+        answer: Answer = {"orders": closing, "withdrawn": there}
+        if not closing and not held:
+            answer["note"] = f"nothing is held in {scope}"
+        return answer
+
+    def _kill(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Latch KILLED and withdraw everything, stops that protect included; with `flatten` close all as well.
+
+        Only `reset` of the breaker `kill` lifts it: no restart does.
+        """
+        only("kill", arguments, "scope", "flatten")
+        scope = self._scope("kill", arguments)
+        if scope != "engine" and not scope.startswith("account:"):
+            raise ConfigurationError(f"kill has no scope {scope!r}: write engine or account:NAME")
+        closes = flag("flatten", arguments)
+        return lambda: self._kill_now(scope, who, why, closes=closes)
+
+    def _kill_now(self, scope: str, who: str, why: str, *, closes: bool) -> Answer:
+        self._recorder.record(
+            f.BreakerTripped,
+            breaker=KILL,
+            reason=f"{why} ({who})",
+            state=TradingState.KILLED,
+            scope=scope,
+        )
+        there = self._orders(scope)
+        if not closes:
+            self._kernel.sweeps.begin(KILL, scope, who, why)
+            return {"scope": scope, "orders": there}
+        swept = self._sweep(KILL, scope, who, why)
+        return {**swept, "scope": scope, "orders": there, "closing": swept["orders"]}
+
+    def _orders(self, scope: str) -> list[str]:
+        return [order.client_order_id for order in self._state.open.values() if _within(order, scope)]
+
+    # --- ending ---------------------------------------------------------------------------------------------
+
+    def _stop(self, who: str, why: str, arguments: Arguments) -> Act:
+        """End now, or once flat: until then nothing is opened, entries are withdrawn, exits stay.
+
+        `within` is a duration after which it ends all the same.
+        """
+        only("stop", arguments, "when", "within")
+        when = arguments.get("when", "now")
+        if when not in ("now", "flat"):
+            raise ConfigurationError(f"stop has no when {when!r}: write now or flat")
+        within = written_duration(arguments["within"]) if "within" in arguments else 0
+        if within and when == "now":
+            raise ConfigurationError("stop now needs no within: write when=flat, or leave within out")
+        return lambda: self._stop_now(who, why, when, within)
+
+    def _stop_now(self, who: str, why: str, when: str, within: int) -> Answer:
+        sweeps = self._kernel.sweeps
+        sweeps.call_off("engine", f"asked again by {who}: {why}", "stop")
+        if when == "now":
+            sweeps.finished(f"{why} ({who})")
+            return {"when": when}
+        until = self._recorder.now + within if within else 0
+        sweep = sweeps.begin("stop", "engine", who, why, until_ns=until)
+        answer: Answer = {"when": when, "left": sweeps.left(sweep)}
+        return {**answer, "within": duration_text(within)} if within else answer
+
+    # --- names ----------------------------------------------------------------------------------------------
+
+    def _scope(self, verb: str, arguments: Arguments) -> str:
         scope = arguments.get("scope", "engine")
         kind, _, name = scope.partition(":")
         scopes = {
             "account": set(self._state.accounts),
-            "strategy": set(kernel.runners),
-            "instrument": {*self._state.instruments, *kernel.catalogue},
+            "strategy": {*self._kernel.runners, EXTERNAL},
+            "instrument": {*self._state.instruments, *self._kernel.catalogue},
         }
-        if scope != "engine" and scope not in self._state.lowered and name not in scopes.get(kind, ()):
-            there = f" (there are: {', '.join(sorted(scopes[kind])[:8]) or 'none'})" if kind in scopes else ""
-            raise ConfigurationError(
-                f"{verb}: there is no scope {scope!r} here{there}: write engine, account:NAME, strategy:NAME or "
-                f"instrument:ID"
-            )
-        if verb not in self._verbs:
-            raise ConfigurationError(f"there is no command {verb!r}: write one of {', '.join(self._verbs)}")
+        standing = {*self._state.lowered, *self._state.paused, *(s for _, s in self._state.tripped)}
+        if scope != "engine" and scope not in standing and name not in scopes.get(kind, ()):
+            known = sorted(scopes.get(kind, set()) - {EXTERNAL})[:8]
+            there = f" (there are: {', '.join(known) or 'none'})" if kind in scopes else ""
+            raise ConfigurationError(f"{verb}: there is no scope {scope!r} here{there}: {_SCOPES}")
+        return scope
 
-    def act(self, verb: str, who: str, why: str, arguments: Arguments) -> None:
-        """Write a request down and let it take effect."""
-        self._recorder.input(f.Commanded, verb=verb, who=who, why=why, arguments=dict(arguments))
-        self._verbs[verb](who, why, arguments)
+    def _known(self, verb: str, what: str, name: str, known: set[str]) -> str:
+        if name not in known:
+            there = ", ".join(sorted(known))
+            raise ConfigurationError(f"{verb}: there is no {what} {name!r} here (there are: {there})")
+        return name
 
-    def _halt(self, who: str, why: str, arguments: Arguments) -> None:
-        self._change(TradingState.HALTED, who, why, arguments)
 
-    def _resume(self, who: str, why: str, arguments: Arguments) -> None:
-        self._change(TradingState.ACTIVE, who, why, arguments)
-
-    def _change(self, state: TradingState, who: str, why: str, arguments: Arguments) -> None:
-        scope = arguments.get("scope", "engine")
-        self._recorder.record(f.StateChanged, scope=scope, state=state, reason=why, who=who)
-
-    def _pause(self, who: str, why: str, arguments: Arguments) -> None:
-        self._set_paused(who, why, arguments["strategy"], paused=True)
-
-    def _unpause(self, who: str, why: str, arguments: Arguments) -> None:
-        self._set_paused(who, why, arguments["strategy"], paused=False)
-        self._kernel.runners[arguments["strategy"]].open()
-
-    def _set_paused(self, who: str, why: str, strategy: str, *, paused: bool) -> None:
-        self._recorder.record(f.StrategyPaused, strategy=strategy, paused=paused, who=who, why=why)
-
-    def _reset(self, who: str, why: str, arguments: Arguments) -> None:
-        for name, scope in [key for key in self._state.tripped if key[0] == arguments["breaker"]]:
-            self._recorder.record(f.BreakerReset, breaker=name, who=who, why=why, scope=scope)
-
-    def _cancel_all(self, who: str, why: str, arguments: Arguments) -> None:
-        """Every order that we know of by its id, then what the venue has besides."""
-        only = arguments.get("account", "")
-        for order in list(self._state.open.values()):
-            if not only or order.account == only:
-                self._kernel.desk.cancel(order, f"canceled by {who}: {why}")
-        for account in self._state.accounts:
-            if not only or account == only:
-                self._kernel.outbox.cancel_all(account)
+def _within(order: Order, scope: str) -> bool:
+    return scope in scopes_of(order.account, order.instrument, order.strategy)

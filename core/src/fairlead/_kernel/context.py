@@ -57,6 +57,11 @@ class Context:
         self._lanes: dict[str | None, Lane] = {}
 
     @property
+    def account(self) -> str:
+        """The account that it trades on where it names none."""
+        return self._account
+
+    @property
     def now(self) -> int:
         return self._kernel.recorder.now
 
@@ -142,6 +147,8 @@ class Context:
         """Place an order. A market or limit order of a quantity, as most are, takes a short way."""
         lane = self._lanes.get(instrument) or self.lane(instrument)
         found = lane.instrument
+        if not lane.watched:  # what is traded needs prices, also where nobody watches it
+            self._kernel.feeds.follow(lane)
         if (
             quantity is not None
             and value is None

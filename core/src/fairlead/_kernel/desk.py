@@ -44,6 +44,11 @@ def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -
     return bits.to_bytes(16, "big").hex()
 
 
+def number_of(name: str) -> int:
+    """The number of the intent that a client_order_id is of."""
+    return int(name[8:30], 16)
+
+
 def _after(name: str, epoch: int) -> str:
     """The id of the next attempt at the same intent."""
     bits = int(name, 16)
@@ -176,7 +181,7 @@ class Desk:
         held = self._state.quantity(order.account, order.instrument, order.strategy)
         there = abs(held) if (held > 0) == (order.side is Side.SELL) else ZERO
         there = self._state.instruments[order.instrument].quantity(there)
-        wanted = there if order.intent.closes else min(order.quantity, there)
+        wanted = there if order.intent.closes and not order.intent.sweep else min(order.quantity, there)
         if not wanted:
             self.cancel(order, "there is no position left to reduce")
             return False

@@ -43,8 +43,9 @@ class _Warming:
 class Feeds:
     """Who watches what.
 
-    `offers` tells the kinds of feed that some stream has for an instrument, `subscribe` asks for one, and
-    `settle` says how long after its end a time bar waits for late prints, in ns.
+    `offers` tells the kinds of feed that some stream has for an instrument, `subscribe` asks for one,
+    `unsubscribe` for no more of it, and `settle` says how long after its end a time bar waits for late prints, in ns.
+    `working` tells whether an instrument has orders that may still fill.
     """
 
     def __init__(self, market: Market, schedule: Schedule, attach_breakers: Callable[[Lane], None]) -> None:
@@ -53,11 +54,15 @@ class Feeds:
         self._attach_breakers = attach_breakers
         self.offers: Callable[[str], tuple[str, ...]] = lambda _: ()
         self.subscribe: Callable[[Subscription, int], None] = lambda _, __: None
+        self.unsubscribe: Callable[[Subscription], None] = lambda _: None
         self.settle: Callable[[str], int] = lambda _: 0
+        self.working: Callable[[str], bool] = lambda _: False
         self.subscriptions: dict[Subscription, None] = {}
         self._sinks: dict[tuple[str, str], list[tuple[str, Sink]]] = {}
         self._warming: dict[tuple[str, str], list[_Warming]] = {}
         self._sources: dict[tuple[str, str], str] = {}
+        self._wants: dict[tuple[str, str], set[Subscription]] = {}
+        self._seen_by_breakers: set[str] = set()
 
     def watch(
         self,
@@ -76,11 +81,13 @@ class Feeds:
             raise ConfigurationError(f"no stream serves {lane.id}: add one that does to plugins=[...]")
         key = (runner.name, lane.id)
         known = {kind for kind, _ in self._sinks.get(key, ())}
-        if not lane.watched:
+        if lane.id not in self._seen_by_breakers:
+            self._seen_by_breakers.add(lane.id)
             self._attach_breakers(lane)
         if key not in self._sinks:
             lane.watched += 1
-        self._ask_for_prices(lane, offers)
+        wants = self._wants.setdefault(key, set())
+        wants.update(self._ask_for_prices(lane, offers))
         strategy = runner.strategy
         sinks: list[tuple[str, Sink]] = []
         for wanted, kind, handler, base in (
@@ -89,13 +96,13 @@ class Feeds:
             (book, "book", strategy.on_book, Strategy.on_book),
         ):
             if wanted:
-                self._ask(lane, kind, offers)
+                wants.add(self._ask(lane, kind, offers))
                 if getattr(handler, "__func__", None) is not base and kind not in known:
                     sinks.append((kind, runner.sink(handler)))
         parsed = [one for one in map(Interval.parse, intervals) if f"bar:{one.text}" not in known]
         for interval in parsed:
             lane.remember(interval.text, warmup)
-            self._make_bars(lane, interval, offers, warmup)
+            wants.add(self._make_bars(lane, interval, offers, warmup))
             sinks.append((f"bar:{interval.text}", runner.sink(strategy.on_bar)))
         self._deliver(runner.name, lane, [i.text for i in parsed], warmup, sinks)
         return [interval.text for interval in parsed]
@@ -114,7 +121,7 @@ class Feeds:
                 lane.attach(kind, STRATEGY, sink)
 
     def unwatch(self, runner: Runner, instrument: Instrument) -> None:
-        """Deliver them no more."""
+        """Deliver them no more; what nobody else has use for is not asked of its stream any longer."""
         lane = self._market.lane(instrument)
         key = (runner.name, lane.id)
         for warming in self._warming.pop(key, []):
@@ -122,6 +129,21 @@ class Feeds:
         for kind, sink in self._sinks.pop(key, []):
             lane.detach(kind, sink)
         lane.watched = max(0, lane.watched - 1)
+        self._wants.pop(key, None)
+        self._release(lane)
+
+    def tap(self, instrument: Instrument, kinds: Sequence[str], intervals: Sequence[str], sink: Sink) -> None:
+        """Deliver an instrument's events to somebody who is no strategy. Raises ConfigurationError as `watch` does."""
+        lane = self._market.lane(instrument)
+        offers = self.offers(lane.id)
+        if not offers:
+            raise ConfigurationError(f"no stream serves {lane.id}: name one that does")
+        for kind in kinds:
+            self._ask(lane, kind, offers)
+            lane.attach(kind, STRATEGY, sink)
+        for interval in map(Interval.parse, intervals):
+            self._make_bars(lane, interval, offers, 0)
+            lane.attach(f"bar:{interval.text}", STRATEGY, sink)
 
     def follow(self, lane: Lane) -> None:
         """Ask for the prices of an instrument that is held or traded, whether a strategy watches it or not."""
@@ -178,7 +200,26 @@ class Feeds:
 
     # --- choosing feeds -------------------------------------------------------------------------------------
 
-    def _ask(self, lane: Lane, kind: str, offers: tuple[str, ...], warmup: int = 0) -> None:
+    def _release(self, lane: Lane) -> None:
+        """Give back the feeds of an instrument that nobody has use for, and stop making bars of them."""
+        needed = {sub for (_, name), wants in self._wants.items() if name == lane.id for sub in wants}
+        if lane.mark_sinks or self.working(lane.id):  # its prices value an account, or bring orders to fill
+            needed.update(self._prices(lane, self.offers(lane.id)))
+        for subscription in [s for s in self.subscriptions if s.instrument == lane.id and s not in needed]:
+            del self.subscriptions[subscription]
+            for (name, text), source in list(self._sources.items()):
+                if (name, source) == (lane.id, subscription.kind):
+                    del self._sources[name, text]
+                    self._stop_bars(lane, text, source)
+            self.unsubscribe(subscription)
+
+    def _stop_bars(self, lane: Lane, interval: str, source: str) -> None:
+        made = lane.aggregators.pop(interval, None)
+        if made is not None:
+            made.stop()
+            lane.detach(source, _takes(made, source))
+
+    def _ask(self, lane: Lane, kind: str, offers: tuple[str, ...], warmup: int = 0) -> Subscription:
         if kind not in offers:
             raise ConfigurationError(
                 f"no stream has {kind} of {lane.id}, only {', '.join(offers)}: watch one of those or add a stream"
@@ -187,37 +228,42 @@ class Feeds:
         if subscription not in self.subscriptions:
             self.subscriptions[subscription] = None
             self.subscribe(subscription, warmup)
+        return subscription
 
-    def _ask_for_prices(self, lane: Lane, offers: tuple[str, ...]) -> None:
+    def _ask_for_prices(self, lane: Lane, offers: tuple[str, ...]) -> list[Subscription]:
+        wanted = self._prices(lane, offers)
+        for subscription in wanted:
+            if subscription.kind.startswith("bar:"):
+                lane.cadence = int(Interval.parse(subscription.kind[4:]).size)
+            self._ask(lane, subscription.kind, offers)
+        return wanted
+
+    def _prices(self, lane: Lane, offers: tuple[str, ...]) -> list[Subscription]:
         """Positions are valued, and orders matched, on the finest prices there are."""
-        for kind in ("quote", "trade"):
-            if kind in offers:
-                self._ask(lane, kind, offers)
-                break
-        else:
-            bars = [kind for kind in offers if kind.startswith("bar:")]
-            if bars:
-                finest = min(bars, key=lambda kind: Interval.parse(kind[4:]).size)
-                lane.cadence = int(Interval.parse(finest[4:]).size)
-                self._ask(lane, finest, offers)
-        for kind in ("mark", "funding"):
-            if kind in offers:
-                self._ask(lane, kind, offers)
+        bars = [kind for kind in offers if kind.startswith("bar:")]
+        kinds: list[str] = []
+        kinds += [kind for kind in ("quote", "trade") if kind in offers][:1]
+        if bars and not kinds:
+            kinds = [min(bars, key=lambda kind: Interval.parse(kind[4:]).size)]
+        kinds += [kind for kind in ("mark", "funding") if kind in offers]
+        return [Subscription(lane.id, kind) for kind in kinds]
 
-    def _make_bars(self, lane: Lane, interval: Interval, offers: tuple[str, ...], warmup: int) -> None:
+    def _make_bars(
+        self, lane: Lane, interval: Interval, offers: tuple[str, ...], warmup: int
+    ) -> Subscription:
+        """Have bars of an interval come to a lane; returns the feed that they are, or are made of."""
         exact = f"bar:{interval.text}"
         if exact in offers:
             self._sources[lane.id, interval.text] = exact
-            self._ask(lane, exact, offers, warmup)
-            return
+            return self._ask(lane, exact, offers, warmup)
         if interval.text in lane.aggregators:
-            return
+            return Subscription(lane.id, self._sources[lane.id, interval.text])
         source = _source(interval, offers)
         if source is None:
             raise ConfigurationError(
                 f"bars of {interval.text} cannot be made for {lane.id} from {', '.join(offers)}: watch another interval"
             )
-        self._ask(lane, source, offers, warmup)
+        subscription = self._ask(lane, source, offers, warmup)
         self._sources[lane.id, interval.text] = source
 
         def closed(bar: Bar) -> None:
@@ -229,6 +275,7 @@ class Feeds:
         made = Aggregator(lane.id, interval, self._schedule, closed, late, self.settle(lane.id))
         lane.aggregators[interval.text] = made
         lane.attach(source, AGGREGATE, _takes(made, source))
+        return subscription
 
 
 def _takes(aggregator: Aggregator, kind: str) -> Sink:

@@ -9,12 +9,13 @@ from typing import final
 import msgspec
 
 from fairlead._kernel.market import Lane, Market
-from fairlead._kernel.state import ZERO, State
+from fairlead._kernel.state import ZERO, State, Sweep
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import AT_VENUE, STOPS, Order, OrderIntent, OrderType, Side, TimeInForce
 from fairlead._models.venue import VenueProfile
+from fairlead._secrets.scrub import said
 
 _ENGINE_ENDS = frozenset({TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD})
 """Times in force that the engine keeps itself where the venue does not know them."""
@@ -82,7 +83,7 @@ class Gate:
             if intent.account in self._state.accounts:  # of another one breakers know nothing
                 reasons += self._breakers(intent)
         except Exception as error:  # fails closed: an order nobody could judge is not sent
-            reasons = [f"the gate failed: {type(error).__name__}: {error}"]
+            reasons = [f"the gate failed: {said(error)}"]
         finally:
             self._gone = ()
         if reasons:
@@ -101,7 +102,8 @@ class Gate:
             reasons.append(f"{intent.instrument} on account {intent.account!r} is not traded here")
             return reasons
         instrument = lane.instrument
-        if state.lowered or state.tripped or state.paused or state.halted or state.uncertain:
+        lowered = state.lowered or state.tripped or state.uncertain
+        if lowered or state.paused or state.halted or state.sweeps:
             self._permission(intent, protects, reasons)
         _grid(intent, instrument, reasons)
         if intent.post_only or intent.time_in_force is not _GTC:
@@ -110,7 +112,7 @@ class Gate:
             if option not in profile.venue_options:
                 there = ", ".join(sorted(profile.venue_options)) or "none"
                 reasons.append(f"{profile.venue} has no option {option!r} (it has: {there})")
-        sure = intent.exits or (protects and intent.reduce_only)
+        sure = intent.exits or (protects and intent.reduce_only) or intent.sweep != 0
         if not lane.mark and not sure:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
@@ -133,17 +135,27 @@ class Gate:
             trading, why = state.trading(intent)
             if trading is not TradingState.ACTIVE and not self._may(intent, trading, protects):
                 reasons.append(f"trading is {trading} ({why})")
-        if name in state.paused and not self._shrinks(intent, name):
-            reasons.append(f"strategy {name} is paused")
+        paused = state.why_paused(intent)
+        if paused and not self._shrinks(intent, name):
+            reasons.append(f"{paused} is paused")
+        for sweep in state.sweeps.values():
+            if not intent.sweep and sweep.covers(intent.account, intent.instrument, name):
+                self._swept(intent, sweep, reasons)
         halted = name in state.halted and not intent.exits
         if halted and not self._may(intent, TradingState.HALTED, protects):
             reasons.append(f"strategy {name} is halted: {state.halted[name]}")
 
     def _may(self, intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
-        """What a lowered state lets through: reductions, and when halted only those that protect."""
-        protects = protects or intent.exits or intent.type in STOPS
-        allowed = trading is TradingState.REDUCE_ONLY or (trading is TradingState.HALTED and protects)
-        return allowed and self._shrinks(intent, intent.strategy)
+        """What a lowered state lets through: reductions that it allows."""
+        return _allowed(intent, trading, protects) and self._shrinks(intent, intent.strategy)
+
+    def _swept(self, intent: OrderIntent, sweep: Sweep, reasons: list[str]) -> None:
+        """While a position is being closed its strategy must not close it too; before a stop nothing is opened."""
+        if sweep.verb == "stop":
+            if not self._shrinks(intent, intent.strategy):
+                reasons.append(f"the engine stops as soon as it is flat ({sweep.who}: {sweep.why})")
+        elif sweep.closes and not intent.exits:
+            reasons.append(f"{sweep.scope} is being flattened ({sweep.who}: {sweep.why})")
 
     def still(self, intent: OrderIntent) -> bool:
         """Whether an approved order may still be sent: its trading state may have fallen since, in the same turn."""
@@ -154,10 +166,7 @@ class Gate:
         if held == 0 or (held > 0) == (intent.side is _BUY):
             return False
         shrinks = self._leaving(intent, intent.strategy) <= abs(held)  # it counts among them itself
-        protects = bool(intent.exits) or intent.type in STOPS
-        return shrinks and (
-            trading is TradingState.REDUCE_ONLY or (trading is TradingState.HALTED and protects)
-        )
+        return shrinks and _allowed(intent, trading, protects=False)
 
     def reduces(self, intent: OrderIntent) -> bool:
         """Whether an order only reduces its strategy's position, whatever else of it that may still fill does."""
@@ -279,6 +288,15 @@ class Gate:
             else:
                 total += cost
         return total + sum(groups.values(), ZERO)
+
+
+def _allowed(intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
+    """Which reductions a lowered state lets through: halted what protects or a person wants, killed a flatten."""
+    if trading is TradingState.REDUCE_ONLY:
+        return True
+    if trading is TradingState.HALTED:
+        return protects or intent.exits or intent.type in STOPS or intent.who != ""
+    return trading is TradingState.KILLED and intent.sweep != 0
 
 
 def rests_at(order: Order) -> float:

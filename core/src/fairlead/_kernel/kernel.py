@@ -28,14 +28,16 @@ from fairlead._kernel.resolver import Resolver
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import AccountState, State
 from fairlead._kernel.styles import Styles
+from fairlead._kernel.sweeps import Sweeps
 from fairlead._kernel.timers import Timers
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
-from fairlead._models.instrument import Instrument
+from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
 from fairlead._models.reports import Report
 from fairlead._models.venue import VenueProfile
+from fairlead._secrets.scrub import known, said, scrub
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker
@@ -107,6 +109,7 @@ class Kernel:
         self.exits = Exits(self.recorder, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
+        self.sweeps = Sweeps(self)
         self.resolver = Resolver(self, profiles)
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
@@ -125,6 +128,9 @@ class Kernel:
         self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
         self.market.warm = self.feeds.warm
+        self.feeds.working = lambda instrument: any(
+            order.instrument == instrument for order in state.open.values()
+        )
 
     @property
     def turn_in_hand(self) -> int:
@@ -171,17 +177,32 @@ class Kernel:
         return None
 
     def report(self, account: str, report: Report) -> None:
-        """A broker's report."""
+        """A broker's report, with no secret in its reason."""
+        why = getattr(report, "reason", "") if known else ""
+        if why and (hidden := scrub(why)) != why:
+            report = msgspec.structs.replace(report, reason=hidden)
         self._enter(self._report_turn, account, report, self.agenda.stamp())
 
     def answer(self, strategy: str, number: int, value: bytes, error: str = "") -> None:
         """An answer to a strategy's `ask`, in msgpack."""
         self._enter(self._answer_turn, strategy, number, value, error, self.agenda.stamp())
 
-    def command(self, verb: str, who: str, why: str, **arguments: str) -> None:
-        """What a person asks for. Raises ConfigurationError for what is not there to be asked for."""
-        self.commands.check(verb, arguments)
-        self._enter(self._command_turn, verb, who, why, arguments, self.agenda.stamp())
+    def command(self, verb: str, who: str, why: str, request: str = "", **arguments: str) -> dict[str, Any]:
+        """What a person asks for, carried out at once; returns the answer.
+
+        From inside a turn it is carried out after that turn: `seq` of its answer is 0 then. Raises
+        ConfigurationError for what cannot be asked for, and JournalError where it could not be written down.
+        """
+        if verb == "check":
+            return self.commands.rehearse(who, arguments)
+        answer: dict[str, Any] | None = {}
+        if self._busy:
+            self.commands.prepare(verb, who, why, arguments)
+            answer = None
+        self._enter(self._command_turn, verb, who, why, request, arguments, answer, self.agenda.stamp())
+        if self.fatal:
+            raise JournalError(self.fatal)
+        return {"seq": 0, "repeated": False} if answer is None else answer
 
     def turn(self, action: Callable[[], object]) -> None:
         """Do something in a turn of its own: what starts and ends a run."""
@@ -223,11 +244,27 @@ class Kernel:
         self._commit()
 
     def _command_turn(
-        self, verb: str, who: str, why: str, arguments: dict[str, str], received_ns: int
+        self,
+        verb: str,
+        who: str,
+        why: str,
+        request: str,
+        arguments: dict[str, str],
+        answer: dict[str, Any] | None,
+        received_ns: int,
     ) -> None:
-        self.recorder.now = max(self.recorder.now, received_ns)
-        self.commands.act(verb, who, why, arguments)
-        self._commit()
+        recorder = self.recorder
+        recorder.now = max(recorder.now, received_ns)
+        try:
+            found = self.commands.act(verb, who, why, request, arguments)
+            if answer is not None:
+                answer.update(found)
+        except ConfigurationError as error:
+            if answer is not None:
+                raise  # to whoever asked, and nothing was done
+            recorder.input(f.Noted, source="command", text=f"{verb} by {who} came to nothing: {error}")
+        if recorder.batch:
+            self._commit()
 
     def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
         recorder = self.recorder
@@ -311,24 +348,21 @@ class Kernel:
             self.held.ended(order)
             self.exits.changed(order)
         self.styles.changed(order)
+        if self.state.sweeps:
+            self.sweeps.changed(order)
 
     # --- starting and ending --------------------------------------------------------------------------------
 
     def resolve(self, symbol: str) -> Instrument:
-        """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
+        """The instrument of a long or short name, known from now on. Raises ConfigurationError as `find` does."""
         found = self.state.instruments.get(symbol)
         if found is not None and found.id in self.market.lanes:
             return found
-        matches = [i for i in self.catalogue.values() if symbol in (i.id, i.symbol, i.native)]
-        if len(matches) == 1:
-            return self.define(matches[0]).instrument
-        if matches:
-            names = ", ".join(i.id for i in matches)
-            raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
-        known = ", ".join(list(self.catalogue)[:8]) or "none"
-        raise ConfigurationError(
-            f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
-        )
+        return self.define(self.find(symbol)).instrument
+
+    def find(self, symbol: str) -> Instrument:
+        """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
+        return named(symbol, self.catalogue)
 
     def define(self, instrument: Instrument) -> Lane:
         """Make an instrument known, if its rules are new."""
@@ -370,6 +404,7 @@ class Kernel:
         """Give strategies back what they saved and call `on_start`."""
         self.recorder.input(f.StrategiesStarted, restored=restored)
         self.exits.recovered()
+        self.sweeps.start()
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
@@ -379,7 +414,7 @@ class Kernel:
                 try:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
-                    runner.halt(f"load() failed, {type(error).__name__}: {error}")
+                    runner.halt(f"load() failed, {said(error)}")
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)

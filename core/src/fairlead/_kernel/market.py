@@ -177,7 +177,11 @@ class Market:
         if lane is None:
             return
         if type(event) is not Quote:
-            self._handlers[type(event)](lane, event)
+            handler = self._handlers.get(type(event))
+            if handler is None:
+                self._refuse(lane, event, "no market event is of this type")
+            else:
+                handler(lane, event)
             return
         bid, ask = event.bid, event.ask
         if not 0.0 < bid <= ask < inf:

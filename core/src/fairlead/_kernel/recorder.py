@@ -6,9 +6,13 @@ from typing import TypeVar
 
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State
+from fairlead._secrets.scrub import known, scrub
 from fairlead.facts import Fact
 
 F = TypeVar("F", bound=Fact)
+
+_WORDS = ("reason", "text", "why")
+"""Fields that are sentences, of venues, plugins and errors; ids and codes are kept as they are."""
 
 
 class Recorder:
@@ -28,7 +32,12 @@ class Recorder:
         self.batch: list[Fact] = []
 
     def record(self, kind: type[F], **fields: object) -> F:
-        """Make a fact of the input in hand and let it take effect."""
+        """Make a fact of the input in hand and let it take effect; what it says has no secret in it."""
+        if known:
+            for name in _WORDS:
+                text = fields.get(name)
+                if type(text) is str:
+                    fields[name] = scrub(text)
         fact = kind(seq=self.seq + 1, now=self.now, cause=self.cause, **fields)
         self.take(fact)
         return fact

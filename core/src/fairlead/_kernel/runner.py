@@ -15,6 +15,7 @@ from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.recorder import Recorder
 from fairlead._models.market import Quote
 from fairlead._models.orders import Order
+from fairlead._secrets.scrub import said
 from fairlead._strategy.strategy import Strategy
 from fairlead.facts import Asked, Noted, StrategyFaulted, StrategyHalted, StrategySaved
 
@@ -299,7 +300,7 @@ class Runner:
         ):  # as asyncio says in a backtest
             self.halt(f"{_NO_LOOP} ({where})")
             return
-        reason = f"{type(error).__name__}: {error}{_forgotten(error)} ({where})"
+        reason = f"{said(error)}{_forgotten(error)} ({where})"
         allowed = getattr(self.strategy, "errors", "halt")
         if isinstance(allowed, int) and count < allowed:
             self._recorder.record(StrategyFaulted, strategy=self.name, reason=reason, count=count)
@@ -325,7 +326,7 @@ class Runner:
             except (
                 Exception
             ) as error:  # it is halted for another reason, and this one is not worth more than a note
-                text = f"{self.name} raised when its handler was ended: {type(error).__name__}: {error}"
+                text = f"{self.name} raised when its handler was ended: {said(error)}"
                 self._recorder.record(Noted, source=self.name, text=text)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from decimal import Decimal
 
 import attrs
 import msgspec
 
-from fairlead._models.accounts import Position, PositionKey, TradingState
+from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
 """Closed orders kept in the state, ids of fills that nobody here ordered, timers that fired; the journal has all."""
+
+REMEMBERED_REQUESTS = 1_000
+"""Answered commands kept in the state by their request ids: older ones count as new."""
 
 REMEMBERED_STARTS = 16
 """Starts kept in the state that did not end in good order."""
@@ -96,12 +100,44 @@ class Tripped:
 
 
 @attrs.define
+class Sweep:
+    """The orders of a scope on their way out, and with `closes` its positions too, until all is done.
+
+    `number` is the sequence number of its start, `mark` the number of intents by then, `until_ns` when a stop ends
+    whatever is left, 0 for never.
+    """
+
+    number: int
+    verb: str
+    scope: str
+    who: str
+    why: str
+    closes: bool
+    mark: int
+    since_ns: int
+    until_ns: int = 0
+
+    def covers(self, account: str, instrument: str, strategy: str) -> bool:
+        """Whether what a strategy has of an instrument on an account is in its scope."""
+        return self.scope in scopes_of(account, instrument, strategy)
+
+
+@attrs.define
+class Handled:
+    """A command that had a request id: its sequence number, and what was answered, in JSON."""
+
+    command: int
+    answer: str = ""
+
+
+@attrs.define
 class State:
     """Everything durable. Only `apply` changes it.
 
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
-    orders that it left in doubt. `unfinished` are the times of the last starts that did not end in good order, the
-    one that goes on among them.
+    orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
+    lowered trading to. `unfinished` are the times of the last starts that did not end in good order, the one
+    that goes on among them.
     """
 
     seq: int = 0
@@ -130,6 +166,8 @@ class State:
     lowered: dict[str, TradingState] = attrs.Factory(dict)
     uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
+    sweeps: dict[int, Sweep] = attrs.Factory(dict)
+    requests: dict[str, Handled] = attrs.Factory(dict)
     unfinished: list[int] = attrs.Factory(list)
 
     @property
@@ -168,14 +206,11 @@ class State:
         worst, why = TradingState.ACTIVE, ""
         if intent.account in self.uncertain:
             worst, why = self._certainty(intent.account)
+            if worst is TradingState.RECOVERING:  # nothing passes, be the rest as it may
+                return worst, why
         if not self.lowered and not self.tripped:
             return worst, why
-        scopes = {
-            "engine",
-            f"account:{intent.account}",
-            f"strategy:{intent.strategy}",
-            f"instrument:{intent.instrument}",
-        }
+        scopes = scopes_of(intent.account, intent.instrument, intent.strategy)
         return self._worst(scopes, worst, why)
 
     def standing(self, account: str) -> tuple[TradingState, str]:
@@ -183,9 +218,9 @@ class State:
         worst, why = TradingState.ACTIVE, ""
         if account in self.uncertain:
             worst, why = self._certainty(account)
-        return self._worst({"engine", f"account:{account}"}, worst, why)
+        return self._worst(("engine", f"account:{account}"), worst, why)
 
-    def _worst(self, scopes: set[str], worst: TradingState, why: str) -> tuple[TradingState, str]:
+    def _worst(self, scopes: Collection[str], worst: TradingState, why: str) -> tuple[TradingState, str]:
         for scope, state in self.lowered.items():
             if scope in scopes and state.severity > worst.severity:
                 worst, why = state, f"{scope} is {state}"
@@ -194,6 +229,19 @@ class State:
                 tripped = "" if trip.breaker == DOUBT else f"{trip.breaker} tripped: "
                 worst, why = trip.state, f"{tripped}{trip.reason}"
         return worst, why
+
+    def why_paused(self, intent: OrderIntent) -> str:
+        """What is paused that an order belongs to, "" for nothing. Orders of no strategy are not."""
+        if self.paused and intent.strategy != EXTERNAL:
+            for scope in scopes_of(intent.account, intent.instrument, intent.strategy):
+                if scope in self.paused:
+                    kind, _, name = scope.partition(":")
+                    return f"strategy {name}" if kind == "strategy" else scope
+        return ""
+
+    def is_paused(self, strategy: str) -> bool:
+        """Whether a strategy opens nothing new, by its own pause or the engine's."""
+        return "engine" in self.paused or f"strategy:{strategy}" in self.paused
 
     def _certainty(self, account: str) -> tuple[TradingState, str]:
         left = self.uncertain[account]
@@ -204,6 +252,11 @@ class State:
             if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
                 return TradingState.REDUCE_ONLY, f"order {name} has been in doubt since the start"
         return TradingState.ACTIVE, ""
+
+
+def scopes_of(account: str, instrument: str, strategy: str) -> tuple[str, str, str, str]:
+    """The scopes that something belongs to, the widest first."""
+    return ("engine", f"account:{account}", f"strategy:{strategy}", f"instrument:{instrument}")
 
 
 def fingerprint(state: State) -> bytes:
@@ -223,4 +276,5 @@ def fingerprint(state: State) -> bytes:
     plain["children"] = [(name, [o.client_order_id for o in c]) for name, c in state.children.items()]
     plain["closed"] = list(state.closed)
     plain["external_fills"] = list(state.external_fills)
+    plain["requests"] = list(state.requests.items())
     return msgspec.msgpack.encode(plain)

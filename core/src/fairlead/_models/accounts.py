@@ -30,6 +30,9 @@ _SEVERITY = {state: rank for rank, state in enumerate(TradingState)}
 EXTERNAL = "EXTERNAL"
 """The strategy name under which everything stands that nobody here ordered."""
 
+KILL = "kill"
+"""The name under which a person's kill stands among the breakers that tripped, and is reset."""
+
 
 class Leg(Word):
     """Which side of a hedged account a position is on; NET where the account is not hedged."""

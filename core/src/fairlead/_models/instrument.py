@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import cached_property
 
@@ -148,6 +149,20 @@ def symbol_parts(symbol: str) -> tuple[str, str, str, Contract]:
         return code, "USD", "USD", Contract.SPOT
     raise ConfigurationError(
         f"{symbol!r} is not a symbol: write BASE/QUOTE, BASE/QUOTE:SETTLE or CODE.EXCHANGE"
+    )
+
+
+def named(symbol: str, catalogue: Mapping[str, Instrument]) -> Instrument:
+    """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
+    matches = [i for i in catalogue.values() if symbol in (i.id, i.symbol, i.native)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(i.id for i in matches)
+        raise ConfigurationError(f"{symbol!r} could be {names}: write the long form")
+    known = ", ".join(list(catalogue)[:8]) or "none"
+    raise ConfigurationError(
+        f"nobody trades {symbol!r} here (known: {known}): check the symbol or add a stream"
     )
 
 

@@ -127,3 +127,11 @@ class History(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 MarketEvent = Quote | Trade | Bar | Book | Mark | Funding | History
+
+EVENT_TYPES = frozenset((Quote, Trade, Bar, Book, Mark, Funding, History))
+"""Exactly these: a subclass is none of them, because what is recorded could not be read again."""
+
+
+def kind_of(event: MarketEvent) -> str:
+    """The kind of feed that an event belongs to, as in a subscription: quote, trade, …, `bar:INTERVAL`."""
+    return f"bar:{event.interval}" if isinstance(event, Bar | History) else type(event).__name__.lower()

@@ -109,6 +109,8 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     whose fills this one protects or carries out, `group` joins orders of which only one may fill (OCO), `style`
     is the execution style (JSON) of an order that is carried out by child orders, `replaces` the order whose
     remainder this one is, `repeats` the order of the same intent that came to nothing, for certain, before this one.
+    `who` is the person who asked for it, empty where a strategy did; `sweep` is the number of the sweep that closes a
+    position by it, 0 for none.
     """
 
     strategy: str
@@ -134,6 +136,8 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     style: str = ""
     repeats: str = ""
     venue_options: Mapping[str, str] = {}
+    who: str = ""
+    sweep: int = 0
 
     @property
     def exits(self) -> bool:

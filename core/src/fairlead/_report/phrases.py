@@ -83,11 +83,20 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
             return "strategy", f"{fact.strategy} raised ({fact.count}): {fact.reason}", "warning"
         case f.StrategyPaused():
             word = "paused" if fact.paused else "goes on"
-            return "strategy", f"{fact.strategy} {word}: {fact.why or fact.who}"
+            return "strategy", f"{fact.scope or fact.strategy} {word}: {fact.why or fact.who}"
         case f.StreamChanged():
             return "account", f"{fact.account} is {'connected' if fact.up else 'away'} {fact.reason}".strip()
         case f.Commanded():
             return "command", f"{fact.verb} by {fact.who}: {fact.why}"
+        case f.SweepStarted():
+            also = " and is closed" if fact.closes else ""
+            return (
+                "sweep",
+                f"{fact.scope} is withdrawn{also} ({fact.verb} by {fact.who}: {fact.why})",
+                "warning",
+            )
+        case f.SweepEnded():
+            return "sweep", f"number {fact.sweep} is over: {fact.reason}"
         case f.CashChanged():
             return "cash", f"{fact.account} {fact.amount:+f} {fact.currency}: {fact.reason}"
         case f.FillReversed():

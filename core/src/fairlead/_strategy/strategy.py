@@ -114,7 +114,10 @@ class Strategy:
         self._engine.watch(instrument, bars=bars, quotes=quotes, trades=trades, book=book, warmup=warmup)
 
     def unwatch(self, instrument: str) -> None:
-        """Have no more events of an instrument; its positions and orders stay."""
+        """Have no more events of an instrument; its positions and orders stay.
+
+        Feeds that no other strategy watches, and that value no position or order, are given back to their stream.
+        """
         self._engine.unwatch(instrument)
 
     def history(

@@ -1,11 +1,29 @@
 """Recorded and synthetic market data streams for fairlead.
 
-`ReplayStream` reads what venues deliver as files; `SyntheticStream` invents a market from a seed.
+`ReplayStream` reads what venues deliver as files; `SyntheticStream` invents a market from a seed; `Recorder` writes
+what any stream emits into files that replay as it was, and `inspect`, `verify` and `repair` look after files.
 """
 
 from fairlead_streams.checks import Fault, Gap
+from fairlead_streams.inspection import FeedInfo, FileInfo, Finding, inspect, repair, verify
 from fairlead_streams.playing import ReplayTime
+from fairlead_streams.recorder import Recorder
 from fairlead_streams.replay import ReplayStream
+from fairlead_streams.sidecar import Sidecar
 from fairlead_streams.synthetic_stream import SyntheticStream
 
-__all__ = ["Fault", "Gap", "ReplayStream", "ReplayTime", "SyntheticStream"]
+__all__ = [
+    "Fault",
+    "FeedInfo",
+    "FileInfo",
+    "Finding",
+    "Gap",
+    "Recorder",
+    "ReplayStream",
+    "ReplayTime",
+    "Sidecar",
+    "SyntheticStream",
+    "inspect",
+    "repair",
+    "verify",
+]

@@ -6,14 +6,14 @@ import io
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 
 import attrs
 
-from fairlead import ConfigurationError
+from fairlead import ConfigurationError, Instrument, duration
 from fairlead_streams.checks import (
     Fault,
     Gap,
@@ -28,17 +28,22 @@ from fairlead_streams.checks import (
     is_newest_first,
     spacing,
 )
-from fairlead_streams.columns import Layout, detect, plain
+from fairlead_streams.columns import KINDS, Layout, detect, plain
 from fairlead_streams.csv_reader import read_csv
 from fairlead_streams.jsonl_reader import read_json
 from fairlead_streams.parquet_reader import read_parquet
 from fairlead_streams.parsing import append, time_role
+from fairlead_streams.recorded import check, gather, series_of
 from fairlead_streams.series import Series, bar_series, quote_series, trade_series
+from fairlead_streams.sidecar import PARTIAL, Sidecar, beside, read_sidecar
 from fairlead_streams.tables import Chunk, Table, opened
 from fairlead_streams.text import interval_text, some
-from fairlead_streams.times import TimeReader, zoneless
+from fairlead_streams.times import TimeReader, zone_of, zoneless
 
 TICK_ROWS = 1000
+UNNAMED = "?"
+"""The symbol of rows that name none, where they are only looked at."""
+
 _MILLISECOND = 1_000_000
 _PRICES = {"bars": ("open", "high", "low", "close"), "quotes": ("bid", "ask"), "trades": ("price",)}
 
@@ -55,6 +60,40 @@ class Reading:
     interval_ns: int | None
     columns: Mapping[str, str | int] | Sequence[str] | None
     skip: bool
+    lenient: bool = False
+    """Assume what is not said, and note it: to look at a file, not to trade on it."""
+
+
+def reading(
+    *,
+    symbol: str | None = None,
+    kind: str | None = None,
+    tz: str | tzinfo | None = None,
+    volume_unit: str | None = None,
+    bar_label: str | None = None,
+    interval: str | int | None = None,
+    columns: Mapping[str, str | int] | Sequence[str] | None = None,
+    on_fault: str = "refuse",
+    lenient: bool = False,
+) -> Reading:
+    """What a user said of files, looked through. Raises ConfigurationError."""
+    _one_of("kind", kind, (None, *KINDS))
+    _one_of("volume_unit", volume_unit, (None, "base", "quote"))
+    _one_of("bar_label", bar_label, (None, "open", "close"))
+    _one_of("on_fault", on_fault, ("refuse", "skip"))
+    interval_ns = None if interval is None else duration(interval)
+    if interval_ns is not None and interval_ns <= 0:
+        raise ConfigurationError(
+            f"interval {interval} is no length of a bar: pass one such as interval='1m', or leave it out"
+        )
+    skip = on_fault == "skip"
+    return Reading(symbol, kind, zone_of(tz), volume_unit, bar_label, interval_ns, columns, skip, lenient)
+
+
+def _one_of(what: str, value: object, known: Sequence[object]) -> None:
+    if value not in known:
+        choices = ", ".join(repr(item) for item in known if item is not None)
+        raise ConfigurationError(f"{what} {value!r} is not known: use one of {choices}")
 
 
 @attrs.frozen
@@ -66,12 +105,15 @@ class Feed:
     first_line: int
     word: str
     tick: Decimal
+    rows: Rows
 
 
 @attrs.define
 class Loaded:
-    """What a file gave: feeds, and everything found on the way."""
+    """What a file gave: feeds, and everything found on the way; of a recording its instruments and labels too."""
 
+    instruments: dict[str, Instrument] = attrs.field(factory=dict)
+    labels: dict[str, None] = attrs.field(factory=dict)
     feeds: list[Feed] = attrs.field(factory=list)
     faults: list[Fault] = attrs.field(factory=list)
     gaps: list[Gap] = attrs.field(factory=list)
@@ -80,9 +122,17 @@ class Loaded:
 
 def load(path: Path, said: Reading) -> Loaded:
     """Read a file whole. Raises ConfigurationError for one that cannot be used, or not without being told more."""
+    side = read_sidecar(path)
+    if side is not None:
+        return _load_recording(path, side, said)
+    if path.name.endswith(PARTIAL):
+        raise ConfigurationError(
+            f"{path}: it is a recording that was cut short, and its sidecar {beside(path).name} is not there: restore "
+            f"that, or rename the file and say yourself what it holds"
+        )
     found = Loaded()
     with _table(path) as table:
-        rows, layout = _gather(path.name, table, said)
+        rows, layout = _gather(path.name, table, said, found)
     if table.unfinished:
         found.notes.append(
             f"{path.name}: {table.unfinished:,} updates of unfinished candles are no bars, and were left out"
@@ -116,6 +166,44 @@ def load(path: Path, said: Reading) -> Loaded:
     return found
 
 
+def _load_recording(path: Path, side: Sidecar, said: Reading) -> Loaded:
+    """Read a file by its sidecar: nothing is guessed, and nothing has to be said."""
+    if not said.lenient and (path.name.endswith(PARTIAL) or not side.complete):
+        raise ConfigurationError(
+            f"{path}: its recording was cut short before it was whole: finish it with "
+            f"`fairlead data verify --repair {path.name}`"
+        )
+    instrument = _renamed(path, side.instrument, said.symbol)
+    found = Loaded(instruments={instrument.id: instrument}, labels={side.label: None} if side.label else {})
+    with _table(path) as table:
+        rows = gather(path.name, table, side)
+    gaps = check(rows, side.kind)
+    faults = rows.faults() + [Fault(path.name, line, reason, table.word) for line, reason in table.ragged]
+    good = rows.good()
+    faults.sort(key=lambda fault: fault.line)
+    if faults and (not said.skip or not len(good)):
+        raise ConfigurationError(_refusal(path.name, faults, said.skip))
+    if not len(good):
+        raise ConfigurationError(f"{path.name}: it has no rows, and a recording has some: record it again")
+    found.faults, found.gaps = faults, gaps
+    series = series_of(good, side, instrument.id)
+    found.feeds.append(Feed(series, path.name, good.lines[0], good.word, instrument.tick, good))
+    return found
+
+
+def _renamed(path: Path, instrument: Instrument, symbol: str | None) -> Instrument:
+    """The instrument under the symbol that the user gave it, which may name another venue."""
+    if symbol is None or symbol in (instrument.id, instrument.symbol):
+        return instrument
+    name, _, venue = symbol.partition("@")
+    if name != instrument.symbol:
+        raise ConfigurationError(
+            f"{path.name}: its sidecar says that it holds {instrument.id}, and symbol={symbol!r} is another: leave "
+            f"symbol out, or name the right file"
+        )
+    return attrs.evolve(instrument, venue=venue)
+
+
 @contextmanager
 def _table(path: Path) -> Iterator[Table]:
     with opened(path) as (stream, head):
@@ -127,7 +215,7 @@ def _table(path: Path) -> Iterator[Table]:
                 yield (read_json if is_json else read_csv)(path.name, text)
 
 
-def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
+def _gather(file: str, table: Table, said: Reading, found: Loaded) -> tuple[Rows, Layout]:
     """All chunks as columns by role, their cells parsed."""
     first = next(table.chunks, None)
     if first is None or not len(first.lines):
@@ -138,9 +226,9 @@ def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
     layout = detect(
         file, table.names, first.head(20) if table.names is None else (), kind=said.kind, columns=said.columns
     )
-    layout = _settled(file, layout, first, said)
+    layout = _settled(file, layout, first, said, found)
     rows = Rows(file, table.word)
-    clock = TimeReader(file, said.zone)
+    clock = TimeReader(file, UTC if said.zone is None and said.lenient else said.zone)
     role = time_role(layout)
     for chunk in chain([first], table.chunks):
         append(rows, chunk, layout, clock, role)
@@ -151,7 +239,7 @@ def _gather(file: str, table: Table, said: Reading) -> tuple[Rows, Layout]:
     return rows, layout
 
 
-def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading) -> Layout:
+def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading, found: Loaded) -> Layout:
     """The layout with what the user said, refused where neither said what must be known."""
     missing: list[str] = []
     time = chunk.columns[layout.at[time_role(layout)]]
@@ -172,7 +260,10 @@ def _settled(file: str, layout: Layout, chunk: Chunk, said: Reading) -> Layout:
             missing.append("bar_label='open' or 'close' (which end of a bar its time marks)")
     if missing and said.symbol is None and _unnamed(layout, chunk):
         missing.insert(0, "symbol='BTC/USDT' or another (its instrument)")
-    if missing:
+    if missing and said.lenient:
+        found.notes.append(f"{file}: it does not say what a replay must know: pass {', '.join(missing)}")
+        label, unit = label or "close", unit or "base"
+    elif missing:
         raise ConfigurationError(
             f"{file}: it does not say what must be known, and a guess could be wrong without a sign: "
             f"pass {', '.join(missing)}"
@@ -193,6 +284,8 @@ def _by_symbol(rows: Rows, said: Reading, found: Loaded) -> list[tuple[str, Rows
     """The rows of each instrument, under the symbol the user or the file names."""
     native = rows.columns.get("symbol")
     if native is None:
+        if said.symbol is None and said.lenient:
+            return [(UNNAMED, rows)]
         if said.symbol is None:
             raise ConfigurationError(
                 f"{rows.file}: it does not name its instrument, and every event belongs to one: pass symbol=, "
@@ -202,7 +295,7 @@ def _by_symbol(rows: Rows, said: Reading, found: Loaded) -> list[tuple[str, Rows
     every = list(dict.fromkeys(map(str, native)))
     if said.symbol is None:
         unclear = [name for name in every if not _tells(name)]
-        if unclear:
+        if unclear and not said.lenient:
             raise ConfigurationError(
                 f"{rows.file}: its symbol {unclear[0]!r} does not tell base from quote, and an instrument needs both: "
                 f"pass symbol=, such as symbol='BTC/USDT'"
@@ -315,7 +408,7 @@ def _feed(symbol: str, rows: Rows, layout: Layout, interval: int, found: Loaded)
             columns.get("id"),
         )
     tick = finest(chain.from_iterable(columns[role][:TICK_ROWS] for role in _PRICES[layout.kind]))
-    return Feed(series, rows.file, rows.lines[0], rows.word, tick)
+    return Feed(series, rows.file, rows.lines[0], rows.word, tick, rows)
 
 
 def _bars(instrument: str, rows: Rows, layout: Layout, interval: int, found: Loaded) -> Series:

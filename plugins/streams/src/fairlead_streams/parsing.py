@@ -61,7 +61,7 @@ def append(rows: Rows, chunk: Chunk, layout: Layout, clock: TimeReader, time: st
         stamps("received", chunk.columns[at["received"]])
     for role in _NUMBERS[layout.kind]:
         if role in at:
-            columns.setdefault(role, array("d")).extend(_floats(rows, role, chunk.columns[at[role]], base))
+            columns.setdefault(role, array("d")).extend(floats(rows, role, chunk.columns[at[role]], base))
     if "symbol" in at:
         columns.setdefault("symbol", []).extend(chunk.columns[at["symbol"]])
     if layout.kind == "trades":
@@ -69,7 +69,7 @@ def append(rows: Rows, chunk: Chunk, layout: Layout, clock: TimeReader, time: st
             columns.setdefault("id", []).extend(chunk.columns[at["id"]])
         for role, codes in (("buyer_maker", _MAKERS), ("side", _SIDES)):
             if role in at:
-                found = _codes(rows, role, chunk.columns[at[role]], codes, base)
+                found = codes_of(rows, role, chunk.columns[at[role]], codes, base)
                 columns.setdefault("aggressor", bytearray()).extend(found)
                 break
 
@@ -81,7 +81,8 @@ def _joined(dates: Sequence[Any], hours: Sequence[Any]) -> Sequence[Any]:
     return [f"{date} {hour}" for date, hour in zip(dates, hours, strict=True)]
 
 
-def _floats(rows: Rows, role: str, cells: Any, base: int) -> array[float]:
+def floats(rows: Rows, role: str, cells: Any, base: int) -> array[float]:
+    """Cells as numbers; one that is none is blamed on its row, `base` being the first row's place."""
     if isinstance(cells, array):
         return cells if cells.typecode == "d" else array("d", cells)
     try:
@@ -99,7 +100,8 @@ def _floats(rows: Rows, role: str, cells: Any, base: int) -> array[float]:
     return numbers
 
 
-def _codes(rows: Rows, role: str, cells: Sequence[Any], known: Mapping[str, int], base: int) -> bytearray:
+def codes_of(rows: Rows, role: str, cells: Sequence[Any], known: Mapping[str, int], base: int) -> bytearray:
+    """Words as their codes; one that is not known is blamed on its row."""
     codes = {cell: known.get(str(cell).strip().lower()) for cell in set(cells)}
     if None in codes.values():
         for index, cell in enumerate(cells):

@@ -8,20 +8,22 @@ from datetime import datetime, tzinfo
 from os import PathLike
 from pathlib import Path
 
-from fairlead import ConfigurationError, Instrument, decimal, default_instrument, duration
+import attrs
+
+from fairlead import ConfigurationError, Instrument, decimal, default_instrument
 from fairlead.ports import Clock, MarketEvent, Subscription
 from fairlead_streams.checks import Fault, Gap
-from fairlead_streams.columns import KINDS
-from fairlead_streams.loading import Feed, Loaded, Reading, load
+from fairlead_streams.loading import Feed, Loaded, load, reading
 from fairlead_streams.memory import bars_of, events_of, quotes_of, trades_of
 from fairlead_streams.playing import Player, ReplayTime, parse_speed
 from fairlead_streams.series import Series, bar_interval, merge
 from fairlead_streams.text import plural, some, when
-from fairlead_streams.times import moment, zone_of
+from fairlead_streams.times import moment
 
 log = logging.getLogger("fairlead.streams")
 
 Source = str | PathLike[str]
+_FEE = "0.0005"
 
 
 class ReplayStream:
@@ -36,7 +38,9 @@ class ReplayStream:
     listed in `faults`. Missing bars are no faults; they are listed in `gaps`.
 
     `symbol` may end in `@venue`, "sim" otherwise. Where no `instrument` is given it gets the default one: the
-    tick is `tick`, or the finest decimal among the first 1,000 rows, and the fee is `fee`. `start` and `end`
+    tick is `tick`, or the finest decimal among the first 1,000 rows, and the fee is `fee`, 0.0005 without. A file that
+    was recorded has a sidecar, FILE.meta.json, which says all of that and the instrument's true rules: nothing need be
+    passed, and what is passed (`instrument`, `tick`, `fee`, another venue in `symbol`) wins. `start` and `end`
     bound what is replayed, [start, end); rows before `start` serve as history. `columns` names roles where
     detection fails: `{"price": "last"}`, or in order for a file without header: `("time", "price", "size")`,
     where "_" stands for a column of no use.
@@ -59,7 +63,7 @@ class ReplayStream:
         bar_label: str | None = None,
         interval: str | int | None = None,
         tick: int | float | str | None = None,
-        fee: int | float | str = "0.0005",
+        fee: int | float | str | None = None,
         instrument: Instrument | None = None,
         speed: float | str | None = None,
         start: datetime | str | int | None = None,
@@ -67,38 +71,29 @@ class ReplayStream:
         columns: Mapping[str, str | int] | Sequence[str] | None = None,
         on_fault: str = "refuse",
     ) -> None:
-        _one_of("kind", kind, (None, *KINDS))
-        _one_of("volume_unit", volume_unit, (None, "base", "quote"))
-        _one_of("bar_label", bar_label, (None, "open", "close"))
-        _one_of("on_fault", on_fault, ("refuse", "skip"))
         self.name = name
         self.on_end: Callable[[], None] | None = None
         self._paths = [Path(item) for item in ([path] if isinstance(path, (str, PathLike)) else path)]
         if not self._paths:
             raise ConfigurationError("a ReplayStream of no files has nothing to replay: name one at least")
-        self.label = ", ".join(item.name for item in self._paths)
+        self._names = self.label = ", ".join(item.name for item in self._paths)
         self._tick = None if tick is None else decimal(tick, "tick")
         if self._tick is not None and self._tick <= 0:
             raise ConfigurationError(
                 f"tick {tick} is no step between prices, and one is above 0: pass one such as tick='0.01', "
                 f"or leave it out"
             )
-        self._fee = decimal(fee, "fee")
-        interval_ns = None if interval is None else duration(interval)
-        if interval_ns is not None and interval_ns <= 0:
-            raise ConfigurationError(
-                f"interval {interval} is no length of a bar: pass one such as interval='1m', or leave it out"
-            )
+        self._fee = None if fee is None else decimal(fee, "fee")
         self._given = () if instrument is None else (instrument,)
-        self._said = Reading(
+        self._said = reading(
             symbol=instrument.id if instrument is not None else symbol,
             kind=kind,
-            zone=zone_of(tz),
+            tz=tz,
             volume_unit=volume_unit,
             bar_label=bar_label,
-            interval_ns=interval_ns,
+            interval=interval,
             columns=columns,
-            skip=on_fault == "skip",
+            on_fault=on_fault,
         )
         self._begin(speed, start, end)
 
@@ -357,24 +352,35 @@ class ReplayStream:
                 faults=[fault for item in loaded for fault in item.faults],
                 gaps=[gap for item in loaded for gap in item.gaps],
                 notes=[note for item in loaded for note in item.notes],
+                instruments={key: rules for item in loaded for key, rules in item.instruments.items()},
+                labels={label: None for item in loaded for label in item.labels},
             )
             _join(feeds, found)
-            self._instruments = self._rules(feeds)
+            if found.labels:
+                self.label = f"{self._names} ({'; '.join(found.labels)})"
+            self._instruments = self._rules(feeds, found.instruments)
             self._found = found
             self._feeds = [feed.series for feed in feeds]
             self._report()
         return self._feeds
 
-    def _rules(self, feeds: Sequence[Feed]) -> dict[str, Instrument]:
+    def _rules(self, feeds: Sequence[Feed], recorded: Mapping[str, Instrument]) -> dict[str, Instrument]:
         ticks: dict[str, list[Feed]] = {}
         for feed in feeds:
             ticks.setdefault(feed.series.instrument, []).append(feed)
         known = {item.id: item for item in self._given}
         for owner, owned in ticks.items():
-            if owner not in known:
+            if owner in known:
+                continue
+            tick = self._tick if self._tick is not None else min(feed.tick for feed in owned)
+            if owner in recorded:
+                known[owner] = attrs.evolve(recorded[owner], tick=tick)
+                if self._fee is not None:
+                    known[owner] = attrs.evolve(known[owner], maker_fee=self._fee, taker_fee=self._fee)
+            else:
                 symbol, _, venue = owner.rpartition("@")
-                tick = self._tick if self._tick is not None else min(feed.tick for feed in owned)
-                known[owner] = default_instrument(symbol, venue, tick=tick, fee=self._fee)
+                fee = _FEE if self._fee is None else self._fee
+                known[owner] = default_instrument(symbol, venue, tick=tick, fee=fee)
         return known
 
     def _report(self) -> None:
@@ -401,7 +407,7 @@ def _join(feeds: Sequence[Feed], found: Loaded) -> None:
         if before is None:
             continue
         last, first = before.series.received[-1], feed.series.received[0]
-        bars = feed.series.kind.startswith("bar:")
+        bars = feed.series.kind.startswith("bar:") and bar_interval(feed.series.kind) > 0
         if first < last or (bars and first == last):
             raise ConfigurationError(
                 f"{feed.file}: its {feed.series.kind} rows begin {when(first)}, before {before.file} ends "
@@ -422,9 +428,3 @@ def _same(kind: str, wanted: str) -> bool:
     if kind == wanted or not (kind.startswith("bar:") and wanted.startswith("bar:")):
         return kind == wanted
     return 0 != bar_interval(kind) == bar_interval(wanted)
-
-
-def _one_of(what: str, value: object, known: Sequence[object]) -> None:
-    if value not in known:
-        choices = ", ".join(repr(item) for item in known if item is not None)
-        raise ConfigurationError(f"{what} {value!r} is not known: use one of {choices}")

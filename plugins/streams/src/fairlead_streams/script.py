@@ -33,10 +33,17 @@ def moment(kind: str, seed: int, symbol: str, block: int, every_ns: int) -> tupl
 
 
 def disturb(
-    events: Sequence[MarketEvent], faults: Sequence[str], seed: int, symbol: str, block: int, every_ns: int
+    events: Sequence[MarketEvent],
+    faults: Sequence[str],
+    seed: int,
+    symbol: str,
+    block: int,
+    every_ns: int,
+    stuck: dict[tuple[str, int], Quote],
 ) -> list[MarketEvent]:
-    """The events of one feed in one block, as a feed with these faults would have given them.
+    """Events of one feed in one block, as a feed with these faults would have given them.
 
+    `stuck` keeps the quote of a symbol that a block has been stuck on, from one part of it to the next.
     gap and disconnect: nothing comes; stale: the last values go on arriving under their old time; duplicate: what
     came at one moment comes twice; bad_tick: prices of one moment are ten times too high.
     """
@@ -52,7 +59,7 @@ def disturb(
         elif kind == "bad_tick":
             result = [_times_ten(event) if begin <= event.received_ns < end else event for event in result]
         else:
-            result = _stuck(result, begin, end)
+            result = _stuck(result, begin, end, stuck, (symbol, block))
     return result
 
 
@@ -62,15 +69,19 @@ def _times_ten(event: MarketEvent) -> MarketEvent:
     return _trade(event, event.received_ns, 10.0) if isinstance(event, Trade) else event
 
 
-def _stuck(events: Sequence[MarketEvent], begin: int, end: int) -> list[MarketEvent]:
+def _stuck(
+    events: Sequence[MarketEvent],
+    begin: int,
+    end: int,
+    stuck: dict[tuple[str, int], Quote],
+    place: tuple[str, int],
+) -> list[MarketEvent]:
     result: list[MarketEvent] = []
-    last: Quote | None = None
     for event in events:
         if not begin <= event.received_ns < end:
             result.append(event)
         elif isinstance(event, Quote):
-            last = last or event
-            result.append(_quote(last, event.received_ns))
+            result.append(_quote(stuck.setdefault(place, event), event.received_ns))
     return result
 
 

@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from fairlead import Bar, Quote, Trade, duration
@@ -25,10 +25,11 @@ Events = Callable[[int, int], Iterable[MarketEvent]]
 class Series:
     """One feed of one instrument in the order of `received`; `block(lo, hi)` makes its events lo to hi.
 
-    `kind` is as in `Subscription`: "quote", "trade" or "bar:1m".
+    `kind` is as in `Subscription`: "quote", "trade" or "bar:1m". What was recorded together has one `recording`, and
+    `seq` tells the order of its events among all feeds.
     """
 
-    __slots__ = ("block", "event", "instrument", "kind", "received")
+    __slots__ = ("block", "event", "instrument", "kind", "received", "recording", "seq")
 
     def __init__(
         self,
@@ -43,6 +44,8 @@ class Series:
         self.received = received
         self.event = received if event is None else event
         self.block = block
+        self.recording = ""
+        self.seq: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.received)
@@ -150,7 +153,10 @@ def event_series(instrument: str, kind: str, events: Sequence[MarketEvent]) -> S
 def merge(
     feeds: Iterable[Series], start_ns: int | None = None, end_ns: int | None = None
 ) -> Iterator[MarketEvent]:
-    """The events of all feeds received in [start_ns, end_ns), in order; ties as `Series.rank` and as given."""
+    """The events of all feeds received in [start_ns, end_ns), in order; ties as `Series.rank` and as given.
+
+    Feeds of one recording keep the order in which they were recorded.
+    """
     spans: list[list[Any]] = []
     for feed in sorted(feeds, key=lambda feed: feed.rank):
         lo = 0 if start_ns is None else bisect_left(feed.received, start_ns)
@@ -160,13 +166,14 @@ def merge(
     if len(spans) == 1:
         feed, lo, hi = spans[0]
         return chain.from_iterable(feed.blocks(lo, hi))
-    return chain.from_iterable(_windows(spans))
+    together = {feed.recording for feed, _, _ in spans}
+    return chain.from_iterable(_windows(spans, as_recorded=len(together) == 1 and "" not in together))
 
 
 _received = attrgetter("received_ns")
 
 
-def _windows(spans: list[list[Any]]) -> Iterator[list[MarketEvent]]:
+def _windows(spans: list[list[Any]], *, as_recorded: bool) -> Iterator[list[MarketEvent]]:
     """Cut time so that each window holds at most about a block per feed, and sort inside it.
 
     The feeds are sorted already and stand one after the other, which is the case that Python's stable sort
@@ -175,10 +182,15 @@ def _windows(spans: list[list[Any]]) -> Iterator[list[MarketEvent]]:
     while spans:
         cut = min(feed.received[min(lo + BLOCK, hi) - 1] for feed, lo, hi in spans)
         window: list[MarketEvent] = []
+        places: list[int] = []
         for span in spans:
             feed, lo, hi = span
             span[1] = bisect_right(feed.received, cut, lo, hi)
             window.extend(feed.block(lo, span[1]))
+            if as_recorded:
+                places.extend(feed.seq[lo : span[1]])
         spans = [span for span in spans if span[1] < span[2]]
+        if as_recorded:
+            window = [event for _, event in sorted(zip(places, window, strict=True), key=itemgetter(0))]
         window.sort(key=_received)
         yield window

@@ -2,14 +2,15 @@
 
 Time is cut into blocks of 15 minutes. A mean-reverting walk over block borders, from an anchor in both
 directions, gives each block its first and last price, its regime and perhaps a jump; within a block a seeded
-random bridge joins the two. So any moment can be made without making what came before it, history joins what
-runs live, and two runs that begin at different times see the same market.
+random bridge joins the two, over pieces of a few hundred ticks where the grid is fine. So any moment can be made
+without making what came before it, history joins what runs live, and two runs that begin at different times see the
+same market.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from math import ceil, cos, exp, floor, log, pi, sin, sqrt
 from random import Random
@@ -21,6 +22,9 @@ from fairlead import Instrument
 from fairlead_streams.series import Series, quote_series, trade_series
 
 BLOCK_NS = 900 * 1_000_000_000
+WHOLE, PIECE = 900, 300
+"""Ticks of a block that is made in one go, and those of a piece of any other: a few milliseconds."""
+
 ANCHOR_NS = 1_704_067_200 * 1_000_000_000
 """2024-01-01 UTC, where every walk stands at its start price."""
 
@@ -107,18 +111,41 @@ class Market:
         self._tick = float(instrument.tick)
         self._lot = float(instrument.lot)
         self._lot_digits = max(0, -int(instrument.lot.normalize().as_tuple().exponent))
+        self._count = BLOCK_NS // every_ns
+        self._piece = self._count if self._count <= WHOLE else PIECE
+        self.piece_ns = self._piece * every_ns
+        self.pieces = -(-self._count // self._piece)
+        self._course: tuple[int, list[float], int] = (-1, [], 0)
 
-    def block(self, index: int, *, quotes: bool = True) -> tuple[Series | None, Series]:
-        """The quotes and the trades of a block, which is `BLOCK_NS` long and counted from 1970."""
+    def approach(self, index: int) -> Iterator[None]:
+        """Lead the walk to a block, a thousand blocks at a time."""
+        offset = index - ANCHOR_NS // BLOCK_NS
+        walk, wanted = (self._forward, offset + 1) if offset >= 0 else (self._backward, -offset)
+        for count in range(len(walk.regimes), wanted, 1_000):
+            walk.reach(count)
+            yield
+
+    def piece(self, index: int, number: int = 0, *, quotes: bool = True) -> tuple[Series | None, Series]:
+        """The quotes and the trades of one of the `pieces` of a block, which is `BLOCK_NS` long, counted from 1970."""
         start, end, regime, jump = self._borders(index)
-        random = Random(crc32(f"{self._seed}|{index}".encode()))
-        draw = random.random
-        count = BLOCK_NS // self._every
         lively = (_WIDTH[regime] if self._manners.regimes else 1.0) * season(index)
+        first = number * self._piece
+        count = min(self._piece, self._count - first)
+        if self.pieces == 1:
+            random = Random(crc32(f"{self._seed}|{index}".encode()))
+            rise, leap = end - start - jump, -1
+        else:
+            random = Random(crc32(f"{self._seed}|{index}|{number}".encode()))
+            levels, leap = self._levels(index, start, end - jump, lively)
+            start, rise = levels[number], levels[number + 1] - levels[number]
+        draw = random.random
         noise = [draw() - draw() for _ in range(count)]
-        mids = self._bridge(noise, start, end, jump, int(draw() * count), lively)
+        if leap < 0:
+            leap = int(draw() * count)
+        mids = self._bridge(noise, start, rise, jump, leap - first, lively)
         bids, asks = self._sides(mids, noise, lively)
-        times = array("q", range(index * BLOCK_NS, index * BLOCK_NS + count * self._every, self._every))
+        begin = index * BLOCK_NS + first * self._every
+        times = array("q", range(begin, begin + count * self._every, self._every))
         trades = self._trades(random, times, bids, asks, noise)
         if not quotes:
             return None, trades
@@ -135,13 +162,29 @@ class Market:
         walk, place = self._backward, -offset - 1
         return walk.levels[place + 1], walk.levels[place], walk.regimes[place], -walk.jumps[place]
 
+    def _levels(self, index: int, start: float, end: float, lively: float) -> tuple[list[float], int]:
+        """The level at the borders of a block's pieces without its jump, and the step at which it jumps."""
+        if self._course[0] != index:
+            random = Random(crc32(f"{self._seed}|{index}|course".encode()))
+            draw = random.random
+            scale = self._scale(lively) * sqrt(self._piece)
+            wander = list(accumulate((draw() - draw() for _ in range(self.pieces)), initial=0.0))
+            slope = (end - start - scale * wander[-1]) / self.pieces
+            levels = [start + scale * wander[step] + slope * step for step in range(self.pieces + 1)]
+            self._course = (index, levels, int(draw() * self._count))
+        return self._course[1], self._course[2]
+
+    def _scale(self, lively: float) -> float:
+        """What a step of the grid counts: a day's steps together have the day's volatility."""
+        return self._manners.volatility / sqrt(_BLOCKS_A_DAY * self._count) / _STEP_SD * lively
+
     def _bridge(
-        self, noise: Sequence[float], start: float, end: float, jump: float, moment: int, lively: float
+        self, noise: Sequence[float], start: float, rise: float, jump: float, moment: int, lively: float
     ) -> list[float]:
         count = len(noise)
-        scale = self._manners.volatility / sqrt(_BLOCKS_A_DAY * count) / _STEP_SD * lively
+        scale = self._scale(lively)
         wander = list(accumulate(noise, initial=0.0))
-        slope = (end - start - jump - scale * wander[-1]) / count
+        slope = (rise - scale * wander[-1]) / count
         price = self._manners.price
         return [
             price * exp(start + scale * wander[step] + slope * step + (jump if step >= moment else 0.0))

@@ -12,7 +12,16 @@ from math import floor, log10
 
 import attrs
 
-from fairlead import Bar, ConfigurationError, Instrument, decimal, default_instrument, duration, percent
+from fairlead import (
+    Bar,
+    ConfigurationError,
+    Instrument,
+    Quote,
+    decimal,
+    default_instrument,
+    duration,
+    percent,
+)
 from fairlead.ports import Clock, MarketEvent, Subscription
 from fairlead_streams.playing import Player, ReplayTime, parse_speed
 from fairlead_streams.script import check_faults, disturb, received_at
@@ -137,6 +146,9 @@ class SyntheticStream:
         """Take the clock that ticks are scheduled on; they begin with the first subscription."""
         self._emit, self._clock = emit, clock
         self._begun_ns = self._start_ns if self._own_time else clock.now()
+        for market in self._markets.values():
+            for _ in market.approach(self._begun_ns // BLOCK_NS):
+                await asyncio.sleep(0)
         self._play()
 
     def resume(self, after_ns: int) -> None:
@@ -174,8 +186,11 @@ class SyntheticStream:
         maker = _BarMaker(market.instrument.id, bars) if bars else None
         if bars:
             start_ns, end_ns = _next(start_ns, bars), end_ns // bars * bars
-        for index in range(start_ns // BLOCK_NS, -(-end_ns // BLOCK_NS)):
-            quotes, trades = market.block(index, quotes=subscription.kind == "quote")
+        piece_ns = market.piece_ns
+        for index, number in _pieces(start_ns, piece_ns):
+            if index * BLOCK_NS + number * piece_ns >= end_ns:
+                break
+            quotes, trades = market.piece(index, number, quotes=subscription.kind == "quote")
             feed = quotes if quotes is not None else trades
             events = _between(feed, start_ns, end_ns)
             if maker is None:
@@ -228,24 +243,30 @@ class SyntheticStream:
     def _windows(
         self, wanted: Mapping[str, set[str]], start_ns: int, end_ns: int | None
     ) -> Iterator[list[MarketEvent]]:
-        index = start_ns // BLOCK_NS
-        while wanted and (end_ns is None or index * BLOCK_NS < end_ns):
+        stuck: dict[tuple[str, int], Quote] = {}
+        piece_ns = next(iter(self._markets.values())).piece_ns
+        for index, number in _pieces(start_ns, piece_ns) if wanted else ():
+            if end_ns is not None and index * BLOCK_NS + number * piece_ns >= end_ns:
+                return
+            if number == 0:
+                stuck.clear()
             window: list[MarketEvent] = []
-            for owner, market in self._markets.items():
-                kinds = wanted.get(owner, ())
-                quotes, trades = market.block(index, quotes="quote" in kinds) if kinds else (None, None)
+            for owner, kinds in wanted.items():
+                market = self._markets[owner]
+                quotes, trades = market.piece(index, number, quotes="quote" in kinds)
                 for feed in (quotes, trades if "trade" in kinds else None):
                     if feed is not None:
                         events = _between(feed, start_ns, end_ns)
-                        window.extend(self._disturbed(events, market.instrument.symbol, index))
+                        window.extend(self._disturbed(events, market.instrument.symbol, index, stuck))
             window.sort(key=_received)
             yield window
-            index += 1
 
-    def _disturbed(self, events: list[MarketEvent], symbol: str, block: int) -> list[MarketEvent]:
+    def _disturbed(
+        self, events: list[MarketEvent], symbol: str, block: int, stuck: dict[tuple[str, int], Quote]
+    ) -> list[MarketEvent]:
         if not self._faults:
             return events
-        return disturb(events, self._faults, self.seed, symbol, block, self._every)
+        return disturb(events, self._faults, self.seed, symbol, block, self._every, stuck)
 
     def _play(self) -> None:
         """Go on with what is subscribed now, after the last instant that was emitted."""
@@ -315,6 +336,17 @@ def _between(feed: Series, start_ns: int, end_ns: int | None) -> list[MarketEven
     lo = bisect_left(feed.received, start_ns)
     hi = len(feed) if end_ns is None else bisect_left(feed.received, end_ns)
     return list(feed.block(lo, hi)) if lo < hi else []
+
+
+def _pieces(start_ns: int, piece_ns: int) -> Iterator[tuple[int, int]]:
+    """Blocks and their pieces, from the one that holds a moment on."""
+    index, rest = divmod(start_ns, BLOCK_NS)
+    number, pieces = rest // piece_ns, -(-BLOCK_NS // piece_ns)
+    while True:
+        yield index, number
+        number += 1
+        if number == pieces:
+            index, number = index + 1, 0
 
 
 def _next(time_ns: int, every_ns: int) -> int:

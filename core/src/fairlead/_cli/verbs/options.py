@@ -7,9 +7,28 @@ from typing import Any
 
 import click
 
-SCRIPT = click.argument("file", type=click.Path(path_type=Path), metavar="FILE.py")
+SCRIPT = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
+
+_SETTINGS = (
+    click.option("--profile", metavar="NAME", help="Profile of FILE.toml, such as paper, testnet or live."),
+    click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change a setting, such as breaker.limits.max_leverage=2; may be repeated.",
+    ),
+)
+
+
+def settings_options(command: Any) -> Any:
+    """What is said over a file's settings."""
+    for option in reversed(_SETTINGS):
+        command = option(command)
+    return command
+
 
 _DATA = (
     click.option("--tz", metavar="ZONE", help="Zone of times that have none: UTC, Europe/Berlin."),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fairlead._cli.verbs.options import JSON, RUN
+from fairlead._cli.verbs.options import JSON, RUN, settings_options
 
 
 @click.group()
@@ -87,17 +87,32 @@ def report(run: Path, html: Path | None) -> None:
 
 @click.command(hidden=True)
 @RUN
-@click.option("--file", type=click.Path(path_type=Path), help="The script, to show how far its breakers are.")
+@click.option(
+    "--file", type=click.Path(path_type=Path), help="The file that runs, to show how far its breakers are."
+)
+@settings_options
 @click.option("--demo", help="Settings of a demo, as JSON.")
 @click.option("--attached", is_flag=True, help="End when standard input is closed.")
-def top(run: Path, file: Path | None, demo: str | None, attached: bool) -> None:
+def top(
+    run: Path,
+    file: Path | None,
+    profile: str | None,
+    settings: tuple[str, ...],
+    demo: str | None,
+    attached: bool,
+) -> None:
     """Watch a run in this terminal; it may be another process's."""
     from fairlead._cli.demo import breakers_of
     from fairlead._cli.loading import load_engine
     from fairlead._cli.screen import watch
     from fairlead._storage.run import RunFolder
 
-    breakers = breakers_of(demo) if demo else load_engine(file).wiring.breakers if file else {}
+    if demo:
+        breakers = breakers_of(demo)
+    else:
+        breakers = (
+            load_engine(file, profile, settings, live=True, secrets=False).wiring.breakers if file else {}
+        )
     watch(RunFolder(run), breakers, attached=attached)
 
 

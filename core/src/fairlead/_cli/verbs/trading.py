@@ -1,4 +1,4 @@
-"""The verbs that run an engine: demo, run, backtest, and check, which only looks."""
+"""The verbs that run an engine: demo, run, backtest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fairlead._cli.verbs.options import JSON, SCRIPT, data_options
+from fairlead._cli.verbs.options import JSON, SCRIPT, data_options, settings_options
 
 
 @click.command()
@@ -35,6 +35,7 @@ def demo(**options: Any) -> None:
 
 @click.command()
 @SCRIPT
+@settings_options
 @click.option("--live", is_flag=True, help="Allow brokers that trade real money.")
 @click.option(
     "--until",
@@ -42,10 +43,10 @@ def demo(**options: Any) -> None:
     help="Stop after a duration such as 30s, 5m, 8h, or at a time with zone, both in the engine's time: "
     "with speed= that of the data, else the wall clock's.",
 )
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run, instead of the script's.")
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run, instead of the file's.")
 @click.option("--view/--no-view", default=None, help="Live view; on a terminal it is on without asking.")
 def run(**options: Any) -> None:
-    """Run the engine of FILE.py until Ctrl-C.
+    """Run the engine of FILE.py or FILE.toml until Ctrl-C.
 
     A second Ctrl-C ends it at once; the next start takes up what the journal holds.
     """
@@ -56,6 +57,7 @@ def run(**options: Any) -> None:
 
 @click.command()
 @SCRIPT
+@settings_options
 @click.option(
     "--data", "-d", type=click.Path(path_type=Path), multiple=True, help="Data file; may be repeated."
 )
@@ -66,22 +68,13 @@ def run(**options: Any) -> None:
 @JSON
 @click.option("--html", type=click.Path(path_type=Path), help="Write the report here.")
 def backtest(**options: Any) -> None:
-    """Run the engine of FILE.py over recorded data.
+    """Run the engine of FILE.py or FILE.toml over recorded data.
 
-    Without --data it runs over the script's own streams, where they have an end.
+    Without --data it runs over the file's own streams, where they have an end.
     """
     from fairlead._cli.backtesting import backtest as run_backtest
 
     run_backtest(**options)
 
 
-@click.command()
-@SCRIPT
-def check(file: Path) -> None:
-    """Print the wiring of FILE.py; nothing is connected."""
-    from fairlead._cli.loading import load_engine
-
-    click.echo(load_engine(file).describe())
-
-
-VERBS = (demo, run, backtest, check)
+VERBS = (demo, run, backtest)

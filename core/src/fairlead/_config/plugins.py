@@ -1,0 +1,71 @@
+"""The classes that tables name: plugins by entry point, strategies by file or module."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fairlead._config.faults import suggestion
+from fairlead._config.scripts import import_script
+from fairlead._config.sections import SECTIONS
+from fairlead._engine.distributions import entry_point, load
+from fairlead._engine.wiring import port_of_class
+from fairlead._strategy.strategy import Strategy
+from fairlead.errors import ConfigurationError
+
+
+def plugin_for(section: str, use: str) -> Callable[..., Any]:
+    """What an entry point names, where it fits into a section.
+
+    Raises ConfigurationError where there is none or it is of another section, PluginError where it does not load.
+    """
+    made = load(entry_point(use))
+    port = port_of_class(made) if isinstance(made, type) else ""
+    if port and port != SECTIONS[section].port:
+        right = next((other for other in SECTIONS.values() if other.port == port), None)
+        remedy = f"put it under {right.heading}" if right else "it can only be given in a script"
+        raise ConfigurationError(f"{use!r} is a {port} and no {SECTIONS[section].port}: {remedy}")
+    if not callable(made):
+        raise ConfigurationError(
+            f"{use!r} is an object that is made already: put it into a script's plugins=[...]"
+        )
+    return made  # type: ignore[no-any-return]
+
+
+def strategy_class(use: str, folder: Path) -> type[Strategy]:
+    """The class that `file.py:Class` (beside the configuration) or `package.module:Class` names.
+
+    Raises ConfigurationError.
+    """
+    where, colon, name = use.rpartition(":")
+    if not colon or not where or not name:
+        raise ConfigurationError(
+            f"{use!r} names no class: write 'strategies.py:Cross' or 'package.module:Cross'"
+        )
+    if where.endswith(".py"):
+        module = import_script(folder / where)
+    else:
+        if str(folder) not in sys.path:  # a module beside the file is found, as it is beside a script
+            sys.path.insert(0, str(folder))
+        try:
+            module = importlib.import_module(where)
+        except Exception as error:  # anything can go wrong in a user's module; it is named
+            raise ConfigurationError(
+                f"{where} cannot be imported ({type(error).__name__}: {error}): repair it, install it, or write the "
+                f"path of a file, such as 'strategies.py:{name}'"
+            ) from error
+    kinds = {
+        key: kind
+        for key, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, Strategy) and kind is not Strategy
+    }
+    if name in kinds:
+        return kinds[name]
+    if hasattr(module, name):
+        raise ConfigurationError(
+            f"{where} has {name}, and it is no strategy: derive it from fairlead.Strategy"
+        )
+    raise ConfigurationError(f"{where} has no strategy {name!r}: {suggestion(name, kinds)}")
