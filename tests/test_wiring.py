@@ -256,6 +256,7 @@ def test_a_method_that_cannot_take_its_arguments_is_refused():
         (FakeBroker, "market", "broker fake: Odd.market is no method"),
         (FakeStream, "time", "stream fake: Odd.time is no method"),
         (Calm, "quiet", "breaker calm: Odd.quiet is no method"),
+        (Calm, "allows", "breaker calm: Odd.allows is no method"),
         (Calm, "save", "breaker calm: Odd.save is no method"),
     ],
 )

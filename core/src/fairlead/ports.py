@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from math import inf
 from typing import Protocol, runtime_checkable
 
 import attrs
+import msgspec
 
 from fairlead._models.accounts import Position, TradingState
 from fairlead._models.instrument import Instrument
@@ -222,6 +224,18 @@ class Trip:
     scope: str = ""
 
 
+class Allowance(msgspec.Struct, frozen=True):
+    """What a breaker's `check` has nothing against: every order that stays within all three.
+
+    `value` is the most that one may be worth, in the account's currency; `leverage` the most of equity that the
+    account's worst-case exposure may be with it; `age_ns` how old at most what gave its instrument's mark may be.
+    """
+
+    value: float = inf
+    leverage: float = inf
+    age_ns: float = inf
+
+
 class View(Protocol):
     """What a breaker may look at: the account's state and the market, read only, as of now.
 
@@ -309,7 +323,9 @@ class CircuitBreaker(Protocol):
     look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what
     cannot be folded from facts again. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
     equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not
-    called.
+    called. One whose `check` only compares may have `allows(account, instrument, view) -> Allowance | None`, asked
+    once for each account and instrument: orders within it are never shown to `check`, as long as equity is known and
+    quiet. A class that brings a `check` of its own and inherits `allows` is always asked.
     """
 
     @property
@@ -363,6 +379,7 @@ __all__ = [
     "Accepted",
     "AccountChanged",
     "Again",
+    "Allowance",
     "Bar",
     "Book",
     "BrokerAdapter",

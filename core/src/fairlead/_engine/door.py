@@ -100,12 +100,13 @@ class Door(Intake):
                 agenda.moment = now = reached
                 event = msgspec.structs.replace(event, received_ns=now)
             agenda.time.reach(now)
-            for market in self.simulators:
-                market(event)
+            simulate, see = self._simulate, self._see
+            if simulate is not None:
+                simulate(event)
             if agenda.due <= now or agenda.held:
                 self._see_after_due(event)
             else:
-                self._see(event)
+                see(event)
         except BaseException as error:  # the kernel can go no further: the run ends with it
             self.fail(error)
         finally:

@@ -6,10 +6,11 @@ events last. A simulated venue sees an event before the kernel does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from fairlead._kernel.clock import REPORT, TIMER, Agenda, ManualTime
+from fairlead._kernel.market import in_turn
 from fairlead._models.market import Bar, MarketEvent
 from fairlead.ports import BrokerAdapter
 
@@ -29,9 +30,7 @@ class Intake:
         self._agenda = agenda
         self._moved = agenda.time if isinstance(agenda.time, ManualTime) else None
         self._see = kernel.event
-        self.simulators: tuple[Callable[[MarketEvent], None], ...] = tuple(
-            broker.market for broker in brokers if hasattr(broker, "market")
-        )
+        self._simulate = in_turn([broker.market for broker in brokers if hasattr(broker, "market")])
 
     def take(self, event: MarketEvent) -> None:
         """One event, stamped with the time it was received at."""
@@ -42,8 +41,9 @@ class Intake:
         moved = self._moved
         if moved is not None and now > moved.ns:
             moved.ns = now  # as `reach` does: a time that is moved by hand moves with each event
-        for market in self.simulators:
-            market(event)
+        simulate, see = self._simulate, self._see
+        if simulate is not None:
+            simulate(event)
         if agenda.due <= now:
             agenda.run(now, REPORT if type(event) is Bar else TIMER)
-        self._see(event)
+        see(event)

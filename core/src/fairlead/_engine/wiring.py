@@ -29,6 +29,7 @@ _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
         "due": ("view",),
         "clean": ("scope", "view"),
         "quiet": ("account", "view"),
+        "allows": ("account", "instrument", "view"),
         "save": (),
         "load": ("saved",),
     },

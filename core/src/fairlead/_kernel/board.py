@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
@@ -27,12 +27,22 @@ from fairlead.facts import (
     FlowSettled,
     HighWaterMark,
 )
-from fairlead.ports import EQUITY, CircuitBreaker, Trip, View
+from fairlead.ports import EQUITY, Allowance, CircuitBreaker, Trip, View
 
 _MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, FlowSettled, BreakerReset})
 """After these, what equity is measured against may be another."""
 
+_Check = Callable[[OrderIntent, View], Trip | None]
+_Checks = tuple[tuple[str, _Check], ...]
+
 _EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
+
+
+class _Bounds(NamedTuple):
+    """For one account and instrument: what all breakers allow that say so, and the checks of the others."""
+
+    allowance: Allowance
+    rest: _Checks
 
 
 class Board:
@@ -61,6 +71,7 @@ class Board:
             (b.name, b.check) for b in breakers if EQUITY not in b.wants or not hasattr(b, "quiet")
         )
         """The checks that are made also while equity is quiet."""
+        self._bounds: dict[tuple[str, str], _Bounds] = {}
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
 
@@ -77,8 +88,8 @@ class Board:
         due = getattr(breaker, "due", None)
         if due is None:
             return
-        when = due(self._view)
-        self._schedule(max(when, self._recorder.now + 1), lambda: self._look(breaker), TIMER, 0)
+        schedule = self._schedule
+        schedule(max(due(self._view), self._recorder.now + 1), lambda: self._look(breaker), TIMER, 0)
 
     def _look(self, breaker: CircuitBreaker) -> None:
         self._watch(breaker, None)
@@ -122,9 +133,12 @@ class Board:
 
     def reasons(self, intent: OrderIntent) -> list[str]:
         """Why breakers refuse an order; an exception in a check is a refusal."""
+        checks = self._needed(intent)
+        if not checks:
+            return []
         found: list[str] = []
         view = self._view
-        for name, check in self._loud if self._valuer.quiet(intent.account) else self._checks:
+        for name, check in checks:
             try:
                 trip = check(intent, view)
             except Exception as error:  # a broken check refuses, and says that it is broken
@@ -138,6 +152,34 @@ class Board:
             found.append(f"{name}: {trip.reason}")
             self._trip(name, trip, intent.account)
         return found
+
+    def _needed(self, intent: OrderIntent) -> _Checks:
+        """The checks that may have something against an order: all but those that have said when they have not."""
+        account, instrument = intent.account, intent.instrument
+        bounds = self._bounds.get((account, instrument))
+        if bounds is None:
+            bounds = self._bounds[account, instrument] = self._ask_bounds(account, instrument)
+        if self._valuer.within(intent, bounds.allowance):
+            return bounds.rest
+        return self._loud if self._valuer.quiet(account) else self._checks
+
+    def _ask_bounds(self, account: str, instrument: str) -> _Bounds:
+        """The narrowest of what breakers allow, and the checks of those that said nothing."""
+        allowed: list[Allowance] = []
+        rest: list[tuple[str, _Check]] = []
+        for name, check in self._loud:
+            breaker = self._by_name[name]
+            said = breaker.allows(account, instrument, self._view) if _is_sparing(breaker) else None  # type: ignore[attr-defined]
+            if said is None:
+                rest.append((name, check))
+            else:
+                allowed.append(said)
+        narrowest = Allowance(
+            min((one.value for one in allowed), default=inf),
+            min((one.leverage for one in allowed), default=inf),
+            min((one.age_ns for one in allowed), default=inf),
+        )
+        return _Bounds(narrowest, tuple(rest))
 
     def refresh(self) -> None:
         """Before an order is judged: reset what is clean again."""
@@ -215,11 +257,22 @@ class Board:
         )
 
     def _clean(self, breaker: CircuitBreaker) -> None:
+        if not self._state.tripped:
+            return
         for trip in [t for t in self._state.tripped.values() if t.breaker == breaker.name]:
             if self._is_clean(breaker, trip):
                 self._recorder.record(
                     BreakerReset, breaker=breaker.name, who=breaker.name, why="clean again", scope=trip.scope
                 )
+
+
+def _is_sparing(breaker: CircuitBreaker) -> bool:
+    """Whether `allows` speaks for its `check`: a class that only inherits it may check for more."""
+    for owner in (breaker, *type(breaker).__mro__):
+        members = getattr(owner, "__dict__", {})
+        if "allows" in members or "check" in members:
+            return "allows" in members
+    return False
 
 
 def _no_trip(name: str, method: str, said: object) -> str:

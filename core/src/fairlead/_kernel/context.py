@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
 _LEAST_TIME = 100_000_000_000_000_000
 """In 1973: an integer below is no time in nanoseconds, but seconds, milliseconds or a duration."""
+_NOTHING_MORE = (*[None] * 9, "GTC", False, False, "", "")
+"""What a plain order says of everything but side, quantity and limit price."""
 _LIVES = {lives.value: lives for lives in TimeInForce}
 
 
@@ -149,20 +151,11 @@ class Context:
         found = lane.instrument
         if not lane.watched:  # what is traded needs prices, also where nobody watches it
             self._kernel.feeds.follow(lane)
-        if (
-            quantity is not None
-            and value is None
-            and percent is None
-            and stop_price is None
-            and trail is None
-            and time_in_force == "GTC"
-            and expires is None
-            and take_profit is None
-            and stop_loss is None
-            and style is None
-            and venue_options is None
-            and not (post_only or reduce_only or tag or group)
-        ):
+        more = (
+            value, percent, stop_price, trail, expires, take_profit, stop_loss, style, venue_options,
+            time_in_force, post_only, reduce_only, tag, group,
+        )  # fmt: skip
+        if quantity is not None and more == _NOTHING_MORE:
             intent = OrderIntent(
                 strategy=self.name,
                 account=account or self._account,

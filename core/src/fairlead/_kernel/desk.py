@@ -101,7 +101,7 @@ class Desk:
         if after:
             self._recorder.record(OrderHeld, client_order_id=name, intent=intent, after=after)
             return state.orders[name]
-        if intent.exits and self.keeps(intent):
+        if intent.group and intent.exits and self.keeps(intent):
             return self._hold(name, intent)
         verdict = self._gate.review(intent)
         if isinstance(verdict, Refused):

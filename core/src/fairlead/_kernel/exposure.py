@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.state import AccountState, State, Working
@@ -11,69 +10,60 @@ from fairlead._models.accounts import Position, PositionKey
 from fairlead._models.orders import OrderIntent, Side
 
 _BUY, _SELL = Side.BUY, Side.SELL
-_NONE: tuple[int, dict[str, Row]] = (-1, {})
 
 
 class Row:
-    """One instrument of one account, as floats that are made anew only when their Decimals were replaced."""
+    """One instrument of one account: how long and how short it can get, in base units, as floats."""
 
-    __slots__ = (
-        "_buy",
-        "_buys",
-        "_held",
-        "_position",
-        "_sell",
-        "_sells",
-        "_signed",
-        "_working",
-        "lane",
-    )
+    __slots__ = ("_position", "_working", "lane", "long", "most", "short")
 
     def __init__(self, lane: Lane, working: Working | None, position: Position | None) -> None:
         self.lane = lane
         self._working = working
         self._position = position
-        self._buy: Decimal | None = None
-        self._sell: Decimal | None = None
-        self._held: Decimal | None = None
-        self._buys = self._sells = self._signed = 0.0
+        self.refresh()
 
-    def worst(self, extra: OrderIntent | None) -> float:
-        """The most that there can be of it, long or short, `extra` included: in base units, not below zero."""
+    def refresh(self) -> None:
+        """Take over what is held and what may still fill."""
         working, position = self._working, self._position
-        if position is not None and position.quantity is not self._held:
-            self._held = position.quantity
-            self._signed = float(position.quantity)
-        if working is None:
-            buys = sells = 0.0
-        elif working.groups or (extra is not None and extra.group):
-            buys, sells = float(working.quantity(_BUY, extra)), float(working.quantity(_SELL, extra))
-            extra = None
-        else:
-            if working.buy is not self._buy:
-                self._buy = working.buy
-                self._buys = float(working.buy)
-            if working.sell is not self._sell:
-                self._sell = working.sell
-                self._sells = float(working.sell)
-            buys, sells = self._buys, self._sells
-        if extra is not None:
-            if extra.side is _BUY:
-                buys += float(extra.quantity)
-            else:
-                sells += float(extra.quantity)
-        long, short = self._signed + buys, sells - self._signed
-        return max(short, long)
+        held = 0.0 if position is None else float(position.quantity)
+        self.long, self.short = held, -held
+        if working is not None:
+            self.long += float(working.quantity(_BUY))
+            self.short += float(working.quantity(_SELL))
+        self.most = max(self.short, self.long)
+
+    def most_with(self, extra: OrderIntent) -> float:
+        """The most that there can be of it, long or short, one more order included."""
+        working = self._working
+        if extra.group and working is not None:  # of linked orders only the largest counts
+            held = 0.0 if self._position is None else float(self._position.quantity)
+            long = held + float(working.quantity(_BUY, extra))
+            return max(float(working.quantity(_SELL, extra)) - held, long)
+        if extra.side is _BUY:
+            return max(self.short, self.long + float(extra.quantity))
+        return max(self.short + float(extra.quantity), self.long)
+
+
+class _Rows:
+    """The rows of one account, as of the fact with number `seq`."""
+
+    __slots__ = ("by_instrument", "count", "seq")
+
+    def __init__(self, by_instrument: dict[str, Row], count: int, seq: int) -> None:
+        self.by_instrument = by_instrument
+        self.count = count
+        self.seq = seq
 
 
 class Exposures:
-    """The rows of every account. New instruments make new rows; nothing else does."""
+    """The rows of every account. Only facts change them, and only new instruments make new ones."""
 
     def __init__(self, state: State, market: Market, rate: Callable[[str, str], float | None]) -> None:
         self._state = state
         self._market = market
         self._rate = rate
-        self._rows: dict[str, tuple[int, dict[str, Row]]] = {}
+        self._rows: dict[str, _Rows] = {}
 
     def worst(self, account: AccountState, extra: OrderIntent | None) -> tuple[float, float] | None:
         """The worst case of an account in its currency, one more order included; None without a mark or a rate.
@@ -81,13 +71,13 @@ class Exposures:
         The second figure is the initial margin for it: each instrument's own, and none for spot, which is paid for.
         """
         new = "" if extra is None else extra.instrument
-        count, rows = self._rows.get(account.name, _NONE)
-        if count != len(account.working) + len(self._state.positions) or (new and new not in rows):
-            rows = self._make(account, new)
+        rows = self._rows.get(account.name)
+        if rows is None or rows.seq != self._state.seq or (new and new not in rows.by_instrument):
+            rows = self._renew(account, rows, new)
         home = account.currency
         total = margin = 0.0
-        for name, row in rows.items():
-            worst = row.worst(extra if name == new else None)
+        for name, row in rows.by_instrument.items():
+            worst = row.most if extra is None or name != new else row.most_with(extra)
             if not worst:
                 continue
             lane = row.lane
@@ -104,17 +94,32 @@ class Exposures:
             margin += value * lane.margin
         return total, margin
 
+    def prepare(self, account: AccountState) -> None:
+        """Bring an account's rows up to date ahead of its next order."""
+        rows = self._rows.get(account.name)
+        if rows is not None and rows.seq != self._state.seq:
+            self._renew(account, rows, "")
+
+    def _renew(self, account: AccountState, rows: _Rows | None, instrument: str) -> _Rows:
+        """An account's rows of this moment, one for `instrument` among them where it is not empty."""
+        state = self._state
+        count = len(account.working) + len(state.positions)
+        if rows is None or rows.count != count or (instrument and instrument not in rows.by_instrument):
+            rows = self._rows[account.name] = _Rows(self._make(account, instrument), count, state.seq)
+            return rows
+        for row in rows.by_instrument.values():
+            row.refresh()
+        rows.seq = state.seq
+        return rows
+
     def _make(self, account: AccountState, instrument: str) -> dict[str, Row]:
-        """An account's rows, one for `instrument` among them where it is not empty."""
         names = dict.fromkeys(account.working)
         for key in self._state.positions:
             if key.account == account.name and not key.strategy:
                 names[key.instrument] = None
         if instrument:
             names[instrument] = None
-        made = {name: self._row(account, name) for name in names if name in self._market.lanes}
-        self._rows[account.name] = (len(account.working) + len(self._state.positions), made)
-        return made
+        return {name: self._row(account, name) for name in names if name in self._market.lanes}
 
     def _row(self, account: AccountState, name: str) -> Row:
         lane = self._market.lanes[name]

@@ -77,11 +77,11 @@ class Gate:
         `protects` says that it carries out a stop, which it does not look like any more. `gone` are orders that
         will have ended before it is sent.
         """
-        self._gone = gone
+        self._gone, breakers = gone, self._breakers
         try:
             reasons = self._reasons(intent, protects)
             if intent.account in self._state.accounts:  # of another one breakers know nothing
-                reasons += self._breakers(intent)
+                reasons += breakers(intent)
         except Exception as error:  # fails closed: an order nobody could judge is not sent
             reasons = [f"the gate failed: {said(error)}"]
         finally:
@@ -106,13 +106,9 @@ class Gate:
         if lowered or state.paused or state.halted or state.sweeps:
             self._permission(intent, protects, reasons)
         _grid(intent, instrument, reasons)
-        if intent.post_only or intent.time_in_force is not _GTC:
+        if intent.post_only or intent.time_in_force is not _GTC or intent.venue_options:
             _ability(intent, profile, state.now, reasons)
-        for option in intent.venue_options:
-            if option not in profile.venue_options:
-                there = ", ".join(sorted(profile.venue_options)) or "none"
-                reasons.append(f"{profile.venue} has no option {option!r} (it has: {there})")
-        sure = intent.exits or (protects and intent.reduce_only) or intent.sweep != 0
+        sure = (intent.group != "" and intent.exits) or (protects and intent.reduce_only) or intent.sweep != 0
         if not lane.mark and not sure:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
@@ -361,3 +357,7 @@ def _ability(intent: OrderIntent, profile: VenueProfile, now: int, reasons: list
         reasons.append(f"{profile.venue} has no {wanted} orders")
     if wanted is _GTD and intent.expires_ns <= now:
         reasons.append("a GTD order needs an expires= that is still to come")
+    for option in intent.venue_options:
+        if option not in profile.venue_options:
+            there = ", ".join(sorted(profile.venue_options)) or "none"
+            reasons.append(f"{profile.venue} has no option {option!r} (it has: {there})")

@@ -124,7 +124,6 @@ class Kernel:
         self._write = journal.append
         self._tape = tape
         self._busy = False
-        self._see = self.market.event
         self._inbox: deque[tuple[Callable[..., None] | None, tuple[Any, ...]]] = deque()
         self.market.refused = self._refused
         self.market.warm = self.feeds.warm
@@ -145,7 +144,7 @@ class Kernel:
             self._inbox.append((None, (event,)))
             return
         self._busy = True
-        recorder, tape = self.recorder, self._tape
+        recorder, tape, market = self.recorder, self._tape, self.market
         upcoming: MarketEvent | None = event
         try:
             while upcoming is not None:
@@ -159,7 +158,7 @@ class Kernel:
                     except JournalError as error:
                         tape = None
                         self._drop_tape(error)
-                self._see(event)
+                market.event(event)
                 if recorder.batch:
                     self._commit()
                 upcoming = self._drain() if self._inbox else None
@@ -210,18 +209,20 @@ class Kernel:
 
     def schedule(self, due_ns: int, callback: Callable[[], None], rank: int, interval: int) -> Entry:
         """Have a callback run in a turn of its own when its time has come; what is overdue is due now."""
-        due_ns = max(due_ns, self.recorder.now)
+        if due_ns < self.recorder.now:
+            due_ns = self.recorder.now
         return self.agenda.call_at(
             due_ns, lambda: self._enter(self._timer_turn, due_ns, callback), rank, interval
         )
 
     def _enter(self, turn: Callable[..., None], *arguments: Any) -> None:
-        self._inbox.append((turn, arguments))
         if self._busy:
+            self._inbox.append((turn, arguments))
             return
         self._busy = True
         try:
-            event = self._drain()
+            turn(*arguments)
+            event = self._drain() if self._inbox else None
         finally:
             self._busy = False
         if event is not None:
@@ -268,7 +269,8 @@ class Kernel:
 
     def _timer_turn(self, due_ns: int, callback: Callable[[], object]) -> None:
         recorder = self.recorder
-        recorder.now = max(recorder.now, due_ns)
+        if due_ns > recorder.now:
+            recorder.now = due_ns
         recorder.cause = recorder.seq
         callback()
         if recorder.batch:
@@ -282,23 +284,24 @@ class Kernel:
         recorder = self.recorder
         batch = recorder.batch
         show = self.board.fact
-        shown = 0
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
             show(fact)
-            shown += 1
         if self.outbox.waiting and (self.state.lowered or self.state.tripped):
+            shown = len(batch)
             for order in self.outbox.withdraw(self.gate.still):
                 self.changed(order)
             for fact in islice(batch, shown, None):
                 show(fact)
         recorder.batch = []
+        write = self._write
         try:
-            self._write(batch)
+            write(batch)
         except JournalError as error:
             self._stop_sending(str(error), batch)
             return
         if self.outbox.waiting:
             self.outbox.release()
+        self.valuer.prepare()
         for observe in self.observers:
             observe(batch)
 
@@ -333,7 +336,7 @@ class Kernel:
         if self.state.tripped:
             self.board.refresh()
         order = self.desk.place(intent, after)
-        if order.status not in CLOSED and intent.style:
+        if intent.style and order.status not in CLOSED:
             self.styles.work(order)
         return order
 

@@ -12,6 +12,7 @@ from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import AccountState
 from fairlead._models.instrument import Contract, Instrument
 from fairlead._models.orders import OrderIntent, Side
+from fairlead.ports import Allowance
 
 RATE_AGE_NS = 300_000_000_000
 """A conversion rate older than this (or than two of its own bars) is no rate."""
@@ -130,7 +131,7 @@ class Valuer:
         if value is None or value.state is not account:
             value = self.accounts[name] = AccountValue(account, self._watch)
         for lane, sink in value.subscriptions:
-            lane.mark_sinks = tuple(s for s in lane.mark_sinks if s != sink)
+            lane.detach("mark", sink)
         rates: list[Lane] = []
         missing: list[str] = []
         value.subscriptions, value.equity = [], 0.0
@@ -314,11 +315,9 @@ class Valuer:
 
     def quiet(self, account: str) -> bool:
         """Whether equity is known, and inside every limit that is measured on it."""
-        value = self.accounts[account]
-        low, high = value.band
-        if value.missing or not low < value.equity < high:
-            return False
-        return not value.rates or self._fresh(value.rates)
+        low, high = self.accounts[account].band
+        equity = self.equity(account)
+        return equity is not None and low < equity < high
 
     def unknown(self, account: str) -> str:
         """Why equity is unknown, in words."""
@@ -349,34 +348,51 @@ class Valuer:
         size = float(intent.quantity) * lane.size
         return (size / price if lane.inverse else size * price) * rate
 
+    def prepare(self) -> None:
+        """Do ahead of the next order what can be done before it."""
+        for value in self.accounts.values():
+            self._exposures.prepare(value.state)
+
+    def within(self, intent: OrderIntent, allowance: Allowance) -> bool:
+        """Whether its account is `quiet`, and an order stays within what breakers allow."""
+        account = self.accounts[intent.account]
+        equity, (low, high) = account.equity, account.band
+        if account.missing or not low < equity < high or (account.rates and not self._fresh(account.rates)):
+            return False
+        since = self._market.lanes[intent.instrument].marked_ns
+        if not since or self._recorder.now - since > allowance.age_ns:
+            return False
+        value, worst = self.value(intent), self._worst_with(intent)
+        if value is None or worst is None:
+            return False
+        return value <= allowance.value and worst[0] <= equity * allowance.leverage
+
     def exposure(self, account: str) -> float | None:
         """Worst-case gross value of positions and everything that may still fill; None while it is unknown."""
         worst = self._exposures.worst(self._state.accounts[account], None)
         return None if worst is None else worst[0]
 
     def exposure_with(self, intent: OrderIntent) -> float | None:
-        """The same of its account, one more order included. Gate and breakers ask in turn: worked out once."""
-        asked, seq, worst = self._asked
-        if asked is not intent or seq != self._recorder.seq:
-            worst = self._worst_with(intent)
+        """The same of its account, one more order included."""
+        worst = self._worst_with(intent)
         return None if worst is None else worst[0]
 
     def margin_with(self, intent: OrderIntent) -> float | None:
         """The initial margin for this worst case, each instrument's own; spot is paid for, and takes none."""
-        asked, seq, worst = self._asked
-        if asked is not intent or seq != self._recorder.seq:
-            worst = self._worst_with(intent)
+        worst = self._worst_with(intent)
         return None if worst is None else worst[1]
 
     def _worst_with(self, intent: OrderIntent) -> tuple[float, float] | None:
-        """Both figures, kept until anything at all has happened."""
-        worst = self._exposures.worst(self._state.accounts[intent.account], intent)
-        self._asked = (intent, self._recorder.seq, worst)
+        """Both figures, worked out once: gate and breakers ask in turn, before anything else can happen."""
+        asked, seq, worst = self._asked
+        if asked is not intent or seq != self._recorder.seq:
+            worst = self._exposures.worst(self._state.accounts[intent.account], intent)
+            self._asked = (intent, self._recorder.seq, worst)
         return worst
 
 
 def _follow(value: AccountValue, lane: Lane, sink: Callable[[float], None]) -> None:
-    lane.mark_sinks = (*lane.mark_sinks, sink)
+    lane.attach("mark", 0, sink)
     value.subscriptions.append((lane, sink))
 
 

@@ -39,7 +39,8 @@ class Tape:
 
     def append(self, seq: int, event: MarketEvent) -> None:
         """Record an event. Raises JournalError where there is no space or `seq` does not rise."""
-        self._append(seq, _encode(event))
+        append = self._append
+        append(seq, _encode(event))
 
     def close(self) -> None:
         """Cut the file to its data; harmless to repeat."""

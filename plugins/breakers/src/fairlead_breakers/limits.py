@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
 
 from fairlead import ConfigurationError, Money, OrderIntent, decimal
-from fairlead.ports import Trip, View
+from fairlead.ports import Allowance, Trip, View
 from fairlead_breakers._shared import Wants, figure, setting, shrinks
 
 
@@ -48,6 +49,12 @@ class Limits:
         if large or risky:
             return Trip("; ".join(why for why in (large, risky) if why))
         return None
+
+    def allows(self, account: str, instrument: str, view: View) -> Allowance | None:
+        """What is within both limits; nothing can be told beforehand where one is in another currency."""
+        if self._money and self._money.currency != view.currency(account):
+            return None
+        return Allowance(value=self._most or inf, leverage=self._leverage or inf)
 
     def watch(self, item: object, view: View) -> Trip | None:
         """Nothing happens between orders."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration, duration_text
-from fairlead.ports import Trip, View
+from fairlead.ports import Allowance, Trip, View
 from fairlead_breakers._shared import Wants, reduces, setting
 
 _BARS_A_LOOK = 15
@@ -32,29 +32,35 @@ class StaleData:
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Refuse what does not reduce on data that are stale or were never there."""
         age = view.age(intent.instrument)
-        if age is not None and age <= self._after:
-            return None
-        trip = self._stale(intent.instrument, view)
-        if trip is None and age is None:
-            trip = Trip(f"no data of {intent.instrument} yet")
+        if age is None:
+            trip: Trip | None = Trip(f"no data of {intent.instrument} yet")
+        else:
+            trip = self._stale(intent.instrument, age, view)
         return None if trip is None or reduces(intent, view) else trip
+
+    def allows(self, account: str, instrument: str, view: View) -> Allowance:
+        """Data that are no older than `after`."""
+        return Allowance(age_ns=self._after)
 
     def watch(self, item: object, view: View) -> Trip | None:
         """Look at the watched instruments, as far as the first that is stale."""
-        if not self._rest:
-            self._rest = list(view.watched())
-        while self._rest:
-            trip = self._stale(self._rest.pop(0), view)
+        rest = self._rest or list(view.watched())
+        while rest:
+            instrument = rest.pop(0)
+            age = view.age(instrument)
+            trip = None if age is None else self._stale(instrument, age, view)
             if trip is not None:
+                self._rest = rest
                 return trip
+        self._rest = rest
         return None
 
     def due(self, view: View) -> int:
         """When to look next: at once if a look is half done, else after `after`, or fifteen bars (an hour at most)."""
         if self._rest:
             return view.now
-        cadence = min([view.cadence(name) for name in view.watched()], default=0)
-        return view.now + max(self._after, min(_LONGEST_LOOK, _BARS_A_LOOK * cadence))
+        bars = _BARS_A_LOOK * min(map(view.cadence, view.watched()), default=0)
+        return view.now + (self._after if bars <= self._after else max(self._after, min(bars, _LONGEST_LOOK)))
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether the data of a tripped instrument are fresh again."""
@@ -75,9 +81,8 @@ class StaleData:
     def _limit(self, instrument: str, view: View) -> int:
         return self._after + 2 * view.cadence(instrument)
 
-    def _stale(self, instrument: str, view: View) -> Trip | None:
-        age, limit = view.age(instrument), self._limit(instrument, view)
-        if age is None or age <= limit:
+    def _stale(self, instrument: str, age: int, view: View) -> Trip | None:
+        if age <= self._after or age <= (limit := self._limit(instrument, view)):
             return None
         why = f"last data of {instrument} came {age / 1e9:,.3f} s ago, over {duration_text(limit)}"
         return Trip(why, TradingState.REDUCE_ONLY, f"instrument:{instrument}")
