@@ -13,6 +13,7 @@ from fairlead import facts as f
 from fairlead._engine.decisions import adopt, move
 from fairlead._engine.folding import fold, take_snapshot
 from fairlead._engine.ownership import home_of
+from fairlead._engine.replay import replay
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State, fingerprint
 from fairlead._models.accounts import TradingState
@@ -135,8 +136,10 @@ def test_after_damage_the_engine_is_up_and_halted_until_a_person_adopts(tmp_path
     assert not setting.broker.working
     assert len(setting.broker.submits) == 1
     assert setting.trade(run, standing) is TradingState.HALTED
-    assert facts_of(run, f.StrategiesStarted) == []
+    assert [fact.stand_by for fact in facts_of(run, f.StrategiesStarted)] == [True, True]
     assert len(facts_of(run, f.AccountDoubted)) == 1
+    replayed = replay(setting.engine(run))
+    assert replayed.first_difference is None, str(replayed.first_difference)
     home = setting.home(run)
     assert adopt(home, "jo", "the venue shows what I expect") == reason
     with pytest.raises(ConfigurationError, match="is not in doubt"):
@@ -148,7 +151,7 @@ def test_after_damage_the_engine_is_up_and_halted_until_a_person_adopts(tmp_path
     assert state is TradingState.REDUCE_ONLY
     assert balances == setting.broker.balances
     assert len(setting.broker.submits) == 1, "REDUCE_ONLY buys nothing"
-    assert len(facts_of(run, f.StrategiesStarted)) == 1
+    assert [fact.stand_by for fact in facts_of(run, f.StrategiesStarted)] == [True, True, False]
     assert setting.home(run).epoch == epoch + 3
 
     def resume(kernel: Any) -> TradingState:
@@ -156,6 +159,9 @@ def test_after_damage_the_engine_is_up_and_halted_until_a_person_adopts(tmp_path
         return standing(kernel)
 
     assert setting.trade(run, resume) is TradingState.ACTIVE
+    replayed = replay(setting.engine(run))
+    assert replayed.first_difference is None, str(replayed.first_difference)
+    assert replayed.starts == 4
     [adopted] = facts_of(run, f.AccountAdopted)
     assert (adopted.who, adopted.why) == ("jo", "the venue shows what I expect")
 

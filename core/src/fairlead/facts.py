@@ -141,9 +141,13 @@ class AccountMoved(Fact, frozen=True, kw_only=True):
 
 
 class StrategiesStarted(Fact, frozen=True, kw_only=True):
-    """An input: strategies begin, on the state of an earlier run if `restored`."""
+    """An input: strategies begin, on the state of an earlier run if `restored`.
+
+    With `stand_by` none does: an account is in doubt, and only protection and a person act.
+    """
 
     restored: bool = False
+    stand_by: bool = False
 
 
 class StrategiesStopped(Fact, frozen=True, kw_only=True):

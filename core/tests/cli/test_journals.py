@@ -143,3 +143,24 @@ def test_export_as_parquet(run: Path, fairlead: Call, tmp_path: Path) -> None:
         (fact.seq, fact.now, str(fact.fill.quantity)) for fact in fills
     ]
     assert fairlead("journal", "export", run, "--format", "parquet").exit_code == 2
+
+
+def test_a_journal_of_a_newer_version_is_looked_at_and_not_traded_on(
+    run: Path, script: Path, fairlead: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start refuses with the remedy and leaves it as it is; verify and trades still read what they know."""
+    with monkeypatch.context() as patch:
+        patch.setattr("fairlead._storage.journal.SCHEMA", 2)
+        journal = Journal.open(run / "journal", boot_id="", sync_behind=False)
+        seq = journal.last_seq + 1
+        journal.append([Noted(seq=seq, now=seq, cause=seq, source="test", text="from the future")])
+        journal.close()
+    before = fairlead("journal", "verify", run, "--json").output
+    assert json.loads(before)["schema"] == 2
+    done = fairlead("run", script, "--until", "5m", "--no-view")
+    assert done.exit_code == 5
+    assert "was written by a newer fairlead" in done.output
+    assert "start it with that version or a later one" in done.output
+    assert not (run / "quarantine").exists()
+    assert json.loads(fairlead("journal", "verify", run, "--json").output) == json.loads(before)
+    assert fairlead("trades", run).exit_code == 0

@@ -39,7 +39,7 @@ class LiveTradingEngine:
     is "process" (what is decided survives the death of the process) or "full" (a power cut too).
     `breakers="none"` says aloud that no circuit breaker is wanted. `busy_poll` spends a core on latency. A start that
     follows as many that did not end in good order as `crash_limit` says, within its time, is HALTED until a person
-    resumes; None lets it crash for ever.
+    resumes; "none" lets it crash for ever.
 
     Making an engine opens no file, socket or lock. Raises ConfigurationError or PluginError, in one sentence,
     where something is missing, doubled or does not fit.

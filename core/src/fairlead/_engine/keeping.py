@@ -6,7 +6,9 @@ its standard output.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -98,7 +100,9 @@ class SnapshotKeeper:
 
 
 def main(run: str) -> int:
-    """Make one snapshot; what went wrong is printed."""
+    """Make one snapshot, out of the way of trading; what went wrong is printed."""
+    with contextlib.suppress(OSError):
+        os.nice(10)
     try:
         take_snapshot(RunFolder(run))
     except JournalDamaged as damage:

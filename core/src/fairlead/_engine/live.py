@@ -240,12 +240,14 @@ class Session:
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
-        if kernel.state.doubted:
-            for text in doubts(kernel.state):
-                log.critical("%s; no strategy runs until `fairlead account adopt`", text)
-            return
-        self._strategies_run = True
-        self._door.put(kernel.turn, lambda: kernel.start_strategies(restored=self._restored))
+        doubted = doubts(kernel.state)
+        for text in doubted:
+            log.critical("%s; no strategy runs until `fairlead account adopt`", text)
+        self._strategies_run = not doubted
+        self._door.put(
+            kernel.turn,
+            lambda: kernel.start_strategies(restored=self._restored, stand_by=bool(doubted)),
+        )
 
     async def _recover(self) -> None:
         """Wait until what happened meanwhile is known. Raises ConnectivityError for a venue that cannot be asked."""

@@ -28,15 +28,15 @@ _LIMIT = re.compile(r"\s*(\d+)\s*/\s*(\S+)\s*")
 
 
 def crash_limit_of(text: str | None) -> tuple[int, int] | None:
-    """How many starts, in how many nanoseconds, may not end in good order: "3/10m"; None for any number.
+    """How many starts, in how many nanoseconds, may not end in good order: "3/10m"; None, or "none", for any number.
 
     Raises ConfigurationError for another text.
     """
-    if text is None:
+    if text in (None, "none"):
         return None
-    match = _LIMIT.fullmatch(text)
+    match = _LIMIT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ConfigurationError(
-            f"crash_limit={text!r}: write how many starts in how long may crash, such as '3/10m', or None"
+            f"crash_limit={text!r}: write how many starts in how long may crash, such as '3/10m', or 'none'"
         )
     return int(match[1]), duration(match[2])

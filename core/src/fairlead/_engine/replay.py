@@ -257,7 +257,8 @@ class _Start:
             case f.Commanded():
                 kernel.command(fact.verb, fact.who, fact.why, fact.request, **fact.arguments)
             case f.StrategiesStarted():
-                kernel.turn(lambda: kernel.start_strategies(restored=fact.restored))
+                restored, stand_by = fact.restored, fact.stand_by
+                kernel.turn(lambda: kernel.start_strategies(restored=restored, stand_by=stand_by))
             case f.StrategiesStopped():
                 kernel.turn(kernel.stop_strategies)
             case f.EngineStopped() if fact.cause == fact.seq:

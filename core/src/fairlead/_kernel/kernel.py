@@ -403,11 +403,19 @@ class Kernel:
         self.exits.start()
         self.resolver.start()
 
-    def start_strategies(self, *, restored: bool) -> None:
-        """Give strategies back what they saved and call `on_start`."""
-        self.recorder.input(f.StrategiesStarted, restored=restored)
+    def start_strategies(self, *, restored: bool, stand_by: bool = False) -> None:
+        """Give strategies back what they saved and call `on_start`; to `stand_by`, start none of them.
+
+        What protects positions and what a person asks for works from here on, either way.
+        """
+        self.recorder.input(f.StrategiesStarted, restored=restored, stand_by=stand_by)
         self.exits.recovered()
         self.sweeps.start()
+        if not stand_by:
+            self._start_runners(restored)
+        self._follow_holdings()
+
+    def _start_runners(self, restored: bool) -> None:
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
@@ -421,7 +429,6 @@ class Kernel:
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)
-        self._follow_holdings()
 
     def _say_if_idle(self, runner: Runner) -> None:
         """A strategy that nothing will ever wake trades nothing: that is hardly what was meant."""
