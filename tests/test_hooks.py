@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from fairlead import ConfigurationError, LiveTradingEngine, Strategy, facts, hookspecs
+from fairlead._storage.journal import read_facts
+from fairlead.facts import CashChanged
 from fairlead.hookspecs import hookimpl
+from fairlead.ports import Action, Resolution
 from fairlead.testing import FakeBroker, FakeStream, VirtualClock, run_virtual
 from fairlead_breakers import Manual
 from fairlead_paper import PaperBroker
@@ -145,6 +148,32 @@ def test_hook_fairlead_register_stream(tmp_path):
     run(tmp_path, broker, Offers(), Calm())
     assert len(broker.submits) == 1
     assert stream.closed
+
+
+def test_hook_fairlead_register_reconciler(tmp_path):
+    """A reconciler that a hook offers decides what a running engine does about a difference."""
+    broker = FakeBroker()
+    broker.balances["USDT"] += 5
+
+    class Drifting:
+        name, every_ns = "drifting", 100_000_000
+
+        def resolve(self, discrepancy, view):
+            return Resolution(Action.ADOPT, "a gift")
+
+    class Offers:
+        @hookimpl
+        def fairlead_register_reconciler(self, register):
+            register(Drifting())
+
+    class Generous(Quoting):
+        async def subscribe(self, subscriptions):
+            broker.balances["USDT"] += 7
+            return await super().subscribe(subscriptions)
+
+    engine = run(tmp_path, broker, Generous(), Calm(), Offers())
+    changed = [fact for fact in read_facts(engine.folder.journal) if isinstance(fact, CashChanged)]
+    assert [(str(fact.amount), fact.reason) for fact in changed] == [("7", "a gift")]
 
 
 def test_hook_fairlead_register_breaker(tmp_path):

@@ -19,6 +19,7 @@ import msgspec
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill, OrderIntent
+from fairlead._models.reconciliation import Action, Discrepancy
 from fairlead._models.reports import Report
 
 SCHEMA = 1
@@ -180,6 +181,14 @@ class StreamChanged(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class FeedChanged(Fact, frozen=True, kw_only=True):
+    """An input: the connection of a data stream broke, or is there again with all that is subscribed confirmed."""
+
+    stream: str
+    up: bool
+    reason: str = ""
+
+
 class FillsListed(Fact, frozen=True, kw_only=True):
     """The venue has listed all fills of an account that were there to see at `until_ns`, and they are booked."""
 
@@ -195,6 +204,40 @@ class AccountRecovered(Fact, frozen=True, kw_only=True):
 
     account: str
     unresolved: tuple[str, ...] = ()
+
+
+# --- reconciliation -----------------------------------------------------------------------------------------
+
+
+class DiscrepancyFound(Fact, frozen=True, kw_only=True):
+    """Our books and the venue's differ, and nothing in flight explains it."""
+
+    discrepancy: Discrepancy
+
+
+class DiscrepancyResolved(Fact, frozen=True, kw_only=True):
+    """What was decided about a discrepancy, and by whom; `adjustment` names what explains one."""
+
+    discrepancy: str
+    action: Action
+    who: str
+    adjustment: str = ""
+    why: str = ""
+
+
+class DiscrepancyGone(Fact, frozen=True, kw_only=True):
+    """The two agree again."""
+
+    discrepancy: str
+
+
+class OrderAdopted(Fact, frozen=True, kw_only=True):
+    """An order that nobody here placed works at the venue: it is reserved for, and can be canceled."""
+
+    client_order_id: str
+    intent: OrderIntent
+    broker_order_id: str = ""
+    filled_quantity: Decimal = Decimal(0)
 
 
 # --- orders -----------------------------------------------------------------------------------------------------
@@ -545,8 +588,13 @@ AnyFact = (
     | InstrumentDefined
     | AccountOpened
     | StreamChanged
+    | FeedChanged
     | FillsListed
     | AccountRecovered
+    | DiscrepancyFound
+    | DiscrepancyResolved
+    | DiscrepancyGone
+    | OrderAdopted
     | OrderDenied
     | OrderHeld
     | OrderSubmitted

@@ -17,7 +17,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from fairlead.facts import Fact
-    from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream
+    from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream, Reconciler
 
 hookspec = pluggy.HookspecMarker("fairlead")
 hookimpl = pluggy.HookimplMarker("fairlead")
@@ -53,6 +53,17 @@ def fairlead_register_breaker(register: Callable[[CircuitBreaker], None]) -> Non
     the engine refuses to start and names the plugin. Since 0.1.
 
     :param register: takes a `fairlead.ports.CircuitBreaker`; refuses a second one of the same name.
+    """
+
+
+@hookspec
+def fairlead_register_reconciler(register: Callable[[Reconciler], None]) -> None:
+    """Offer reconcilers: call `register(reconciler)` for each, in the order in which they shall decide.
+
+    When: once per engine, during construction. Task: the constructor's thread. May it block: no. If it raises:
+    the engine refuses to start and names the plugin. Since 0.1.
+
+    :param register: takes a `fairlead.ports.Reconciler`; refuses a second one of the same name.
     """
 
 

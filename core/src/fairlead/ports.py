@@ -19,6 +19,7 @@ from fairlead._models.accounts import Position, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.market import Bar, Book, Funding, Mark, MarketEvent, Quote, Trade
 from fairlead._models.orders import Order, OrderIntent
+from fairlead._models.reconciliation import Action, Discrepancy, DiscrepancyKind, Resolution, Severity
 from fairlead._models.reports import (
     DUPLICATE_ID,
     UNKNOWN_ORDER,
@@ -37,7 +38,16 @@ from fairlead._models.reports import (
     StreamUp,
     Triggered,
 )
-from fairlead._models.venue import Cancel, CancelAll, Command, OrderReport, Snapshot, Submit, VenueProfile
+from fairlead._models.venue import (
+    Cancel,
+    CancelAll,
+    Command,
+    OrderReport,
+    RateLimit,
+    Snapshot,
+    Submit,
+    VenueProfile,
+)
 from fairlead._strategy.styles import Again, GiveUp, Place, Step, Style, Withdraw, Work
 from fairlead.facts import Fact
 
@@ -120,7 +130,11 @@ class BrokerAdapter(Protocol):
         ...
 
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
-        """Open the private stream; from its return on, reports arrive. Raises ConnectivityError or VenueError."""
+        """Open the private stream; from its return on, reports arrive. Raises ConnectivityError or VenueError.
+
+        Called again after a StreamDown, ever later, until it succeeds and a StreamUp is reported: the adapter itself
+        tries nothing. A connection that is still open is closed first.
+        """
         ...
 
     def send(self, command: Command) -> None:
@@ -162,6 +176,9 @@ class DataStream(Protocol):
       its last event. The run ends when every stream that has an `on_end` has called it. `exhausted` says
       whether it has.
     - `endpoints()`, plain: the addresses that it connects to, URLs or `host:port`, for `fairlead doctor` to try.
+    - `on_down`, an attribute that the engine sets to a function of a reason; the stream calls it when its connection
+      broke. Then, and after `silence` (a duration, `"60s"` unless it says so) without any data, the engine calls
+      `connect` and `subscribe` again, ever later, until all is confirmed. The stream itself tries nothing.
     - `label`, a text for people: what these data are. It stands in the wiring table and in results.
     - `settle`, ns or a duration such as `"500ms"`: how long after its end a time bar made from this feed waits for
       late prints; without it bars close at their end, as a file's do.
@@ -351,6 +368,29 @@ class CircuitBreaker(Protocol):
 
 
 @runtime_checkable
+class Reconciler(Protocol):
+    """Decides what is done about a difference between our books and a venue's.
+
+    A pure function: it may look, and must not trade, wait or remember. Reconcilers are asked in the user's order, and
+    the first that does not answer None decides; where none does, the difference is told and nothing else.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in an engine; decisions are written down under it."""
+        ...
+
+    @property
+    def every_ns(self) -> int:
+        """How often accounts are compared, in ns; 0 is as often as their venues' profiles say."""
+        ...
+
+    def resolve(self, discrepancy: Discrepancy, view: View) -> Resolution | None:
+        """What to do about one difference; None leaves it to the next reconciler."""
+        ...
+
+
+@runtime_checkable
 class Lease(Protocol):
     """The exclusive right to trade the accounts of an engine.
 
@@ -378,6 +418,7 @@ __all__ = [
     "UNKNOWN_ORDER",
     "Accepted",
     "AccountChanged",
+    "Action",
     "Again",
     "Allowance",
     "Bar",
@@ -391,6 +432,8 @@ __all__ = [
     "Clock",
     "Command",
     "DataStream",
+    "Discrepancy",
+    "DiscrepancyKind",
     "Expired",
     "FillReport",
     "FillVoided",
@@ -405,9 +448,13 @@ __all__ = [
     "OutcomeUnknown",
     "Place",
     "Quote",
+    "RateLimit",
+    "Reconciler",
     "Rejected",
     "Replayable",
     "Report",
+    "Resolution",
+    "Severity",
     "Snapshot",
     "Step",
     "StreamDown",

@@ -8,8 +8,8 @@ import pytest
 from fairlead import OrderStatus, OrderType, Side, TimeInForce, TradingState
 from fairlead._kernel.gate import Approved, Refused
 from fairlead._models.orders import OrderIntent
-from fairlead.facts import BreakerTripped, OrderDenied, StateChanged
-from fairlead.ports import Trip
+from fairlead.facts import BreakerTripped, Noted, OrderDenied, StateChanged
+from fairlead.ports import RateLimit, Trip
 from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, accept, make_instrument
 
 D = Decimal
@@ -378,3 +378,51 @@ def test_only_the_gate_makes_approvals():
     verdict = bench.kernel.gate.review(wrong)
     assert isinstance(verdict, Refused)
     assert len(verdict.reasons) == 2
+
+
+# --- rate limits --------------------------------------------------------------------------------------------
+
+
+def limited(weight=10, reserve=2):
+    limit = RateLimit("orders", weight, 1_000_000_000, reserve=reserve)
+    profile = attrs.evolve(MARKET_AND_LIMIT, rate_limits=(limit,))
+    bench = Bench(broker=FakeBroker(profile=profile))
+    bench.price(100)
+    return bench
+
+
+def test_beyond_a_rate_limit_new_orders_are_denied_until_there_is_room():
+    """The reserve for cancels is left alone, and the reason says when there is room again."""
+    bench = limited()
+    orders = [bench.do(lambda s: s.buy(1, limit_price=99)) for _ in range(9)]
+    assert [order.denied for order in orders] == [False] * 8 + [True]
+    assert orders[-1].reasons == ("orders: 8 of 10 are spent, 2 are kept for cancels; there is room in 1 s",)
+    bench.advance("1s")
+    assert not bench.do(lambda s: s.buy(1, limit_price=99)).denied
+
+
+def test_cancels_draw_on_their_reserve_and_then_wait():
+    """None is refused or lost: what has no room leaves when there is some, in order."""
+    bench = limited()
+    orders = [bench.do(lambda s: s.buy(1, limit_price=99)) for _ in range(8)]
+    for order in orders[:5]:
+        bench.do(lambda s, order=order: s.cancel(order))
+    assert len(bench.broker.canceling) == 2
+    assert [order.status for order in orders[2:5]] == [OrderStatus.PENDING_CANCEL] * 3
+    assert any("wait 1 s for room" in fact.text for fact in bench.of(Noted))
+    bench.advance("999ms")
+    assert len(bench.broker.canceling) == 2
+    bench.advance("2ms")
+    assert [c.client_order_id for c in bench.broker.canceling] == [o.client_order_id for o in orders[:5]]
+    assert bench.state.open.keys() == {order.client_order_id for order in orders[5:]}
+    bench.check()
+
+
+def test_what_was_sent_before_a_restart_counts():
+    """A venue's window does not begin again with our process."""
+    bench = limited()
+    for _ in range(8):
+        bench.do(lambda s: s.buy(1, limit_price=99))
+    bench.restart(down="1ms")
+    bench.price(100)
+    assert bench.do(lambda s: s.buy(1, limit_price=99)).denied

@@ -41,7 +41,7 @@ from fairlead.testing import (
 )
 
 D = Decimal
-LIVE = attrs.evolve(MARKET_AND_LIMIT, environment="live", exact=False)
+LIVE = attrs.evolve(MARKET_AND_LIMIT, environment="live", exact=False, watch_ns=0)
 
 
 def working(profile=MARKET_AND_LIMIT):

@@ -21,7 +21,7 @@ from fairlead.ports import (
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, accept, lose, reject, silence
 
 D = Decimal
-REMOTE = attrs.evolve(MARKET_AND_LIMIT, environment="testnet", exact=False)
+REMOTE = attrs.evolve(MARKET_AND_LIMIT, environment="testnet", exact=False, watch_ns=0)
 
 
 class Venue(FakeBroker):

@@ -31,6 +31,7 @@ def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape:
         tape=tape,
         profiles=profiles,
         breakers=parts.breakers,
+        reconcilers=parts.reconcilers,
         zones={name: profile.zone for name, profile in profiles.items()},
         equivalents=equivalents,
     )

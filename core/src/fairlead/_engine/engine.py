@@ -150,6 +150,7 @@ class LiveTradingEngine:
             self.wiring.brokers,
             self.wiring.streams,
             list(self.wiring.breakers.values()),
+            list(self.wiring.reconcilers.values()),
         )
         from fairlead._engine.live import Session
 

@@ -34,7 +34,9 @@ _CODE = (
     "fairlead._models.accounts",
     "fairlead._models.instrument",
     "fairlead._models.orders",
+    "fairlead._models.reconciliation",
     "fairlead._models.reports",
+    "fairlead._models.venue",
 )
 """The modules that decide what a journal folds to."""
 

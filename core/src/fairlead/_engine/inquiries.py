@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from fairlead._engine.door import Door
 from fairlead._kernel.fills import Fills
-from fairlead._models.reports import Backfilled, LookedUp
-from fairlead._models.venue import FillsSince, Inquiry, Lookup
+from fairlead._models.reports import Backfilled, LookedUp, SnapshotTaken
+from fairlead._models.venue import FillsSince, Inquiry, Lookup, Snapshot, TakeSnapshot
 from fairlead.ports import BrokerAdapter, Clock
 
 log = logging.getLogger("fairlead.engine")
@@ -18,9 +18,10 @@ ANSWER_SECONDS = 10.0
 """How long a venue may take to answer; after that it is asked again."""
 
 
-async def inquire(
-    broker: BrokerAdapter, inquiry: Inquiry, clock: Clock, fills: Fills
-) -> LookedUp | Backfilled:
+Answer = LookedUp | Backfilled | SnapshotTaken
+
+
+async def inquire(broker: BrokerAdapter, inquiry: Inquiry, clock: Clock, fills: Fills) -> Answer:
     """One answer of a venue. Raises what the adapter raises."""
     asked = clock.now()
     match inquiry:
@@ -31,6 +32,8 @@ async def inquire(
             return Backfilled(
                 asked_ns=asked, since_ns=since, fills=tuple(fill for fill in listed if not fills.known(fill))
             )
+        case TakeSnapshot():
+            return SnapshotTaken(asked_ns=asked, snapshot=await broker.snapshot())
 
 
 class Inquiries:
@@ -50,6 +53,7 @@ class Inquiries:
         self._fills = fills
         self._tasks = tasks
         self._failing: dict[str, str] = {}
+        self._last: dict[str, Snapshot | None] = {}
 
     def ask(self, account: str, inquiry: Inquiry) -> None:
         """Begin to answer."""
@@ -59,15 +63,23 @@ class Inquiries:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask(self, account: str, inquiry: Inquiry) -> None:
-        emit: Callable[[LookedUp | Backfilled], None] = self._door.reporter(account)
+        emit: Callable[[Answer], None] = self._door.reporter(account)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                emit(await inquire(self._brokers[account], inquiry, self._clock, self._fills))
+                answer = await inquire(self._brokers[account], inquiry, self._clock, self._fills)
+                emit(self._shortened(account, answer))
             self._failing.pop(account, None)
         except Exception as error:  # an adapter can fail in any way: no failure is evidence
             self._say(account, f"{type(error).__name__}: {error}")
         finally:
             self._door.release()
+
+    def _shortened(self, account: str, answer: Answer) -> Answer:
+        """A snapshot like the last one is not written down again."""
+        if not isinstance(answer, SnapshotTaken):
+            return answer
+        before, self._last[account] = self._last.get(account), answer.snapshot
+        return SnapshotTaken(asked_ns=answer.asked_ns) if before == answer.snapshot else answer
 
     def _say(self, account: str, why: str) -> None:
         if self._failing.get(account) != why:

@@ -32,6 +32,7 @@ from fairlead._engine.recovery import OVERLAP_NS, first_books
 from fairlead._engine.reopening import doubts, learn, reopen
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
+from fairlead._engine.supervision import Supervisor
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
@@ -115,7 +116,11 @@ class Session:
             kernel.sweeps.finished = self.stop
             observers = Observers(self._engine.wiring.manager)
             stack.callback(lambda: observers.stopped(self._reason))
-            kernel.observers += [speak, observers.facts]
+            self._supervisor = supervisor = Supervisor(
+                kernel, self._door, self._agenda, self._feeds, self._tasks, self._parts.brokers
+            )
+            stack.callback(supervisor.stop)
+            kernel.observers += [speak, observers.facts, supervisor.facts]
             stack.push_async_callback(self._leave_no_task)
             await self._connect_brokers(kernel, stack)
             self._pacer = pacer = Pacer(
@@ -278,6 +283,7 @@ class Session:
                 self._open_streams += 1
             stack.push_async_callback(stream.close)
             await stream.connect(self._door.taker(stream.name), self._feeds)
+            self._supervisor.watch(stream)
             if self._restored and hasattr(stream, "resume"):
                 stream.resume(self._last_ns)
         wanted, self._wanted = self._wanted, []
@@ -295,6 +301,7 @@ class Session:
         async with self._asking:
             if subscription not in kernel.feeds.subscriptions:  # given up meanwhile
                 return
+            self._supervisor.subscribed(stream, subscription)
             confirmed = await stream.subscribe([subscription])
         if subscription not in confirmed:
             log.warning(
@@ -308,6 +315,7 @@ class Session:
             if stream is None or subscription in kernel.feeds.subscriptions:
                 return
             try:
+                self._supervisor.unsubscribed(stream, subscription)
                 await stream.unsubscribe([subscription])
             except Exception as error:  # whatever it raises, it sends on what nobody takes: no reason to end
                 log.warning(

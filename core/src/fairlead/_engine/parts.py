@@ -18,7 +18,7 @@ from fairlead.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fairlead.facts import StrategySpec
-    from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream
+    from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream, Reconciler
 
 
 @attrs.define
@@ -29,6 +29,7 @@ class Parts:
     brokers: Mapping[str, BrokerAdapter]
     streams: Mapping[str, DataStream]
     breakers: Sequence[CircuitBreaker]
+    reconcilers: Sequence[Reconciler] = ()
 
 
 def spec(strategy: Strategy) -> StrategySpec:

@@ -88,6 +88,7 @@ def replay(engine: LiveTradingEngine, folder: str | Path | None = None) -> Repla
             engine.wiring.brokers,
             engine.wiring.streams,
             engine.wiring.fresh_breakers(),
+            list(engine.wiring.reconcilers.values()),
         )
         again = _Start(parts, copy.deepcopy(state), facts)
         difference = again.run(tape)

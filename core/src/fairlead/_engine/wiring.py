@@ -17,11 +17,24 @@ from fairlead import hookspecs
 from fairlead._engine.distributions import Origin, Origins, check_version, plugin_by_name
 from fairlead._engine.observers import implementations
 from fairlead.errors import ConfigurationError, PluginError
-from fairlead.ports import EQUITY, BrokerAdapter, CircuitBreaker, DataStream, Lease, Time
+from fairlead.ports import (
+    EQUITY,
+    BrokerAdapter,
+    CircuitBreaker,
+    DataStream,
+    Lease,
+    Reconciler,
+    Time,
+)
 
 T = TypeVar("T")
 
-_PORTS: dict[str, type] = {"broker": BrokerAdapter, "stream": DataStream, "breaker": CircuitBreaker}
+_PORTS: dict[str, type] = {
+    "broker": BrokerAdapter,
+    "stream": DataStream,
+    "breaker": CircuitBreaker,
+    "reconciler": Reconciler,
+}
 _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
     "broker": {"market": ("event",), "learn": ("instrument",), "persist": ("folder",), "endpoints": ()},
     "stream": {"time": (), "replay": ("subscriptions",), "resume": ("after_ns",), "endpoints": ()},
@@ -33,6 +46,7 @@ _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
         "save": (),
         "load": ("saved",),
     },
+    "reconciler": {},
 }
 """Methods that an object may have beyond its port, with their arguments: the engine calls them where they are."""
 
@@ -57,6 +71,7 @@ class Wiring:
     brokers: dict[str, BrokerAdapter] = attrs.Factory(dict)
     streams: dict[str, DataStream] = attrs.Factory(dict)
     breakers: dict[str, CircuitBreaker] = attrs.Factory(dict)
+    reconcilers: dict[str, Reconciler] = attrs.Factory(dict)
     clock: Time | None = None
     lease: Lease | None = None
     table: list[Wire] = attrs.Factory(list)
@@ -90,6 +105,7 @@ class Wiring:
             "broker": self.brokers,
             "stream": self.streams,
             "breaker": self.breakers,
+            "reconciler": self.reconcilers,
         }
         return found[port]
 

@@ -104,6 +104,8 @@ def _forget(state: State, account: str) -> None:
     kept = [name for name in state.closed if name not in gone]
     state.closed.clear()
     state.closed.extend(kept)
+    for name in [name for name, found in state.discrepancies.items() if found.account == account]:
+        del state.discrepancies[name]
     for key in [key for key in state.positions if key.account == account]:
         del state.positions[key]
     for key in [key for key in state.day_profits if key.account == account]:
@@ -134,6 +136,35 @@ def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
     del state.uncertain[fact.account]
     if fact.unresolved:
         state.uncertain[fact.account] = fact.unresolved
+
+
+# --- reconciliation ---------------------------------------------------------------------------------------------
+
+
+def _discrepancy_found(state: State, fact: f.DiscrepancyFound) -> None:
+    state.discrepancies[fact.discrepancy.id] = fact.discrepancy
+
+
+def _discrepancy_gone(state: State, fact: f.DiscrepancyGone) -> None:
+    state.discrepancies.pop(fact.discrepancy, None)
+
+
+def _order_adopted(state: State, fact: f.OrderAdopted) -> None:
+    intent = fact.intent
+    order = Order(
+        client_order_id=fact.client_order_id,
+        intent=intent,
+        status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
+        quantity=intent.quantity,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        broker_order_id=fact.broker_order_id,
+        filled_quantity=fact.filled_quantity,
+        created_ns=fact.now,
+        updated_ns=fact.now,
+    )
+    state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    _reserve(state, order, order.remaining_quantity)
 
 
 # --- orders -----------------------------------------------------------------------------------------------------
@@ -562,6 +593,9 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.StreamChanged: _stream_changed,
     f.FillsListed: _fills_listed,
     f.AccountRecovered: _account_recovered,
+    f.DiscrepancyFound: _discrepancy_found,
+    f.DiscrepancyGone: _discrepancy_gone,
+    f.OrderAdopted: _order_adopted,
     f.OrderDenied: _order_denied,
     f.OrderHeld: _order_held,
     f.OrderSubmitted: _order_submitted,

@@ -203,7 +203,9 @@ class Feeds:
     def _release(self, lane: Lane) -> None:
         """Give back the feeds of an instrument that nobody has use for, and stop making bars of them."""
         needed = {sub for (_, name), wants in self._wants.items() if name == lane.id for sub in wants}
-        if lane.mark_sinks or self.working(lane.id):  # its prices value an account, or bring orders to fill
+        if lane.on_mark is not None or self.working(
+            lane.id
+        ):  # its prices value an account, or bring orders to fill
             needed.update(self._prices(lane, self.offers(lane.id)))
         for subscription in [s for s in self.subscriptions if s.instrument == lane.id and s not in needed]:
             del self.subscriptions[subscription]

@@ -34,6 +34,20 @@ class Fills:
         self._recorder = kernel.recorder
         self._state = kernel.state
         self.told: dict[str, Decimal] = {}
+        self._moved: dict[tuple[str, str], int] = {}
+
+    def moved_since(self, account: str, since_ns: int, instrument: str = "") -> bool:
+        """Whether a fill or a movement of cash was booked since then, of one instrument or any."""
+        return any(
+            when >= since_ns and where == account and (not instrument or what == instrument)
+            for (where, what), when in self._moved.items()
+        )
+
+    def adjust(self, account: str, report: r.FillReport, *, shared: bool) -> None:
+        """Book what the venue has and no execution explains, over those whose position it shrinks, or as EXTERNAL."""
+        if self.ensure_known(report.instrument):
+            alone = [self._make(account, report, EXTERNAL, report.quantity, ZERO, report.fill_id)]
+            self._book(account, self._shared_out(account, report) if shared else alone, report.cause)
 
     def tell(self, order: Order, total: Decimal) -> None:
         """The venue says that an order has filled so much in all."""
@@ -66,7 +80,7 @@ class Fills:
                 f"fill {report.fill_id} is of {report.client_order_id}, which ended long ago with all its fills: it "
                 f"counts as told again, and is not booked"
             )
-        elif (order is not None and order.denied) or not self._known(report.instrument):
+        elif (order is not None and order.denied) or not self.ensure_known(report.instrument):
             self._doubt(account, report)
         elif self.known(report):
             return
@@ -138,6 +152,7 @@ class Fills:
     ) -> None:
         kernel = self._kernel
         for fill in fills:
+            self._moved[account, fill.instrument] = self._recorder.now
             self._recorder.record(f.Filled, fill=fill, reason=reason, inferred=inferred)
         kernel.valuer.rebuild(account)
         if order is not None:
@@ -156,7 +171,7 @@ class Fills:
                 kernel.changed(parent)
             kernel.reports.filled(order)
 
-    def _known(self, instrument: str) -> bool:
+    def ensure_known(self, instrument: str) -> bool:
         """Whether an instrument is known, or was in the catalogue and is from now on."""
         if instrument in self._state.instruments:
             return True
@@ -260,7 +275,7 @@ class Fills:
     def move_cash(self, account: str, report: r.AccountChanged) -> None:
         """Book money that no fill moved."""
         instrument, flow, valued, shares = report.instrument, 0.0, True, {}
-        if instrument and not self._known(instrument):
+        if instrument and not self.ensure_known(instrument):
             self._doubt(account, report)
             instrument = ""  # the money is there all the same
         if report.cause in r.CASH_FLOWS:
@@ -290,6 +305,7 @@ class Fills:
             instrument=instrument,
             shares=shares,
         )
+        self._moved[account, instrument] = self._recorder.now
         self._kernel.books.flowed(account, flow)
         self._kernel.valuer.rebuild(account)
 

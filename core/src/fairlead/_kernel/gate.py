@@ -8,6 +8,7 @@ from typing import final
 
 import msgspec
 
+from fairlead._kernel.budget import Budgets
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.state import ZERO, State, Sweep
 from fairlead._kernel.valuation import Valuer
@@ -59,12 +60,14 @@ class Gate:
         market: Market,
         valuer: Valuer,
         profiles: dict[str, VenueProfile],
+        budgets: Budgets,
         breakers: Callable[[OrderIntent], Sequence[str]],
     ) -> None:
         self._state = state
         self._market = market
         self._valuer = valuer
         self._profiles = profiles
+        self._budgets = budgets
         self._breakers = breakers
         self._gone: Collection[str] = ()
         self.blocked = ""
@@ -108,6 +111,8 @@ class Gate:
         _grid(intent, instrument, reasons)
         if intent.post_only or intent.time_in_force is not _GTC or intent.venue_options:
             _ability(intent, profile, state.now, reasons)
+        if profile.rate_limits:
+            reasons += self._budgets.refusals(intent.account)
         sure = (intent.group != "" and intent.exits) or (protects and intent.reduce_only) or intent.sweep != 0
         if not lane.mark and not sure:
             reasons.append(f"no price of {intent.instrument} yet")

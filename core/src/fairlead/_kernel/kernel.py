@@ -11,6 +11,7 @@ import msgspec
 
 from fairlead import facts as f
 from fairlead._kernel.board import Board
+from fairlead._kernel.budget import Budgets
 from fairlead._kernel.clock import Agenda, Entry
 from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
@@ -22,6 +23,7 @@ from fairlead._kernel.gate import Gate
 from fairlead._kernel.held import Held
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.outbox import Outbox
+from fairlead._kernel.reconciliation import Reconciliation
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.reports import Reports
 from fairlead._kernel.resolver import Resolver
@@ -40,7 +42,7 @@ from fairlead._models.venue import VenueProfile
 from fairlead._secrets.scrub import known, said, scrub
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
-from fairlead.ports import CircuitBreaker
+from fairlead.ports import CircuitBreaker, Reconciler
 
 
 class FactLog(Protocol):
@@ -79,6 +81,7 @@ class Kernel:
         tape: EventLog | None,
         profiles: dict[str, VenueProfile],
         breakers: Sequence[CircuitBreaker],
+        reconcilers: Sequence[Reconciler] = (),
         zones: dict[str, str] | None = None,
         equivalents: frozenset[frozenset[str]] = frozenset(),
     ) -> None:
@@ -93,8 +96,9 @@ class Kernel:
         self.board = Board(self.recorder, self.view, self.valuer, self.books, self.schedule, breakers)
         self.valuer.watchers = self.board.equity_moved
         self.valuer.settle = self.books.settle
-        self.gate = Gate(state, self.market, self.valuer, profiles, self.board.reasons)
-        self.outbox = Outbox(self.recorder, profiles)
+        self.budgets = Budgets(self.recorder, profiles)
+        self.gate = Gate(state, self.market, self.valuer, profiles, self.budgets, self.board.reasons)
+        self.outbox = Outbox(self.recorder, self.schedule, profiles, self.budgets)
         self.held = Held(self.recorder, self.market, self.schedule, profiles)
         self.desk = Desk(
             self.recorder,
@@ -111,6 +115,8 @@ class Kernel:
         self.reports = Reports(self)
         self.sweeps = Sweeps(self)
         self.resolver = Resolver(self, profiles)
+        self.reconciliation = Reconciliation(self, profiles, reconcilers)
+        self.starting = True
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
@@ -414,6 +420,8 @@ class Kernel:
         if not stand_by:
             self._start_runners(restored)
         self._follow_holdings()
+        self.starting = False
+        self.reconciliation.keep_watch()
 
     def _start_runners(self, restored: bool) -> None:
         for runner in self.runners.values():

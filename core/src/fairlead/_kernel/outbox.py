@@ -6,22 +6,29 @@ from collections.abc import Callable
 
 import msgspec
 
+from fairlead._kernel.budget import Budgets
+from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.gate import Approved
 from fairlead._kernel.recorder import Recorder
 from fairlead._models.orders import Order, OrderIntent, TimeInForce
 from fairlead._models.venue import Cancel, CancelAll, Command, Submit, VenueProfile
-from fairlead.facts import CancelRequested, OrderRejected, OrderSubmitted
+from fairlead.facts import CancelRequested, Noted, OrderRejected, OrderSubmitted
 
 
 class Outbox:
     """Writes intents down and keeps their commands until the record that holds them is in the journal.
 
-    `senders` are the brokers' `send` by account.
+    `senders` are the brokers' `send` by account. A cancel for which its venue's rate limits have no room waits.
     """
 
-    def __init__(self, recorder: Recorder, profiles: dict[str, VenueProfile]) -> None:
+    def __init__(
+        self, recorder: Recorder, schedule: Schedule, profiles: dict[str, VenueProfile], budgets: Budgets
+    ) -> None:
         self._recorder = recorder
+        self._schedule = schedule
         self._profiles = profiles
+        self._budgets = budgets
+        self._late: dict[str, dict[str, Order]] = {}
         self.senders: dict[str, Callable[[Command], None]] = {}
         self.waiting: list[tuple[str, Command]] = []
 
@@ -44,15 +51,40 @@ class Outbox:
         )
         if intent.time_in_force not in profile.time_in_force:  # the engine ends it itself
             intent = msgspec.structs.replace(intent, time_in_force=TimeInForce.GTC)
+        if intent.account in self._budgets:
+            self._budgets.spend_order(intent.account)
         command = Submit(client_order_id, intent, intent.quantity, approved.reduce_only, deadline)
         self.waiting.append((intent.account, command))
 
     def cancel(self, order: Order, *, expires: bool = False) -> None:
         """Record a cancel and queue its command; it may be repeated freely."""
         self._recorder.record(CancelRequested, client_order_id=order.client_order_id, expires=expires)
+        if order.account in self._budgets and not self._has_room(order):
+            return
         deadline = self._recorder.now + self._profiles[order.account].patience_ns
         command = Cancel(order.client_order_id, order.broker_order_id, order.instrument, deadline)
         self.waiting.append((order.account, command))
+
+    def _has_room(self, order: Order) -> bool:
+        """Whether a cancel may leave now; else it waits, which is said where it is the first."""
+        account, now = order.account, self._recorder.now
+        late = self._late.setdefault(account, {})
+        when = self._budgets.cancel_ns(account)
+        if when <= now and not late:
+            self._budgets.spend_cancel(account)
+            return True
+        if not late:
+            text = f"cancels on account {account} wait {(when - now) / 1e9:.3g} s for room in its venue's rate limits"
+            self._recorder.record(Noted, source="rate limits", text=text)
+            self._schedule(when, lambda: self._send_late(account), TIMER, 0)
+        late[order.client_order_id] = order
+        return False
+
+    def _send_late(self, account: str) -> None:
+        late, self._late[account] = self._late[account], {}
+        for order in late.values():
+            if not order.closed:
+                self.cancel(order, expires=order.expiring)
 
     def cancel_all(self, account: str, instrument: str = "") -> None:
         """Queue a venue-wide cancel: also for what we do not know of."""

@@ -46,6 +46,7 @@ class Reports:
             r.AccountChanged: fills.move_cash,
             r.LookedUp: self._looked_up,
             r.Backfilled: self._backfilled,
+            r.SnapshotTaken: self._snapshot_taken,
             r.StreamDown: self._stream_down,
             r.StreamUp: self._stream_up,
         }
@@ -216,6 +217,9 @@ class Reports:
         self._recorder.record(f.FillsListed, account=account, until_ns=report.asked_ns)
         self._kernel.resolver.backfilled(account, report)
 
+    def _snapshot_taken(self, account: str, report: r.SnapshotTaken) -> None:
+        self._kernel.reconciliation.taken(account, report)
+
     # --- the private stream ---------------------------------------------------------------------------------
 
     def _stream_down(self, account: str, report: r.StreamDown) -> None:
@@ -224,3 +228,4 @@ class Reports:
     def _stream_up(self, account: str, report: r.StreamUp) -> None:
         self._recorder.record(f.StreamChanged, account=account, up=True)
         self._kernel.resolver.review(account)
+        self._kernel.reconciliation.check(account)

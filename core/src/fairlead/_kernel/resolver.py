@@ -133,7 +133,7 @@ class Resolver:
         elif account.cases:
             self._look_at(account, max(now + 1, min(case.due_ns for case in account.cases.values())))
         elif not account.profile.exact:
-            self._look_at(account, now + _LOOK_NS if self._at_venue(account.name) else account.fills_due_ns)
+            self._look_at(account, now + _LOOK_NS)
 
     def _next(self, account: _Account) -> Inquiry | None:
         """The one question to ask now: fills first, since how an order stands is judged by them."""
@@ -351,7 +351,7 @@ class Resolver:
     def _end_recovery(self, account: _Account) -> None:
         unresolved = tuple(sorted({*account.cases, *account.review}))
         self._recorder.record(f.AccountRecovered, account=account.name, unresolved=unresolved)
-        self.recovered(account.name, True)
+        self._kernel.reconciliation.begin(account.name, lambda: self.recovered(account.name, True))
 
 
 def _ask_nobody(account: str, inquiry: Inquiry) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reconciliation import Discrepancy
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -136,8 +137,8 @@ class State:
 
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
-    lowered trading to. `unfinished` are the times of the last starts that did not end in good order, the one
-    that goes on among them.
+    lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `unfinished`
+    the times of the last starts that did not end in good order, the one that goes on among them.
     """
 
     seq: int = 0
@@ -165,6 +166,7 @@ class State:
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
     uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
+    discrepancies: dict[str, Discrepancy] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
     sweeps: dict[int, Sweep] = attrs.Factory(dict)
     requests: dict[str, Handled] = attrs.Factory(dict)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from fairlead._models.orders import Liquidity, Side
-from fairlead._models.venue import OrderReport
+from fairlead._models.venue import OrderReport, Snapshot
 
 
 class _OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
@@ -143,6 +143,16 @@ class Backfilled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     fills: tuple[FillReport, ...] = ()
 
 
+class SnapshotTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """The account as its venue saw it when asked, at `asked_ns`; no `snapshot` means that it was the last one again.
+
+    The engine makes it from what `BrokerAdapter.snapshot` returns.
+    """
+
+    asked_ns: int
+    snapshot: Snapshot | None = None
+
+
 class StreamDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
     """The private stream is gone: fills may be missed until it is up and backfilled."""
 
@@ -169,6 +179,7 @@ Report = (
     | AccountChanged
     | LookedUp
     | Backfilled
+    | SnapshotTaken
     | StreamDown
     | StreamUp
 )

@@ -8,8 +8,28 @@ from decimal import Decimal
 import attrs
 import msgspec
 
-from fairlead._models.orders import OrderIntent, OrderType, TimeInForce
+from fairlead._models.orders import OrderIntent, OrderType, Side, TimeInForce
 from fairlead.units import SECOND
+
+
+@attrs.frozen
+class RateLimit:
+    """So much `weight` a venue takes in any `window_ns`; `order` and `cancel` are what one of each weighs.
+
+    `reserve` of it, a tenth unless it says otherwise, is kept for cancels: new orders leave it alone.
+    """
+
+    name: str
+    weight: int
+    window_ns: int
+    order: int = 1
+    cancel: int = 1
+    reserve: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """What is kept for cancels."""
+        return -(-self.weight // 10) if self.reserve is None else self.reserve
 
 
 @attrs.frozen(kw_only=True)
@@ -29,10 +49,13 @@ class VenueProfile:
     - `query_lag_ns` is the longest that its look-ups and lists of fills lag behind its own books.
     - `answer_ns` is how long an answer may take before the engine asks for what became of a command.
     - `backfill_ns` is how often the list of fills is compared with what was reported; 0 is never.
+    - `watch_ns` is how often the account as a whole is compared with our books; 0 is only when asked for.
     - `exact` says that it lives in the engine's process: what it does not know is not there, and was never sent.
     - `own_fills` is False where it lists no executions: fills are then inferred from cumulative quantities.
     - `definitive_codes` are the codes of a Rejected that prove that the order is not there; after any other one the
       order is looked up. None where each Rejected is definitive.
+
+    `rate_limits` are the venue's own numbers, or lower ones: beyond them new orders are denied and cancels wait.
     """
 
     venue: str
@@ -46,9 +69,11 @@ class VenueProfile:
     query_lag_ns: int = 2 * SECOND
     answer_ns: int = 5 * SECOND
     backfill_ns: int = 45 * SECOND
+    watch_ns: int = 15 * SECOND
     exact: bool = False
     own_fills: bool = True
     definitive_codes: frozenset[str] | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
     base_currency: str = ""
     equivalents: tuple[tuple[str, str], ...] = ()
     zone: str = "UTC"
@@ -96,7 +121,8 @@ Command = Submit | Cancel | CancelAll
 class OrderReport:
     """An order as the venue sees it, in a snapshot or a look-up.
 
-    `average_price` is that of `filled_quantity`, None where the venue does not say.
+    `average_price` is that of `filled_quantity`; `side` and prices tell of an order that nobody here placed. All are
+    None where the venue does not say.
     """
 
     client_order_id: str
@@ -107,18 +133,23 @@ class OrderReport:
     filled_quantity: Decimal
     status: str = ""
     average_price: Decimal | None = None
+    side: Side | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
     """The venue's view of an account. A part that could not be had is None, never empty.
 
-    `orders` are the open ones, `positions` signed quantities by instrument, `balances` totals by currency.
+    `orders` are the open ones, `positions` signed quantities by instrument, `balances` totals by currency,
+    `entry_prices` average prices of positions, as far as the venue tells.
     """
 
     orders: tuple[OrderReport, ...] | None
     positions: Mapping[str, Decimal] | None
     balances: Mapping[str, Decimal] | None
+    entry_prices: Mapping[str, Decimal] = attrs.Factory(dict)
 
 
 # --- inquiries: what the kernel wants to know of a venue; the answers are reports ---------------------------------
@@ -138,4 +169,9 @@ class FillsSince:
     since_ns: int
 
 
-Inquiry = Lookup | FillsSince
+@attrs.frozen
+class TakeSnapshot:
+    """The account as a whole."""
+
+
+Inquiry = Lookup | FillsSince | TakeSnapshot

@@ -20,7 +20,7 @@ from fairlead._models.venue import Inquiry
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import FairleadError
 from fairlead.facts import Fact
-from fairlead.ports import CircuitBreaker, Subscription
+from fairlead.ports import CircuitBreaker, Reconciler, Subscription
 from fairlead.testing.broker import FakeBroker
 from fairlead.testing.facts import FactList
 from fairlead.testing.market import FakeStream
@@ -84,6 +84,7 @@ class Bench:
         broker: FakeBroker | Sequence[FakeBroker] | None = None,
         stream: FakeStream | None = None,
         breakers: Iterable[CircuitBreaker] = (),
+        reconcilers: Iterable[Reconciler] = (),
         clock: ManualClock | None = None,
         journal: FactList | None = None,
     ) -> None:
@@ -92,6 +93,7 @@ class Bench:
         self.brokers = list(brokers)
         self.stream = stream or FakeStream(*[i for b in self.brokers for i in b.listed])
         self.breakers = list(breakers)
+        self.reconcilers = list(reconcilers)
         self.clock = clock or ManualClock()
         self.journal = journal or FactList()
         self.questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
@@ -102,7 +104,11 @@ class Bench:
         state = self.journal.fold() if self.journal.records else State()
         restored = state.seq > 0
         parts = Parts(
-            self.strategies, {b.name: b for b in self.brokers}, {"fake": self.stream}, self.breakers
+            self.strategies,
+            {b.name: b for b in self.brokers},
+            {"fake": self.stream},
+            self.breakers,
+            self.reconcilers,
         )
         self.kernel = kernel = build(
             parts, state=state, agenda=self.clock.agenda, journal=self.journal, tape=None

@@ -38,7 +38,7 @@ class FakeStream:
     """A stream whose events a test emits by hand.
 
     `kinds` are the feeds it offers for each of its instruments, `past` what `history` answers from, `refused`
-    subscriptions it does not confirm, `subscribed` what is subscribed now.
+    subscriptions it does not confirm, `subscribed` what is subscribed now. `on_down` breaks the connection.
     """
 
     def __init__(
@@ -51,6 +51,9 @@ class FakeStream:
         self.refused: set[Subscription] = set()
         self.subscribed: set[Subscription] = set()
         self.closed = False
+        self.connections = 0
+        self.silence = "1d"
+        self.on_down: Callable[[str], None] = _nobody
         self.emit: Callable[[MarketEvent], None] = _nobody
 
     async def instruments(self) -> Sequence[Instrument]:
@@ -62,8 +65,10 @@ class FakeStream:
         return self.kinds if any(instrument in (i.id, i.symbol) for i in self.listed) else ()
 
     async def connect(self, emit: Callable[[MarketEvent], None], clock: Clock) -> None:
-        """From now on `emit` reaches the engine."""
+        """From now on `emit` reaches the engine; a new connection has nothing subscribed."""
         self.emit = emit
+        self.connections += 1
+        self.subscribed.clear()
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
         """Confirm all that it does not refuse."""
@@ -88,5 +93,5 @@ class FakeStream:
         self.closed, self.emit = True, _nobody
 
 
-def _nobody(_: MarketEvent) -> None:
+def _nobody(_: Any) -> None:
     raise RuntimeError("the stream is not connected: nobody gets this event")

@@ -1,0 +1,352 @@
+"""Every kind of difference, under every strategy: what is booked, what is sent, and what stays as it was."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import attrs
+import pytest
+
+from fairlead import EXTERNAL, OrderStatus, Side, TradingState
+from fairlead import facts as f
+from fairlead.ports import Action, DiscrepancyKind, OrderReport, Severity, Submit
+from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, make_instrument
+from fairlead_reconcile import (
+    AutoAdjust,
+    ExternalOrders,
+    FlattenUnknown,
+    HaltOnMismatch,
+    ManualApproval,
+    SyncToLocal,
+    WarnOnly,
+)
+
+D = Decimal
+K = DiscrepancyKind
+MINOR, MODERATE, CRITICAL = Severity.MINOR, Severity.MODERATE, Severity.CRITICAL
+REMOTE = attrs.evolve(MARKET_AND_LIMIT, environment="testnet", exact=False, backfill_ns=0, query_lag_ns=0)
+PERP, OTHER = make_instrument(), make_instrument("ETH/USDT:USDT")
+BTC, ETH = PERP.id, OTHER.id
+
+
+class Venue(FakeBroker):
+    """A venue that has orders which nobody here placed, and whose cash follows the fills."""
+
+    def __init__(self) -> None:
+        super().__init__(PERP, OTHER, profile=REMOTE)
+        self.strangers: dict[str, OrderReport] = {}
+
+    async def snapshot(self) -> Any:
+        taken = await super().snapshot()
+        return attrs.evolve(taken, orders=(*(taken.orders or ()), *self.strangers.values()))
+
+    def send(self, command: Any) -> None:
+        if not isinstance(command, Submit) and getattr(command, "client_order_id", "") in self.strangers:
+            self.commands.append(command)
+            del self.strangers[command.client_order_id]
+            return
+        super().send(command)
+
+
+class Row(NamedTuple):
+    """One difference: how it comes about, and how it is classified (no kind: it is none)."""
+
+    name: str
+    make: Callable[[Any, Venue], None]
+    kind: DiscrepancyKind | None
+    severity: Severity = CRITICAL
+    ours: str = "5"
+
+
+def position(there: str, instrument: str = BTC) -> Callable[[Any, Venue], None]:
+    def make(bench: Any, venue: Venue) -> None:
+        venue.positions[instrument] = D(there)
+
+    return make
+
+
+def cash(change: str, currency: str = "USDT") -> Callable[[Any, Venue], None]:
+    def make(bench: Any, venue: Venue) -> None:
+        venue.balances[currency] = venue.balances.get(currency, D(0)) + D(change)
+
+    return make
+
+
+def stranger(**fields: Any) -> Callable[[Any, Venue], None]:
+    def make(bench: Any, venue: Venue) -> None:
+        order = {
+            "client_order_id": "web-1",
+            "broker_order_id": "b-web-1",
+            "instrument": BTC,
+            "open": True,
+            "quantity": D(2),
+            "filled_quantity": D(0),
+            "side": Side.BUY,
+            "limit_price": D(90),
+            **fields,
+        }
+        venue.strangers[order["client_order_id"]] = OrderReport(**order)
+
+    return make
+
+
+def zombie(bench: Any, venue: Venue) -> None:
+    order = bench.do(lambda s: s.buy(1, instrument=BTC, limit_price=90))
+    bench.do(lambda s: s.cancel(order))
+    assert order.status is OrderStatus.CANCELED
+    stranger(client_order_id=order.client_order_id, quantity=D(1))(bench, venue)
+
+
+def in_flight(bench: Any, venue: Venue) -> None:
+    venue.answers.append(lambda *_: ())
+    order = bench.do(lambda s: s.buy(1, instrument=BTC, limit_price=99))
+    venue.executed(order.client_order_id)
+
+
+def nothing(bench: Any, venue: Venue) -> None:
+    pass
+
+
+ROWS = [
+    Row("nothing", nothing, None),
+    Row("long, a little more", position("5.02"), K.QUANTITY, MINOR),
+    Row("long, a little less", position("4.98"), K.QUANTITY, MINOR),
+    Row("long, 4 % more", position("5.2"), K.QUANTITY, MODERATE),
+    Row("long, 4 % less", position("4.8"), K.QUANTITY, MODERATE),
+    Row("long, more", position("6"), K.QUANTITY),
+    Row("long, less", position("3"), K.QUANTITY),
+    Row("long, gone", position("0"), K.MISSING_THERE),
+    Row("long, turned short", position("-5"), K.SIDE),
+    Row("long, turned a little short", position("-0.5"), K.SIDE),
+    Row("short, more", position("-6"), K.QUANTITY, CRITICAL, "-5"),
+    Row("short, less", position("-3"), K.QUANTITY, CRITICAL, "-5"),
+    Row("short, a little less", position("-4.99"), K.QUANTITY, MINOR, "-5"),
+    Row("short, gone", position("0"), K.MISSING_THERE, CRITICAL, "-5"),
+    Row("short, turned long", position("5"), K.SIDE, CRITICAL, "-5"),
+    Row("flat, a long there", position("4"), K.MISSING_HERE, CRITICAL, "0"),
+    Row("flat, a short there", position("-4"), K.MISSING_HERE, CRITICAL, "0"),
+    Row("flat, a speck there", position("0.001"), K.MISSING_HERE, CRITICAL, "0"),
+    Row("another instrument, a long there", position("7", ETH), K.MISSING_HERE),
+    Row("cash, a little more", cash("500"), K.CASH, MINOR),
+    Row("cash, a little less", cash("-500"), K.CASH, MINOR),
+    Row("cash, 3 % more", cash("3000"), K.CASH, MODERATE),
+    Row("cash, 3 % less", cash("-3000"), K.CASH, MODERATE),
+    Row("cash, 20 % less", cash("-20000"), K.CASH),
+    Row("cash, a currency nobody knew", cash("50", "BNB"), K.CASH),
+    Row("an order from the website", stranger(), K.EXTERNAL_ORDER),
+    Row(
+        "a stop from the website",
+        stranger(side=Side.SELL, limit_price=None, stop_price=D(80)),
+        K.EXTERNAL_ORDER,
+    ),
+    Row("an order partly filled there", stranger(filled_quantity=D("0.5")), K.EXTERNAL_ORDER),
+    Row("an order over here and not there", zombie, K.ORDER_STATUS),
+    Row("an order without a side", stranger(side=None), K.EXTERNAL_ORDER),
+    Row("an order in flight", in_flight, None),
+]
+
+BOOKED = (Action.ADOPT, Action.CANCEL, Action.TRADE_BACK, Action.FLATTEN)
+POSITIONS = {K.QUANTITY, K.SIDE, K.MISSING_HERE, K.MISSING_THERE}
+
+
+def grown(row: Row, bench: Any) -> bool:
+    found = bench.of(f.DiscrepancyFound)[0].discrepancy
+    return abs(found.theirs) >= abs(found.ours)
+
+
+def expected(strategy: Any, row: Row, bench: Any) -> Action | None:
+    """What each strategy does, by the rules of its page; None leaves it to the engine, which warns."""
+    orders = row.kind in (K.EXTERNAL_ORDER, K.ORDER_STATUS)
+    match strategy:
+        case AutoAdjust():
+            return Action.CANCEL if row.kind is K.ORDER_STATUS else Action.ADOPT
+        case SyncToLocal():
+            return Action.WARN if row.kind is K.CASH else Action.CANCEL if orders else Action.TRADE_BACK
+        case HaltOnMismatch():
+            return None if row.severity is MINOR else Action.HALT
+        case ManualApproval():
+            return Action.ASK
+        case FlattenUnknown():
+            return Action.FLATTEN if row.kind is not K.CASH and grown(row, bench) else None
+        case ExternalOrders():
+            return Action.ADOPT if row.kind is K.EXTERNAL_ORDER else None
+        case _:
+            return Action.WARN
+
+
+STRATEGIES = [
+    WarnOnly, AutoAdjust, SyncToLocal, HaltOnMismatch, ManualApproval, FlattenUnknown, ExternalOrders,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("make", STRATEGIES, ids=lambda make: make.__name__)
+def test_a_difference_under_a_strategy(make: Any, row: Row) -> None:
+    """Classified, decided and carried out as its page says; books and fold agree, and a second pass changes nothing."""
+    strategy = make(every="5s")
+    venue = Venue()
+    bench = Bench(Puppet("BTC/USDT:USDT", "ETH/USDT:USDT"), broker=venue, reconcilers=[strategy])
+    bench.price(100)
+    bench.price(10, instrument=ETH)
+    if D(row.ours):
+        bench.do(lambda s: s.buy(5, instrument=BTC) if row.ours == "5" else s.sell(5, instrument=BTC))
+    bench.advance("20s")
+    assert not bench.of(f.DiscrepancyFound)
+    before = dict(bench.state.accounts["fake"].balances)
+    row.make(bench, venue)
+    sent = len(venue.submits)
+    bench.advance("30s")
+    bench.check()
+    found = bench.of(f.DiscrepancyFound)
+    if row.kind is None:
+        assert not found
+        return
+    first = found[0].discrepancy
+    assert (first.kind, first.severity) == (row.kind, row.severity)
+    action = expected(strategy, row, bench) or Action.WARN
+    if row.name == "an order without a side" and action in BOOKED:
+        assert not bench.of(f.DiscrepancyResolved), "nobody knows what to reserve for it"
+        return
+    assert [fact.action for fact in bench.of(f.DiscrepancyResolved)][:1] == [action]
+    check(action, row, bench, venue, before, sent)
+
+
+def check(action: Action, row: Row, bench: Any, venue: Venue, before: dict[str, Decimal], sent: int) -> None:
+    """What an action leaves behind."""
+    subject = bench.of(f.DiscrepancyFound)[0].discrepancy.subject
+    state = bench.state
+    if action is Action.HALT:
+        assert state.lowered == {"account:fake": TradingState.HALTED}
+    else:
+        assert not state.lowered
+    if action in (Action.WARN, Action.ASK, Action.HALT):
+        assert state.accounts["fake"].balances == before
+        assert state.discrepancies
+        assert len(venue.submits) == sent
+        return
+    if row.kind in POSITIONS:
+        ours, theirs = state.quantity("fake", subject), venue.positions.get(subject, D(0))
+        assert ours == theirs
+        total = sum(p.quantity for k, p in state.positions.items() if k.instrument == subject and k.strategy)
+        assert total == ours, "strategies and EXTERNAL add up to the account"
+        external = state.quantity("fake", subject, EXTERNAL)
+        if action is Action.TRADE_BACK:
+            assert (ours, external) == (bench.of(f.DiscrepancyFound)[0].discrepancy.ours, D(0))
+            assert len(venue.submits) == sent + 1
+        elif action is Action.FLATTEN:
+            assert external == 0
+        else:
+            assert len(venue.submits) == sent
+    elif row.kind is K.CASH:
+        assert state.accounts["fake"].balances == venue.balances
+        assert bench.of(f.CashChanged)[0].reason == "adopted from the venue"
+    elif row.kind is K.ORDER_STATUS or action in (Action.CANCEL, Action.FLATTEN):
+        assert not venue.strangers, "it was taken back there"
+    else:
+        order = state.open["web-1"]
+        assert (order.strategy, order.broker_order_id) == (EXTERNAL, "b-web-1")
+        assert state.working("fake", BTC, order.side) == order.remaining_quantity
+    assert not state.discrepancies or row.kind in (K.EXTERNAL_ORDER, K.ORDER_STATUS)
+
+
+# --- when, and in which order -----------------------------------------------------------------------------------
+
+
+def ready(*reconcilers: Any) -> tuple[Any, Venue]:
+    venue = Venue()
+    bench = Bench(Puppet("BTC/USDT:USDT"), broker=venue, reconcilers=reconcilers)
+    bench.price(100)
+    bench.do(lambda s: s.buy(5))
+    bench.advance("20s")
+    return bench, venue
+
+
+def test_the_first_that_answers_decides() -> None:
+    """An exception stands before the rule."""
+    bench, venue = ready(HaltOnMismatch(every="5s", least="critical"), AutoAdjust())
+    venue.balances["USDT"] += 500
+    bench.advance("20s")
+    assert not bench.state.lowered
+    venue.positions[BTC] = D(-5)
+    bench.advance("20s")
+    assert bench.state.lowered
+    assert [fact.who for fact in bench.of(f.DiscrepancyResolved)] == ["AutoAdjust", "HaltOnMismatch"]
+
+
+def test_what_passes_by_itself_is_told_and_gone() -> None:
+    """A difference that is there no more is no discrepancy any more."""
+    bench, venue = ready(WarnOnly(every="5s"))
+    venue.positions[BTC] = D(6)
+    bench.advance("20s")
+    assert bench.state.discrepancies
+    venue.positions[BTC] = D(5)
+    bench.advance("20s")
+    assert not bench.state.discrepancies
+    assert len(bench.of(f.DiscrepancyGone)) == 1
+
+
+def test_a_difference_that_one_snapshot_shows_is_none() -> None:
+    """Two in a row, or it was an accident of timing."""
+    bench, venue = ready(AutoAdjust(every="1h"))
+    venue.positions[BTC] = D(6)
+    bench.kernel.reconciliation.check("fake")
+    bench.clock.agenda.run(bench.clock.now())
+    venue.positions[BTC] = D(5)
+    bench.advance("1m")
+    assert not bench.of(f.DiscrepancyFound)
+
+
+def test_a_part_that_could_not_be_had_is_not_empty() -> None:
+    """A snapshot without positions says nothing about positions."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+
+    async def partial() -> Any:
+        return attrs.evolve(await Venue.snapshot(venue), positions=None, orders=None)
+
+    venue.snapshot = partial  # type: ignore[method-assign]
+    venue.positions[BTC] = D(0)
+    bench.advance("1m")
+    assert not bench.of(f.DiscrepancyFound)
+    assert bench.state.quantity("fake", BTC) == 5
+
+
+def test_a_lost_position_is_shared_by_those_that_hold_it() -> None:
+    """In proportion, to the last lot; strategies and EXTERNAL add up to the account."""
+    venue = Venue()
+    first, second = Puppet(name="first", allocation="40%"), Puppet(name="second", allocation="40%")
+    bench = Bench(first, second, broker=venue, reconcilers=[AutoAdjust(every="5s")])
+    bench.price(100)
+    bench.do(lambda s: s.buy(6), 0)
+    bench.do(lambda s: s.buy(3), 1)
+    bench.advance("20s")
+    venue.positions[BTC] = D(3)
+    bench.advance("20s")
+    assert bench.state.quantity("fake", BTC, "first") == 2
+    assert bench.state.quantity("fake", BTC, "second") == 1
+
+
+def test_it_survives_a_restart_and_happens_once() -> None:
+    """Differences are part of the state; what was adopted is not adopted again."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+    venue.positions[BTC] = D(7)
+    bench.advance("20s")
+    assert bench.state.quantity("fake", BTC, EXTERNAL) == 2
+    bench.restart()
+    bench.price(100)
+    bench.advance("20s")
+    assert bench.state.quantity("fake", BTC, EXTERNAL) == 2
+    assert len(bench.of(f.DiscrepancyResolved)) == 1
+    bench.check()
+
+
+def test_a_difference_at_the_start_is_adopted_before_strategies_begin() -> None:
+    """They begin on true books."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+    venue.positions[BTC] = D(2)
+    bench.restart()
+    bench.advance("2s")
+    bench.price(100)
+    bench.advance("10s")
+    assert len(bench.of(f.DiscrepancyFound)) == 1
+    assert bench.state.quantity("fake", BTC) == 2
+    bench.check()
