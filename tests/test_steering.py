@@ -212,7 +212,7 @@ def test_a_stop_once_flat_ends_within_its_time(tmp_path: Path) -> None:
     handle = engine.background()
     until(lambda: held(engine) != {})
     reason = handle.stop(when="flat", within="100ms")
-    assert reason.startswith("stopped (script): its time is over, and this is left: Watcher holds 2 ")
+    assert reason.startswith("stopped (script): its time is over, and this is left: Watcher holds ")
     with engine.background():
         assert list(held(engine)) == ["Watcher"]
         assert engine.orders()

@@ -457,7 +457,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(install):
     """A misspelt entry-point name gets a suggestion, and the list of what is installed."""
     install("acme-brakes", "acme_brakes", GOOD, {"brake": "acme_brakes:Brake"})
     message = refusal("braek")
-    assert "no plugin is named 'braek' (installed: brake, " in message
+    assert "no plugin is named 'braek' (installed: " in message
+    assert " brake, " in message
     assert "did you mean 'brake'?" in message
     assert "install it, or check the spelling" in refusal("something-else-entirely")
 

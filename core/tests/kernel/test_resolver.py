@@ -472,3 +472,18 @@ def test_an_order_report_has_an_average_price_where_its_venue_gives_one():
         filled_quantity=D(0),
     )
     assert report.average_price is None
+
+
+def test_a_person_ends_a_doubt_that_no_evidence_will():
+    """Where a venue sets no bound, somebody who has looked there says so; trading goes on."""
+    bench = ready(validity_ns=None)
+    order = limit(bench, lose(arrived=False))
+    bench.broker._orders.clear()
+    bench.advance("5m")
+    bench.kernel.command("resolve", "ann", "looked at the venue's page", order=order.client_order_id)
+    assert order.status is OrderStatus.REJECTED
+    assert reserved(bench) == 0
+    bench.kernel.command("resume", "ann", "all clear", scope=f"instrument:{bench.instrument}")
+    bench.broker.cancels = silence()
+    assert not limit(bench).denied
+    bench.check()

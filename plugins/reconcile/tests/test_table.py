@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import attrs
 import pytest
 
-from fairlead import EXTERNAL, OrderStatus, Side, TradingState
+from fairlead import EXTERNAL, ConfigurationError, OrderStatus, Side, TradingState
 from fairlead import facts as f
 from fairlead.ports import Action, DiscrepancyKind, OrderReport, Severity, Submit
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, make_instrument
@@ -350,3 +350,41 @@ def test_a_difference_at_the_start_is_adopted_before_strategies_begin() -> None:
     assert len(bench.of(f.DiscrepancyFound)) == 1
     assert bench.state.quantity("fake", BTC) == 2
     bench.check()
+
+
+# --- a person decides -------------------------------------------------------------------------------------------
+
+
+def test_a_person_approves_what_was_left_to_them() -> None:
+    """By its id, with a reason; books and venue agree after it."""
+    bench, venue = ready(ManualApproval(every="5s"))
+    venue.positions[BTC] = D(7)
+    bench.advance("20s")
+    (name,) = bench.state.discrepancies
+    answer = bench.kernel.command("approve", "ann", "I bought two on the website", discrepancy=name)
+    assert answer["action"] == "adopt"
+    bench.advance("20s")
+    assert bench.state.quantity("fake", BTC) == 7
+    assert not bench.state.discrepancies
+    decided = bench.of(f.DiscrepancyResolved)[-1]
+    assert (decided.who, decided.why) == ("ann", "I bought two on the website")
+    bench.check()
+
+
+def test_what_is_not_there_cannot_be_approved() -> None:
+    """The answer names what stands."""
+    bench, _ = ready(ManualApproval(every="5s"))
+    with pytest.raises(ConfigurationError, match=r"there is no discrepancy 'x' here \(there are: none\)"):
+        bench.kernel.command("approve", "ann", "because", discrepancy="x")
+    with pytest.raises(ConfigurationError, match=r"there is no account 'x' here"):
+        bench.kernel.command("reconcile", "ann", "because", account="x")
+
+
+def test_a_person_asks_for_a_comparison() -> None:
+    """Between the times at which it is done anyway."""
+    bench, venue = ready(WarnOnly(every="1h"))
+    venue.balances["USDT"] += 500
+    bench.kernel.command("reconcile", "ann", "the statement looks odd")
+    bench.advance("1s")
+    answer = bench.kernel.command("reconcile", "ann", "again")
+    assert "cash of USDT" in answer["standing"][0]["what"]

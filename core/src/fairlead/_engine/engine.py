@@ -290,6 +290,20 @@ class LiveTradingEngine:
         """Close a tripped breaker again, in one scope or all; "kill" lifts a kill."""
         return self._command("reset", who, why, breaker=breaker, scope=scope)
 
+    def reconcile(self, why: str, who: str = "script", account: str = "") -> dict[str, Any]:
+        """Compare books and venue now; the answer's `standing` are the differences known already, by id."""
+        return self._command("reconcile", who, why, account=account)
+
+    def approve(
+        self, discrepancy: str, why: str, who: str = "script", *, action: str = "adopt", cause: str = ""
+    ) -> dict[str, Any]:
+        """Decide about a difference by its id: `action` is adopt, ignore, trade_back, flatten, cancel or halt."""
+        return self._command("approve", who, why, discrepancy=discrepancy, action=action, cause=cause)
+
+    def resolve(self, order_id: str, why: str, who: str = "script") -> dict[str, Any]:
+        """Say that an order in doubt is not at its venue: for venues whose silence never proves it."""
+        return self._command("resolve", who, why, order=order_id)
+
     def submit(
         self, *, who: str = "script", why: str = "", **order: Unpack[steering.OrderTerms]
     ) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from fairlead._kernel.person import Person
 from fairlead._kernel.state import scopes_of
 from fairlead._kernel.words import flag, only
 from fairlead._models.accounts import EXTERNAL, KILL, TradingState
-from fairlead._models.orders import Order
+from fairlead._models.orders import Order, OrderStatus
+from fairlead._models.reconciliation import Action, Resolution
 from fairlead.errors import ConfigurationError
 from fairlead.units import duration_text, written_duration
 
@@ -48,6 +49,9 @@ class Commands:
             "kill": self._kill,
             "reset": self._reset,
             "stop": self._stop,
+            "reconcile": self._reconcile,
+            "approve": self._approve,
+            "resolve": self._resolve,
             "submit": self._person.submit,
             "cancel": self._person.cancel,
             "replace": self._person.replace,
@@ -238,6 +242,53 @@ class Commands:
     def _orders(self, scope: str) -> list[str]:
         return [order.client_order_id for order in self._state.open.values() if _within(order, scope)]
 
+    # --- books and venue ------------------------------------------------------------------------------------
+
+    def _reconcile(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Compare books and venue now, on one account or all. The answer has the differences that stand already."""
+        only("reconcile", arguments, "account")
+        accounts = list(self._state.accounts)
+        if "account" in arguments:
+            accounts = [self._known("reconcile", "account", arguments["account"], set(accounts))]
+
+        def act() -> Answer:
+            for account in accounts:
+                self._kernel.reconciliation.check(account)
+            standing = [found for found in self._state.discrepancies.values() if found.account in accounts]
+            return {"accounts": accounts, "standing": [{"id": one.id, "what": str(one)} for one in standing]}
+
+        return act
+
+    def _approve(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Decide about one difference: adopt what the venue has, unless another `action` is named."""
+        only("approve", arguments, "discrepancy", "action", "cause")
+        known = self._state.discrepancies
+        found = known[self._known("approve", "discrepancy", arguments.get("discrepancy", ""), set(known))]
+        actions = [a for a in Action if a not in (Action.WARN, Action.ASK)]
+        action = arguments.get("action", str(Action.ADOPT))
+        if action not in actions:
+            raise ConfigurationError(f"approve has no action {action!r}: write one of {', '.join(actions)}")
+        resolution = Resolution(Action(action), arguments.get("cause", ""), why)
+
+        def act() -> Answer:
+            self._kernel.reconciliation.resolve(found, resolution, who)
+            return {"discrepancy": found.id, "action": action, "what": str(found)}
+
+        return act
+
+    def _resolve(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Say that an order in doubt is not at its venue, where no evidence will ever come."""
+        only("resolve", arguments, "order")
+        doubtful = {o.client_order_id for o in self._state.open.values() if o.status is OrderStatus.UNKNOWN}
+        name = self._known("resolve", "order in doubt", arguments.get("order", ""), doubtful)
+
+        def act() -> Answer:
+            order = self._state.orders[name]
+            self._kernel.reports.give_up(order, f"{who} says that it is not there: {why}")
+            return {"order": name, "status": str(order.status)}
+
+        return act
+
     # --- ending ---------------------------------------------------------------------------------------------
 
     def _stop(self, who: str, why: str, arguments: Arguments) -> Act:
@@ -284,7 +335,7 @@ class Commands:
 
     def _known(self, verb: str, what: str, name: str, known: set[str]) -> str:
         if name not in known:
-            there = ", ".join(sorted(known))
+            there = ", ".join(sorted(known)) or "none"
             raise ConfigurationError(f"{verb}: there is no {what} {name!r} here (there are: {there})")
         return name
 

@@ -72,6 +72,45 @@ class Kernel:
     orders that the record was about, and `failed` is called.
     """
 
+    # With more than thirty attributes the interpreter gives up its fastest way to them, but for slots.
+    __slots__ = (
+        "_busy",
+        "_inbox",
+        "_tape",
+        "_write",
+        "agenda",
+        "allocations",
+        "board",
+        "books",
+        "budgets",
+        "catalogue",
+        "commands",
+        "desk",
+        "exits",
+        "failed",
+        "fatal",
+        "feeds",
+        "gate",
+        "held",
+        "market",
+        "observers",
+        "outbox",
+        "profiles",
+        "reconciliation",
+        "recorder",
+        "reports",
+        "resolver",
+        "runners",
+        "starting",
+        "state",
+        "styles",
+        "sweeps",
+        "timers",
+        "unwritten",
+        "valuer",
+        "view",
+    )
+
     def __init__(
         self,
         *,

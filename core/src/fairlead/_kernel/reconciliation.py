@@ -162,7 +162,7 @@ class Reconciliation:
             done()
 
     def _differences(self, books: _Books, snapshot: Snapshot, asked_ns: int) -> Iterator[Discrepancy]:
-        since = asked_ns - books.profile.query_lag_ns
+        since = asked_ns - (0 if books.profile.exact else books.profile.query_lag_ns)
         if snapshot.positions is not None:
             yield from self._positions(books, snapshot, since)
         if snapshot.balances is not None and not self._moving(books.name, since):

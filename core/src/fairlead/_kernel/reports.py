@@ -87,6 +87,13 @@ class Reports:
         """It is not at the venue, and never will be."""
         self._record(f.OrderRejected, order, code=code, reason=reason)
 
+    def give_up(self, order: Order, reason: str) -> None:
+        """A person vouches that it is not at the venue. Should it appear after all, it is adopted and canceled."""
+        if order.filled_quantity or order.broker_order_id:
+            self._record(f.OrderCanceled, order, reason=reason)
+        else:
+            self.refuse(order, f.NOT_ACCEPTED, reason)
+
     def doubt(self, order: Order, reason: str) -> None:
         """Nobody knows whether it works: it is reserved for, and its venue is asked."""
         if order.status is not OrderStatus.UNKNOWN and order.status is not OrderStatus.PENDING_CANCEL:

@@ -86,7 +86,7 @@ class HaltOnMismatch(_Strategy):
 
 
 class ManualApproval(_Strategy):
-    """Leaves every difference to a person: `fairlead reconcile --approve ID` adopts it."""
+    """Leaves every difference to a person, who decides about it by its id: `engine.approve(id, why)`."""
 
     def decide(self, discrepancy: Discrepancy) -> Resolution | None:
         """Ask."""
