@@ -13,6 +13,7 @@ from fairlead import facts as f
 from fairlead._engine.decisions import adopt, move
 from fairlead._engine.folding import fold, take_snapshot
 from fairlead._engine.ownership import home_of
+from fairlead._engine.reopening import reopen
 from fairlead._engine.replay import replay
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State, fingerprint
@@ -21,7 +22,7 @@ from fairlead._storage.backup import copy_journal
 from fairlead._storage.home import AccountHome
 from fairlead._storage.journal import Journal, read_facts
 from fairlead._storage.run import RunFolder
-from fairlead._storage.segments import HEADER_BYTES, RECORD_BYTES
+from fairlead._storage.segments import HEADER_BYTES, RECORD_BYTES, boot_id
 from fairlead.ports import VenueProfile
 from fairlead.testing import FakeBroker, FakeStream, VirtualClock, run_virtual
 from fairlead.testing.time import START_NS
@@ -244,6 +245,17 @@ def test_a_torn_end_is_cut_and_said(tmp_path: Path) -> None:
     setting.trade(run)
     [cut] = facts_of(run, f.JournalCut)
     assert (cut.size, cut.other_boot) == (17, False)
+
+
+def test_a_start_knows_whether_the_machine_was_started_since(tmp_path: Path) -> None:
+    """After another boot, records that no disk had yet can be missing in good faith, unless each was synced."""
+    setting, run = Setting(), tmp_path / "run"
+    setting.trade(run)
+    same, other = reopen(RunFolder(run), boot_id()), reopen(RunFolder(run), "another boot")
+    assert (same.other_boot, same.explains_missing_tail("process")) == (False, False)
+    assert (other.other_boot, other.explains_missing_tail("process")) == (True, True)
+    assert not other.explains_missing_tail("full")
+    assert other.at.seq == facts_of(run)[-1].seq
 
 
 # --- crashes --------------------------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ class Session:
         """Lock the accounts, restore the state, and put the kernel together."""
         brokers, folder = self._parts.brokers, self._folder
         self._owned = owned = Ownership(brokers, folder, self._engine.wiring.lease, stack)
-        opened = reopen(folder, boot_id())
+        self.opened = opened = reopen(folder, boot_id())
         state = opened.state
         owned.go_beyond(state.epoch)
         journal = Journal.open(folder.journal, boot_id=boot_id(), durability=self._engine.durability)
