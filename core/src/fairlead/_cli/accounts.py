@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import HALTED, USAGE, CommandFailed
-from fairlead._cli.reading import print_json, print_table
+from fairlead._cli.tables import print_json, print_table
 from fairlead._engine.folding import fold
 from fairlead._engine.reopening import Opened, doubt
 from fairlead._models.accounts import TradingState

@@ -7,7 +7,20 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import accounts, beginning, config, data, looking, plugins, runs, trading
+from fairlead._cli.verbs import (
+    accounts,
+    beginning,
+    config,
+    data,
+    engines,
+    looking,
+    orders,
+    plugins,
+    runs,
+    shell,
+    steering,
+    trading,
+)
 from fairlead.errors import FairleadError
 
 
@@ -55,14 +68,8 @@ def cli() -> None:
     """
 
 
-for verb in (
-    *beginning.VERBS,
-    *trading.VERBS,
-    *looking.VERBS,
-    *data.VERBS,
-    *plugins.VERBS,
-    *config.VERBS,
-    *accounts.VERBS,
-    *runs.VERBS,
-):
+_AREAS = (
+    beginning, trading, looking, engines, steering, orders, data, accounts, runs, plugins, config, shell,
+)  # fmt: skip
+for verb in (verb for area in _AREAS for verb in area.VERBS):
     cli.add_command(verb)

@@ -7,21 +7,31 @@ from pathlib import Path
 
 import click
 
-from fairlead._cli.reading import folder_of, print_json
+from fairlead._cli.progress import progress
+from fairlead._cli.reading import folder_of
+from fairlead._cli.tables import print_json
 from fairlead._storage.archive import numbers
 from fairlead._storage.backup import copy_journal
 from fairlead._storage.reading import last_segment, payload_hash, read
 from fairlead._storage.run import RunFolder
-from fairlead._storage.segments import Kind, segment_numbers
+from fairlead._storage.segments import RECORD_BYTES, Kind, segment_numbers
+
+_RECORDS_A_STEP = 5_000
+"""How often the reading of a journal says how far it is."""
 
 
 def verify_journal(run: Path, as_json: bool) -> None:
     """Read every record; JournalDamaged says where the first fault is."""
     journal = folder_of(run).journal
     records, last, schema, hashed = 0, 0, 0, payload_hash()
-    for record in read(journal):
-        records, last, schema = records + 1, record.seq, max(schema, record.schema)
-        hashed.update(record.payload)
+    done, total = 0, sum(path.stat().st_size for path in journal.rglob("*.seg*"))
+    with progress("reading the journal", total) as say:
+        for record in read(journal):
+            records, last, schema = records + 1, record.seq, max(schema, record.schema)
+            hashed.update(record.payload)
+            done += RECORD_BYTES + len(record.payload)
+            if say is not None and not records % _RECORDS_A_STEP:
+                say(f"{records:,} records", done)
     _, torn = last_segment(journal, Kind.JOURNAL, cut=False)
     found = hashed.hexdigest() if records else ""
     if as_json:

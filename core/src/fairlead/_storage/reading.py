@@ -86,6 +86,11 @@ def _walk(paths: list[Path], kind: Kind, after: Position = BEGINNING) -> Iterato
         previous = segment
 
 
+def segment_starts(folder: Path, *, kind: Kind = Kind.JOURNAL) -> list[int]:
+    """After which sequence number each segment of a folder begins, in order: from there `read` is quick."""
+    return [_header(path).after for path in _paths(folder, kind)]
+
+
 def payload_hash() -> hashlib.blake2b:
     """What the payloads of a folder's records, in order, are put into to get its hash.
 
@@ -357,9 +362,7 @@ def _paths_since(folder: Path, since: int, kind: Kind) -> list[Path]:
     if since == 0:
         return paths
     for index in reversed(range(len(paths))):
-        with Segment(paths[index], kind) as segment:
-            after = segment.header.after
-        if after <= since:
+        if _header(paths[index]).after <= since:
             return paths[index:]
     return paths
 
@@ -371,6 +374,14 @@ def _boot_of_last_record(paths: list[Path], kind: Kind) -> str:
             if segment.size > HEADER_BYTES:
                 return segment.header.boot_id
     return ""
+
+
+def _header(path: Path) -> Header:
+    source = open_source(path)
+    try:
+        return Header.unpack(source.read(HEADER_BYTES, 0), path)
+    finally:
+        source.close()
 
 
 def _truncate(path: Path, size: int) -> None:
