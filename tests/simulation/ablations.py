@@ -13,7 +13,7 @@ from unittest import mock
 import msgspec
 
 from fairlead import facts as f
-from fairlead._engine import live, recovery
+from fairlead._engine import live
 from fairlead._kernel import apply as folding
 from fairlead._kernel import desk as desks
 from fairlead._kernel.desk import Desk
@@ -140,20 +140,24 @@ def _no_reservation_of_unknowns(stack: contextlib.ExitStack) -> None:
 
 
 def _no_restore_of_states(stack: contextlib.ExitStack) -> None:
-    def forget(folder: Any) -> Any:
-        state = recovery.restore(folder)
-        state.tripped.clear()
-        state.lowered.clear()
-        return state
+    reopen = live.reopen
 
-    stack.enter_context(mock.patch.object(live, "restore", forget))
+    def forget(folder: Any, boot_id: str) -> Any:
+        opened = reopen(folder, boot_id)
+        opened.state.tripped.clear()
+        opened.state.lowered.clear()
+        return opened
+
+    stack.enter_context(mock.patch.object(live, "reopen", forget))
 
 
 def _no_lock(stack: contextlib.ExitStack) -> None:
     def acquire(self: AccountHome) -> tuple[int, None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
         return self.epoch + 1, None
 
     stack.enter_context(mock.patch.object(AccountHome, "acquire", acquire))
+    stack.enter_context(mock.patch.object(AccountHome, "mark", None))  # behind it stands what the home knows
     stack.enter_context(mock.patch.object(day, "PEERS", ("other",)))
 
 

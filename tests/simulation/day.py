@@ -242,6 +242,7 @@ class Day:
             ],
             run=run,
             durability=self.durability,
+            crash_limit="none",  # a day has more kills than an engine should be given
         )
 
     def _ended(self, host: Host) -> None:
@@ -254,7 +255,7 @@ class Day:
         life, loop = self.lives[-1], asyncio.get_running_loop()
         life.started = life.started or host.session.started.is_set()
         life.reports = [plain(report) for report in host.broker.emitted]
-        life.epoch = getattr(host.session, "_epoch", 0)
+        life.epoch = host.epoch
         error = self._collect(task)
         if host.dead:
             life.end = life.end or "killed"
@@ -605,7 +606,7 @@ class Day:
             self.lives[-1].started = True
             self.final = _look(host)
         self.lives[-1].reports = [plain(report) for report in host.broker.emitted]
-        self.lives[-1].epoch = getattr(host.session, "_epoch", 0)
+        self.lives[-1].epoch = host.epoch
         self.lives[-1].end = self.lives[-1].end or "end of the day"
         self._stopped = True
         live = self._living_state(host) if host.started else ""

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
 from fairlead import LiveTradingEngine
-from fairlead._engine import live, wiring
+from fairlead._engine import live, ownership, wiring
+from fairlead._storage.home import AccountHome, Mark
 from fairlead._storage.journal import SYNC_EVERY_SECONDS, Journal
 from fairlead._storage.tape import Tape as TapeWriter
 from fairlead.errors import JournalError
@@ -107,6 +108,12 @@ class Host:
         return not self.dead and self.session is not None and self.session.started.is_set()
 
     @property
+    def epoch(self) -> int:
+        """The epoch of its engine's start, as the state has it; that of the run before until it is written down."""
+        kernel = self.session.kernel
+        return 0 if kernel is None else int(kernel.state.epoch)
+
+    @property
     def kernel(self) -> Any:
         """The engine's kernel."""
         return self.session.kernel
@@ -174,6 +181,18 @@ class JournalOfHost(_LogOfHost):
         host.committed.update(f.client_order_id for f in facts if isinstance(f, OrderSubmitted))
         host.at("appended")
 
+    @property
+    def last_seq(self) -> int:
+        return self._journal.last_seq
+
+    @property
+    def last_chain(self) -> int:
+        return self._journal.last_chain
+
+    @property
+    def written(self) -> int:
+        return self._journal.written
+
     def barrier(self) -> None:
         if not self._host.dead:
             self._journal.barrier()
@@ -232,6 +251,19 @@ _check_version = functools.cache(wiring.check_version)
 _metadata = functools.cache(metadata.Distribution.metadata.fget)
 
 
+class _NoKeeper:
+    """Snapshots of the state are made by a thread and a process, and there is none here: a start folds everything."""
+
+    def __init__(self, *_: object) -> None:
+        """As the real one is made."""
+
+    def finish(self) -> None:
+        """No snapshot."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
 class Machine:
     """What the processes of a day stand on. `boot` changes with a power cut."""
 
@@ -275,7 +307,14 @@ class Machine:
             return host.tape
 
         opener = type("JournalSeam", (), {"open": staticmethod(open_journal)})
+        set_mark = AccountHome.set_mark
+
+        def mark(home: AccountHome, found: Mark) -> None:
+            if not _HOST.get().dead:
+                set_mark(home, found)
+
         with (
+            mock.patch.object(AccountHome, "set_mark", mark),
             mock.patch.object(metadata, "entry_points", _entry_points),
             mock.patch.object(metadata, "version", _version),
             mock.patch.object(metadata.Distribution, "metadata", property(_metadata)),
@@ -283,7 +322,8 @@ class Machine:
             mock.patch.object(live, "Journal", opener),
             mock.patch.object(live, "Tape", open_tape),
             mock.patch.object(live, "StallSampler", _NoSampler),
-            mock.patch.object(live, "fairlead_home", return_value=self.home),
+            mock.patch.object(live, "SnapshotKeeper", _NoKeeper),
+            mock.patch.object(ownership, "fairlead_home", return_value=self.home),
             mock.patch.object(live, "boot_id", self._boot_id),
             mock.patch.object(live, "signals", _no_signals),
             # The namespace of ids comes from the folder's path, and the path of this one is by chance.
