@@ -18,11 +18,13 @@ spoken = logging.getLogger("fairlead.facts")
 
 _SPOKEN = frozenset(
     {
+        f.AccountDoubted,
         f.BreakerReset,
         f.BreakerTripped,
         f.DiscrepancyFound,
         f.DiscrepancyGone,
         f.DiscrepancyResolved,
+        f.JournalCut,
         f.Noted,
         f.OrderAdopted,
         f.OrderUnknown,

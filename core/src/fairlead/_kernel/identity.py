@@ -31,12 +31,12 @@ def origin(state: State, client_order_id: str) -> Origin:
     )
     if namespace != state.namespace:
         return Origin.FOREIGN
-    first = state.epochs.get(epoch)
     if client_order_id in state.orders:
         return Origin.OURS
-    if first is None:
+    # What a start gave out ends where the next one began: beyond that it is of a tail that the journal lost.
+    last = next((count for start, count in state.epochs.items() if start > epoch), state.intents)
+    first = state.epochs.get(epoch)
+    if first is None and (epoch > state.epoch or epoch > min(state.epochs, default=0)):
         return Origin.LOST
-    later = [known for known in state.epochs if known > epoch]
-    last = state.epochs[min(later)] if later else state.intents
-    begins = first if attempt == 1 else 0
+    begins = first if first is not None and attempt == 1 else 0
     return Origin.OURS if begins < number <= last else Origin.LOST
