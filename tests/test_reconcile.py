@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import re
+import runpy
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -220,6 +221,9 @@ def test_reconcile_shows_what_stands_and_a_person_decides(drifting: tuple[LiveTr
         ("AutoAdjust", "adopt"),
     ]
     assert engine.discrepancies()["discrepancies"] == found["discrepancies"]
+    page = (Path(__file__).parent.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    [keys] = re.findall(r"^\| each of its `discrepancies` \| (.*) \|$", page, re.MULTILINE)
+    assert set(row) == set(re.findall(r"\w+", keys))
     facts = len(list(read_facts(engine.folder.journal)))
     text = fairlead("reconcile", "--dry-run", code=3).stdout
     assert "AutoAdjust would adopt (adopted from the venue)" in text
@@ -289,3 +293,19 @@ def test_an_engine_on_paper_is_compared_too(tmp_path: Path) -> None:
     with engine.background():
         until(engine.positions)
         assert "nothing stands" in fairlead("reconcile").stdout
+
+
+# --- the example --------------------------------------------------------------------------------------------------
+
+
+def test_the_example_shows_two_policies_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One follows the venue, the other has things as they were wanted; each difference stands in its table."""
+    example = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "05_reconciliation.py"))
+    (_, followed), (_, wanted) = run_virtual(example["main"](tmp_path))
+    assert (followed.positions[BTC], wanted.positions[BTC]) == (4, 5)
+    assert (len(followed.by_hand), len(wanted.by_hand)) == (1, 0)
+    said = capsys.readouterr().out
+    assert re.search(r"30s +quantity +BTC/USDT:USDT +5\.00 +7\.00 +critical +trade_back", said)
+    assert "4 held, an order by hand works there, 0 differences stand" in said
