@@ -131,7 +131,7 @@ def show(policy: str, heard: Recorder, venue: Website) -> None:
             )
     left = "an order by hand works" if venue.by_hand else "no order works"
     print(
-        f"  in the end: {venue.positions[PERP.id]:.0f} held, {left} there, {len(standing)} differences stand"
+        f"  in the end: {venue.positions[PERP.id]:.0f} held, {left} there, differences that stand: {len(standing)}"
     )
 
 

@@ -11,7 +11,7 @@ from fairlead._cli.engines import connected
 from fairlead._cli.faults import DEGRADED, OK, USAGE, CommandFailed
 from fairlead._cli.steering import Deed, Manner, asked_by, command
 from fairlead._cli.tables import print_json, print_sentence, print_table
-from fairlead._cli.words import age, figure
+from fairlead._cli.words import age, count, figure
 from fairlead._control.client import Client
 from fairlead._report.phrases import printable, short
 
@@ -90,7 +90,7 @@ def _show(found: dict[str, Any], *, proposals: bool) -> None:
     for row in found["accounts"]:
         when = f"{age(found['now_ns'] - row['compared_ns'])} ago" if row["compared_ns"] else "never"
         stand = sum(one["account"] == row["account"] for one in rows)
-        how = f"{stand} differ" if stand else "nothing stands"
+        how = count(stand, "difference") if stand else "nothing stands"
         click.echo(f"{printable(row['account'])}: {how}, compared {when}")
     if rows:
         click.echo()

@@ -241,7 +241,12 @@ class Comparison:
 
 
 def _other_terms(order: Order, found: OrderReport) -> bool:
-    """Whether a venue has an order with another quantity or price; a price that it does not tell is no other."""
+    """Whether a venue has an order with another quantity or price; a price that it does not tell is no other.
+
+    Of linked orders the venue, and here the engine, make smaller what another has filled: each in its own time.
+    """
+    if order.intent.group or order.intent.closes:
+        return False
     prices = [(order.limit_price, found.limit_price)]
     if order.type is not OrderType.TRAILING_STOP:  # that one moves by itself
         prices.append((order.stop_price, found.stop_price))
