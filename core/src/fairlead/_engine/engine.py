@@ -223,7 +223,9 @@ class LiveTradingEngine:
 
     def health(self) -> dict[str, Any]:
         """How the engine is: running, trading states, what is unknown, data ages in seconds."""
-        return {"running": False} if self._session is None else self._session.query(_health)
+        from fairlead._engine.looking import health
+
+        return {"running": False} if self._session is None else self._session.query(health)
 
     async def events(self, since: int = 0) -> AsyncIterator[AnyFact]:
         """The facts after a sequence number, then those that come, for as long as one listens."""
@@ -371,22 +373,3 @@ def _positions(kernel: Any) -> list[Position]:
 
 def _orders(kernel: Any) -> list[Order]:
     return [copy.copy(order) for order in kernel.state.open.values()]
-
-
-def _health(kernel: Any) -> dict[str, Any]:
-    now = kernel.agenda.now()
-    return {
-        "running": True,
-        "fatal": kernel.fatal,
-        "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
-        "states": {scope: state.value for scope, state in kernel.state.lowered.items()},
-        "paused": dict(kernel.state.paused),
-        "halted": dict(kernel.state.halted),
-        "streams_down": [name for name, account in kernel.state.accounts.items() if not account.stream_up],
-        "late_prints": {name: lane.late for name, lane in kernel.market.lanes.items() if lane.late},
-        "refused_events": {name: lane.refused for name, lane in kernel.market.lanes.items() if lane.refused},
-        "unknown_orders": [o.client_order_id for o in kernel.state.open.values() if o.status == "unknown"],
-        "data_age": {
-            name: (now - lane.marked_ns) / 1e9 for name, lane in kernel.market.lanes.items() if lane.marked_ns
-        },
-    }

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fairlead._engine.answers import Answers
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
 from fairlead._engine.clockwatch import ClockWatch
+from fairlead._engine.control import Control, about
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.inquiries import Inquiries
@@ -117,6 +118,8 @@ class Session:
             stack.callback(supervisor.stop)
             kernel.observers += [speak, observers.facts, supervisor.facts]
             stack.push_async_callback(self._leave_no_task)
+            known = about(self._folder, self._parts, started_ns=self._time.now())
+            await stack.enter_async_context(Control(self, kernel, known))
             await self._connect_brokers(kernel, stack)
             self._pacer = pacer = Pacer(
                 self._agenda, self._feeds, self._loop, self._failed, busy=self._engine.busy_poll
@@ -443,6 +446,13 @@ class Session:
         assert self.kernel is not None
         kernel = self.kernel
         self._door.note(kernel.turn, lambda: kernel.recorder.input(ClockStepped, step_ns=step_ns))
+
+    @property
+    def phase(self) -> str:
+        """starting, running or stopping."""
+        if not self.started.is_set():
+            return "starting"
+        return "stopping" if self._ended is not None and self._ended.is_set() else "running"
 
     # --- from other threads ---------------------------------------------------------------------------------
 

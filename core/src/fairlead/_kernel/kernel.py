@@ -229,7 +229,9 @@ class Kernel:
         """An answer to a strategy's `ask`, in msgpack."""
         self._enter(self._answer_turn, strategy, number, value, error, self.agenda.stamp())
 
-    def command(self, verb: str, who: str, why: str, request: str = "", **arguments: str) -> dict[str, Any]:
+    def command(
+        self, verb: str, who: str, why: str, request: str = "", /, **arguments: str
+    ) -> dict[str, Any]:
         """What a person asks for, carried out at once; returns the answer.
 
         From inside a turn it is carried out after that turn: `seq` of its answer is 0 then. Raises

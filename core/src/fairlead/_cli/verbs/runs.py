@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fairlead._cli.verbs.options import JSON, RUN, settings_options
+from fairlead._cli.verbs.options import JSON, RUN, chosen, one_run
 
 
 @click.group()
@@ -25,13 +25,16 @@ def journal_verify(run: Path, as_json: bool) -> None:
 
 
 @click.command()
-@RUN
+@one_run
 @JSON
-def trades(run: Path, as_json: bool) -> None:
-    """List the closed trades of a run, rounded as their currency is counted; --json has them exact."""
+def trades(run: str | None, run_option: str | None, as_json: bool) -> None:
+    """List the closed trades of a run.
+
+    Amounts are rounded as their currency is counted; --json has them exact.
+    """
     from fairlead._cli.reading import list_trades
 
-    list_trades(run, as_json)
+    list_trades(chosen(run, run_option), as_json)
 
 
 @click.command()
@@ -44,35 +47,4 @@ def report(run: Path, html: Path | None) -> None:
     write_run_report(run, html)
 
 
-@click.command(hidden=True)
-@RUN
-@click.option(
-    "--file", type=click.Path(path_type=Path), help="The file that runs, to show how far its breakers are."
-)
-@settings_options
-@click.option("--demo", help="Settings of a demo, as JSON.")
-@click.option("--attached", is_flag=True, help="End when standard input is closed.")
-def top(
-    run: Path,
-    file: Path | None,
-    profile: str | None,
-    settings: tuple[str, ...],
-    demo: str | None,
-    attached: bool,
-) -> None:
-    """Watch a run in this terminal; it may be another process's."""
-    from fairlead._cli.demo import breakers_of
-    from fairlead._cli.loading import load_engine
-    from fairlead._cli.screen import watch
-    from fairlead._storage.run import RunFolder
-
-    if demo:
-        breakers = breakers_of(demo)
-    else:
-        breakers = (
-            load_engine(file, profile, settings, live=True, secrets=False).wiring.breakers if file else {}
-        )
-    watch(RunFolder(run), breakers, attached=attached)
-
-
-VERBS = (journal, trades, report, top)
+VERBS = (journal, trades, report)
