@@ -1,9 +1,14 @@
 """The documentation is true: its snippets run and print what it says, its links lead somewhere, its verbs exist."""
 
+import contextlib
 import os
 import re
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,25 +26,33 @@ PAGES = [
 SOURCES = [str(folder) for folder in ROOT.glob("examples/plugins/*/src")]
 """What is not installed here, and stands in a page all the same."""
 
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+"""A page whose blocks are one story: they are run in order, in one folder."""
+
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = 20
+TUTORIAL_SECONDS = 120
 
 
 class Snippet(NamedTuple):
-    """A block of a page, and the block of text that follows it at once, where there is one."""
+    """A block of a page: the block of text that follows it at once, and the file that it is saved as, where said."""
 
     page: Path
     line: int
     language: str
     text: str
     says: str | None
+    file: str
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
 def snippets(page: Path) -> list[Snippet]:
-    """The fenced blocks of a page. A `text` block after a `python` one, one line between at most, is its output."""
+    """The fenced blocks of a page. A `text` block after another one, one line between at most, is its output.
+
+    A block is saved as the file that the line before it ends with: "... as `FILE`:".
+    """
     whole = page.read_text(encoding="utf-8")
     blocks = list(FENCE.finditer(whole))
     found = []
@@ -47,7 +60,9 @@ def snippets(page: Path) -> list[Snippet]:
         between = whole[block.end() : after.start()].strip() if after is not None else ""
         follows = after is not None and after[1] == "text" and between.count("\n") == 0 and "#" not in between
         line = whole.count("\n", 0, block.start()) + 1
-        found.append(Snippet(page, line, block[1], block[2], after[2] if follows and after else None))
+        named = re.search(r"`([\w./-]+\.\w+)`:\n\n\Z", whole[: block.start()])
+        says = after[2] if follows and after else None
+        found.append(Snippet(page, line, block[1], block[2], says, named[1] if named else ""))
     return found
 
 
@@ -81,7 +96,7 @@ def run(snippet: Snippet, folder: Path) -> str:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("snippet", PYTHON, ids=str)
+@pytest.mark.parametrize("snippet", [s for s in PYTHON if s.page != TUTORIAL], ids=str)
 def test_every_python_snippet_runs_and_prints_what_the_page_says(snippet, tmp_path):
     """A reader who copies a snippet into a file gets what stands below it."""
     printed = run(snippet, tmp_path)
@@ -109,6 +124,95 @@ def test_the_readme_is_one_screen_of_prose():
     assert "./dev demo" in text
     assert "./dev test" in text
     assert "## Risk" in text
+
+
+# --- the tutorial -------------------------------------------------------------------------------------------
+
+
+def checkout(folder: Path) -> Path:
+    """What a clone is after its first `./dev`: the same packages in an environment of its own, which may be changed."""
+    clone = folder / "fairlead"
+    clone.mkdir()
+    shutil.copy2(ROOT / "dev", clone)
+    shutil.copy2(ROOT / "requirements.lock", clone)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=clone, check=True)
+    [own] = (clone / ".venv" / "lib").glob("python*/site-packages")
+    packages = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
+    (own / "packages.pth").write_text(packages, encoding="utf-8")
+    for program in ("fairlead", "pip", "pytest"):
+        script = clone / ".venv" / "bin" / program
+        script.write_text(f'#!/bin/sh\nexec "${{0%/*}}/python" -m {program} "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+    ready = "{ echo \"$PWD \" && cat requirements.lock; } | cksum >.venv/.stamp-lock; cksum </dev/null >.venv/.stamp-members"
+    subprocess.run(["sh", "-c", ready], cwd=clone, check=True)
+    return clone
+
+
+def as_typed(commands: str) -> str:
+    """The commands of a block. After one in the background a reader takes a moment to go on, and so does this."""
+    moment = "for _ in $(seq 100); do fairlead status >moment.log 2>&1 && break; sleep 0.2; done"
+    return re.sub(r"&$", f"&\n{moment}", commands, flags=re.MULTILINE)
+
+
+def in_order(page: Path, folder: Path) -> list[tuple[Snippet, str]]:
+    """Run the blocks of a page as one session of a shell, files saved under way; what each console block printed."""
+    mark = "=== block"
+    lines = ["set -e"]
+    blocks = [snippet for snippet in ALL if snippet.page == page]
+    for number, block in enumerate(blocks):
+        if block.file:
+            lines.append(f"printf %s {shlex.quote(block.text)} > {shlex.quote(block.file)}")
+        elif block.language == "console":
+            lines += [f"echo '{mark} {number}'", as_typed(block.text)]
+    home = folder / "home"
+    home.mkdir()
+    # No network: pip neither looks for what is here already nor makes an environment to build in.
+    pip = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_CACHE_DIR": "1"}
+    lost = ("FAIRLEAD_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "PYTHON", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if name not in lost}
+    session = subprocess.Popen(
+        ["bash", "-c", "\n".join(lines)],
+        cwd=checkout(folder),
+        env={**environment, **pip, "HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        printed, errors = session.communicate(timeout=TUTORIAL_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # what was left in the background
+            os.killpg(session.pid, signal.SIGKILL)
+    assert session.returncode == 0, f"{printed}\n{errors}"
+    parts = re.split(rf"^{mark} (\d+)\n", printed, flags=re.MULTILINE)
+    return [(blocks[int(number)], text) for number, text in zip(parts[1::2], parts[2::2], strict=True)]
+
+
+def expected(text: str) -> str:
+    """A pattern for what a page shows: `...` is any lines, and in a line anything; blanks at an end do not count."""
+    pattern = ""
+    for line in text.splitlines():
+        inside = r"[^\n]*".join(re.escape(part) for part in line.rstrip().split("..."))
+        pattern += r"(?:[^\n]*\n)*?" if line == "..." else inside + r" *\n"
+    return pattern
+
+
+@pytest.mark.full
+@pytest.mark.timeout(150)
+def test_the_tutorial_from_nothing_to_an_installed_breaker(tmp_path):
+    """A stranger with an empty home types what stands there, in order, and sees what stands below it."""
+    for block, printed in in_order(TUTORIAL, tmp_path):
+        if block.says is not None:
+            assert re.fullmatch(expected(block.says), printed), f"{block} says\n{block.says}\nbut it is\n{printed}"
+
+
+def test_what_a_page_shows_is_compared_line_by_line():
+    """Dots stand for lines, or for the middle of one; anything else has to be there."""
+    shown = expected("one\n...\nthree: ... ms\n")
+    assert re.fullmatch(shown, "one\ntwo\ntwo\nthree: 3 ms  \n")
+    assert not re.fullmatch(shown, "one\nthree: 3 s\n")
+    assert not re.fullmatch(shown, "one\nthree: 3 ms\nfour\n")
 
 
 # --- verbs --------------------------------------------------------------------------------------------------
