@@ -29,7 +29,7 @@ SOURCES = [str(folder) for folder in ROOT.glob("examples/plugins/*/src")]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 """A page whose blocks are one story: they are run in order, in one folder."""
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = 20
 TUTORIAL_SECONDS = 120
 
@@ -255,6 +255,30 @@ def test_the_verbs_of_fairlead_exist():
             command = [sys.executable, "-m", "fairlead", *verbs[:count], "--help"]
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
             assert done.returncode == 0, f"{page}: fairlead {' '.join(verbs[:count])}: {done.stderr}"
+
+
+# --- the whole ----------------------------------------------------------------------------------------------
+
+
+def test_the_index_lists_every_page():
+    """No page is found by chance only."""
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"]({page.name})" in index, page.name
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_no_page_is_a_dead_end(page):
+    """From each page another one can be reached."""
+    links = re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", page.read_text(encoding="utf-8"))
+    assert {link for link in links if link != page.name}
+
+
+def test_the_page_of_facts_is_what_the_code_says():
+    """docs/facts.md is written by scripts/facts.py, and nobody forgot to run it."""
+    command = [sys.executable, ROOT / "scripts" / "facts.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
 
 
 # --- links and style ----------------------------------------------------------------------------------------
