@@ -1,6 +1,7 @@
 """The documentation is true: its snippets run and print what it says, its links lead somewhere, its verbs exist."""
 
 import contextlib
+import itertools
 import os
 import re
 import shlex
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from fairlead import LiveTradingEngine, Strategy
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -114,7 +117,7 @@ def test_the_script_of_the_readme_is_short():
     """Twenty lines at most are enough for a strategy, its plugins and a run; blank lines are not counted."""
     first = next(snippet for snippet in PYTHON if snippet.page.name == "README.md")
     assert len([line for line in first.text.splitlines() if line.strip()]) <= 20
-    assert first.says is not None
+    assert first.file == "dip.py"
 
 
 def test_the_readme_is_one_screen_of_prose():
@@ -143,7 +146,8 @@ def checkout(folder: Path) -> Path:
         script = clone / ".venv" / "bin" / program
         script.write_text(f'#!/bin/sh\nexec "${{0%/*}}/python" -m {program} "$@"\n', encoding="utf-8")
         script.chmod(0o755)
-    ready = "{ echo \"$PWD \" && cat requirements.lock; } | cksum >.venv/.stamp-lock; cksum </dev/null >.venv/.stamp-members"
+    ready = '{ echo "$PWD " && cat requirements.lock; } | cksum >.venv/.stamp-lock; '
+    ready += "cksum </dev/null >.venv/.stamp-members"
     subprocess.run(["sh", "-c", ready], cwd=clone, check=True)
     return clone
 
@@ -154,11 +158,14 @@ def as_typed(commands: str) -> str:
     return re.sub(r"&$", f"&\n{moment}", commands, flags=re.MULTILINE)
 
 
-def in_order(page: Path, folder: Path) -> list[tuple[Snippet, str]]:
-    """Run the blocks of a page as one session of a shell, files saved under way; what each console block printed."""
+def in_order(page: Path, folder: Path, first: int = 0) -> list[tuple[Snippet, str]]:
+    """Run the blocks of a page, from the `first` on, as one session of a shell, files saved under way.
+
+    Gives what each console block printed.
+    """
     mark = "=== block"
     lines = ["set -e"]
-    blocks = [snippet for snippet in ALL if snippet.page == page]
+    blocks = [snippet for snippet in ALL if snippet.page == page][first:]
     for number, block in enumerate(blocks):
         if block.file:
             lines.append(f"printf %s {shlex.quote(block.text)} > {shlex.quote(block.file)}")
@@ -200,11 +207,16 @@ def expected(text: str) -> str:
 
 @pytest.mark.full
 @pytest.mark.timeout(150)
-def test_the_tutorial_from_nothing_to_an_installed_breaker(tmp_path):
-    """A stranger with an empty home types what stands there, in order, and sees what stands below it."""
-    for block, printed in in_order(TUTORIAL, tmp_path):
+@pytest.mark.parametrize(
+    ("page", "first"), [(ROOT / "README.md", 1), (TUTORIAL, 0)], ids=["readme", "tutorial"]
+)
+def test_a_stranger_types_what_stands_there(page, first, tmp_path):
+    """With an empty home, in order, and sees what stands below; the README's two commands have tests of their own."""
+    for block, printed in in_order(page, tmp_path, first):
         if block.says is not None:
-            assert re.fullmatch(expected(block.says), printed), f"{block} says\n{block.says}\nbut it is\n{printed}"
+            assert re.fullmatch(expected(block.says), printed), (
+                f"{block} says\n{block.says}\nand it is\n{printed}"
+            )
 
 
 def test_what_a_page_shows_is_compared_line_by_line():
@@ -225,13 +237,17 @@ def words_of_dev() -> set[str]:
 
 
 def called() -> list[tuple[str, list[str]]]:
-    """Every call of ./dev in a console block or in the middle of a sentence."""
-    call = re.compile(r"\./dev +([a-z][^`#\n]*)")
-    return [
-        (page.name, match[1].split())
-        for page in PAGES
-        for match in call.finditer(page.read_text(encoding="utf-8"))
-    ]
+    """Every call of ./dev, and of fairlead without it, in a console block or in the middle of a sentence."""
+    typed = re.compile(r"(?:^(?:\$ )?|\./dev +)((?<=dev ) *[a-z]|fairlead )([^`#|>&\n]*)", re.MULTILINE)
+    spoken = re.compile(r"`(?:\./dev +([a-z][^`\n]*)|(fairlead [a-z][^`\n]*))`")
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = "\n".join(block[2] for block in FENCE.finditer(text) if block[1] == "console")
+        calls = [match[1] + match[2] for match in typed.finditer(blocks)]
+        calls += [match[1] or match[2] for match in spoken.finditer(FENCE.sub("", text))]
+        found += [(page.name, call.split()) for call in calls]
+    return found
 
 
 def test_the_words_of_dev_exist():
@@ -245,16 +261,26 @@ def test_the_words_of_dev_exist():
 @pytest.mark.full
 def test_the_verbs_of_fairlead_exist():
     """Every `fairlead VERB` of the documentation is a verb of the command line."""
+    verbs: dict[tuple[str, ...], str] = {}
     for page, words in called():
-        if words[0] != "fairlead":
-            continue
-        verbs = [word for word in words[1:] if not word.startswith("-")]
-        for count in range(1, len(verbs) + 1):
-            if not re.fullmatch(r"[a-z-]+", verbs[count - 1]):
-                break
-            command = [sys.executable, "-m", "fairlead", *verbs[:count], "--help"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
-            assert done.returncode == 0, f"{page}: fairlead {' '.join(verbs[:count])}: {done.stderr}"
+        if words[0] == "fairlead":
+            named = [word for word in words[1:] if not word.startswith("-")]
+            named = list(itertools.takewhile(lambda word: re.fullmatch(r"[a-z-]+", word), named))
+            verbs.update({tuple(named[:count]): page for count in range(1, len(named) + 1)})
+    assert len(verbs) > 30
+    for verb, page in verbs.items():
+        command = [sys.executable, "-m", "fairlead", *verb, "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        assert done.returncode == 0, f"{page}: fairlead {' '.join(verb)}: {done.stderr}"
+
+
+def test_the_methods_of_an_engine_and_of_a_strategy_exist():
+    """Every `engine.NAME` and `self.NAME(...)` in the middle of a sentence is there to be called."""
+    spoken = {"engine": LiveTradingEngine, "self": Strategy}
+    for page in PAGES:
+        for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text(encoding="utf-8"))):
+            for owner, name in re.findall(r"\b(engine|self)\.(\w+)\(", code):
+                assert hasattr(spoken[owner], name), f"{page.name}: {owner}.{name}"
 
 
 # --- the whole ----------------------------------------------------------------------------------------------
