@@ -487,3 +487,16 @@ def test_a_person_ends_a_doubt_that_no_evidence_will():
     bench.broker.cancels = silence()
     assert not limit(bench).denied
     bench.check()
+
+
+def test_fills_older_than_one_that_is_booked_are_booked_after_a_restart():
+    """What an old fill says of the sum so far is no reason to take it for one that is booked already."""
+    bench = ready()
+    order = limit(bench, accept())
+    for quantity in ("0.3", "0.2"):
+        bench.broker.executed(order.client_order_id, D(quantity), 99)  # told on a stream that lost it
+    bench.broker.emit(bench.broker.executed(order.client_order_id, D("0.1"), 99))
+    bench.restart()
+    bench.advance("5s")
+    assert [fact.fill.fill_id for fact in bench.of(f.Filled)] == ["f3", "f1", "f2"]
+    assert held(bench) == D("0.6")

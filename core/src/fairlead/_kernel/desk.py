@@ -221,6 +221,7 @@ class Desk:
             limit_price=limit,
             stop_price=stop,
             replaces=order.client_order_id,
+            repeats="",  # what it replaces may be a repetition: it is an intent of its own, with an id of its own
         )
         if order.closed or intent.quantity <= 0:
             reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"

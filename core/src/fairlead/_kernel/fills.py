@@ -34,6 +34,7 @@ class Fills:
         self._recorder = kernel.recorder
         self._state = kernel.state
         self.told: dict[str, Decimal] = {}
+        self._restored = frozenset(kernel.state.open)
         self._moved: dict[tuple[str, str], int] = {}
 
     def moved_since(self, account: str, since_ns: int, instrument: str = "") -> bool:
@@ -90,7 +91,9 @@ class Fills:
             self._take_ours(order, report)
 
     def _take_ours(self, order: Order, report: r.FillReport) -> None:
-        if report.cumulative_quantity is not None:
+        name = order.client_order_id
+        if report.cumulative_quantity is not None and (name in self.told or name not in self._restored):
+            # A fill from before a restart says less than later ones that are booked: only a look-up knows the sum.
             self.tell(order, report.cumulative_quantity)
         inferred = sum((fill.quantity for fill in order.inferred), ZERO)
         told = self.told.get(order.client_order_id)
