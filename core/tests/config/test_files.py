@@ -349,7 +349,7 @@ def test_config_schema_has_every_argument_of_every_plugin(fairlead):
         part["section"]: part
         for part in json.loads(fairlead("config", "schema", "--json").stdout)["sections"]
     }
-    assert list(sections) == ["engine", "strategy", "broker", "stream", "breaker"]
+    assert list(sections) == ["engine", "strategy", "broker", "stream", "breaker", "reconcile"]
     keys = {key["name"]: key for key in sections["engine"]["keys"]}
     assert keys["durability"]["type"] == '"process" or "full"'
     plugins = {plugin["use"]: plugin for plugin in sections["breaker"]["plugins"]}
