@@ -360,11 +360,20 @@ class Filled(Fact, frozen=True, kw_only=True):
     """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...).
 
     It is `inferred` where the venue told a cumulative quantity and listed no execution: the true one takes its place.
+    `total` is what the order had filled with it, where the venue says.
     """
 
     fill: Fill
     reason: str = ""
     inferred: bool = False
+    total: Decimal | None = None
+
+
+class FillDisowned(Fact, frozen=True, kw_only=True):
+    """The venue took an execution back that it had not told of yet: told later, it is not booked."""
+
+    client_order_id: str
+    fill_id: str
 
 
 class FillReversed(Fact, frozen=True, kw_only=True):
@@ -610,6 +619,7 @@ AnyFact = (
     | OrderCanceled
     | OrderExpired
     | Filled
+    | FillDisowned
     | FillReversed
     | CashChanged
     | FlowSettled

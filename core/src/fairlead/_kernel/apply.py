@@ -40,6 +40,9 @@ _DOUBTFUL = (_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL)
 TOMBSTONE_NS = 24 * 3600 * SECOND
 """So long an order that was given up is remembered at least: should it appear after all, it is adopted and canceled."""
 
+REMEMBERED_EPOCHS = 1_000
+"""Starts of which it is known how many orders there had been; ids of older ones count as known."""
+
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
 
@@ -58,6 +61,9 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+    state.epochs[fact.epoch] = state.intents
+    if len(state.epochs) > REMEMBERED_EPOCHS:
+        del state.epochs[next(iter(state.epochs))]
     state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
     for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
         del state.sweeps[number]  # that was of the run before
@@ -371,6 +377,8 @@ def _filled(state: State, fact: f.Filled) -> None:
         _fill_order(state, order, fill.quantity, fill.price, fact.now)
         order.fill_ids = (*order.fill_ids, fill.fill_id)
         order.fee += fill.fee
+        if fact.total is not None:
+            order.totals = (*order.totals, (fact.total, fill.quantity, fill.price))
         if fact.inferred:
             order.inferred = (*order.inferred, fill)
         parent = state.carried_out(order)
@@ -378,6 +386,11 @@ def _filled(state: State, fact: f.Filled) -> None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
+
+
+def _fill_disowned(state: State, fact: f.FillDisowned) -> None:
+    order = _named(state, fact)
+    order.fill_ids = (*order.fill_ids, VOIDED + fact.fill_id)
 
 
 def _check(state: State, fill: Fill, order: Order | None) -> None:
@@ -611,6 +624,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.OrderCanceled: _order_canceled,
     f.OrderExpired: _order_expired,
     f.Filled: _filled,
+    f.FillDisowned: _fill_disowned,
     f.FillReversed: _fill_reversed,
     f.CashChanged: _cash_changed,
     f.FlowSettled: _flow_settled,

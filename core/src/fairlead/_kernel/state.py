@@ -135,6 +135,7 @@ class Handled:
 class State:
     """Everything durable. Only `apply` changes it.
 
+    `epochs` are the last starts, each with how many intents there had been before it.
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
     lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `unfinished`
@@ -146,6 +147,7 @@ class State:
     namespace: int = 0
     epoch: int = 0
     intents: int = 0
+    epochs: dict[int, int] = attrs.Factory(dict)
     asks: int = 0
     strategies: tuple[StrategySpec, ...] = ()
     instruments: dict[str, Instrument] = attrs.Factory(dict)
