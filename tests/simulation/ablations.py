@@ -158,10 +158,9 @@ def _no_lock(stack: contextlib.ExitStack) -> None:
         return self.epoch + 1, None
 
     stack.enter_context(mock.patch.object(AccountHome, "acquire", acquire))
-    stack.enter_context(mock.patch.object(AccountHome, "mark", None))  # behind it stands what the home knows,
-    stack.enter_context(
-        mock.patch.object(Reconciliation, "lost", lambda *_: None)
-    )  # and that our ids are known
+    # Behind it stands what the home knows, and that an id of ours is known from the journal.
+    stack.enter_context(mock.patch.object(AccountHome, "mark", None))
+    stack.enter_context(mock.patch.object(Reconciliation, "lost", return_value=None))
     stack.enter_context(mock.patch.object(day, "PEERS", ("other",)))
 
 
