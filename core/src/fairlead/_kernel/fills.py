@@ -108,10 +108,11 @@ class Fills:
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
         self._book(order.account, [fill], report.cause, order, total=total)
-        if order.filled_quantity > order.quantity:
+        ordered = max(order.quantity, order.intent.quantity)  # linked orders shrink when one of them fills
+        if order.filled_quantity > ordered:
             self._lower(
                 order.account,
-                f"{name} filled {order.filled_quantity}, more than the {order.quantity} ordered; all of it is booked",
+                f"{name} filled {order.filled_quantity}, more than the {ordered} ordered; all of it is booked",
             )
         if removed and (left := self.missing(order)):
             worth = sum((one.quantity * one.price for one in removed), ZERO) - fill.quantity * fill.price
