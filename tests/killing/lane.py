@@ -1,0 +1,251 @@
+"""One engine, killed again and again, against one venue and one market that go on in processes of their own."""
+
+import contextlib
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import evidence
+import verdict
+
+HERE = Path(__file__).parent
+DEADLINE = 60.0
+LABEL_SECONDS = 6.0
+PLAN = (
+    "lose:2% lose_answer:3% delay:2% duplicate:3% reorder:2% drop:0.5% reject:1% patience=300ms seed={seed}"
+)
+
+AT_START = [
+    "before restore", "after restore", "before connect", "after connect",
+    "before append EngineStarted", "within append EngineStarted", "after append EngineStarted",
+    "before fills", "after fills", "before lookup", "after lookup", "before snapshot", "after snapshot",
+    "before applying Backfilled", "after applying Backfilled", "before applying LookedUp", "after applying LookedUp",
+    "before applying SnapshotTaken", "after applying SnapshotTaken", "after append FillsListed",
+    "before append AccountRecovered", "after append AccountRecovered",
+    "before append StrategiesStarted", "after append StrategiesStarted",
+]  # fmt: skip
+"""Moments of recovery: every start passes them."""
+
+AT_WORK = [
+    "before append OrderSubmitted", "within append OrderSubmitted", "after append OrderSubmitted",
+    "before send Submit", "after send Submit", "after append OrderAccepted",
+    "before applying Accepted", "after applying Accepted", "before append Filled", "within append Filled",
+    "after append Filled", "before applying FillReport", "after applying FillReport",
+    "before append CancelRequested", "after append CancelRequested", "before send Cancel", "after send Cancel",
+    "before applying Canceled", "after applying Canceled", "after append OrderCanceled",
+    "before append Replacement", "after append Replacement", "before append OrderReleased",
+    "after append OrderReleased", "after append OrderHeld", "after append HeldResized",
+    "after append OrderUnknown", "after append OrderRejected",
+    "before append SweepStarted", "after append SweepStarted", "before send CancelAll", "after send CancelAll",
+    "before send closing Submit", "after send closing Submit", "before append SweepEnded", "after append SweepEnded",
+]  # fmt: skip
+"""Moments of trading; those of a sweep come when a drill does."""
+
+LABELS = AT_START + AT_WORK
+
+
+@attrs.define
+class Tally:
+    """What came of some kills."""
+
+    kills: int = 0
+    reached: Counter[str] = attrs.Factory(Counter)
+    missed: Counter[str] = attrs.Factory(Counter)
+    restarts: list[float] = attrs.Factory(list)
+    breaches: list[str] = attrs.Factory(list)
+    facts: int = 0
+    orders: int = 0
+    fills: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Take another one in."""
+        self.kills += other.kills
+        self.reached += other.reached
+        self.missed += other.missed
+        self.restarts += other.restarts
+        self.breaches += other.breaches
+        self.facts += other.facts
+        self.orders += other.orders
+        self.fills += other.fills
+
+
+class Lane:
+    """A run folder, a venue with its ledger, a market, and lives of the engine one after the other."""
+
+    def __init__(self, folder: Path, *, seed: int, plain: bool, labels: Iterator[str]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.tally = Tally()
+        self._dice = random.Random(seed)
+        self._plain = plain
+        self._labels = labels
+        self._seed = seed
+        self._address = f"unix://{folder}/venue.sock"
+        self._births: list[int] = []
+
+    def run(self, kills: int) -> Tally:
+        """Kill that often, let it come to rest, and judge."""
+        with self._errors() as errors, self._venue(errors):
+            for _ in range(kills):
+                self._live(errors)
+                time.sleep(self._dice.choice((0.0, 0.0, 0.1, 0.4)))
+            last, snapshot = self._come_to_rest(errors)
+        facts = evidence.journal(self.folder / "run" / "journal")
+        entries = evidence.ledger(self.folder / "ledger")
+        self.tally.breaches += verdict.judge(facts, entries)
+        if last:
+            self.tally.breaches += verdict.cash(facts, entries, last, snapshot)
+        self._count(facts, entries)
+        self.tally.breaches = [f"{self.folder.name}: {text}" for text in self.tally.breaches]
+        return self.tally
+
+    # --- processes ------------------------------------------------------------------------------------------
+
+    def _errors(self) -> Any:
+        return (self.folder / "errors").open("ab")
+
+    @contextlib.contextmanager
+    def _venue(self, errors: Any) -> Iterator[None]:
+        words = ["-m", "fairlead_sim.serve", "--cash", "10_000_000 USDT", "--unix", f"{self.folder}/venue.sock"]
+        words += ["--ledger", str(self.folder / "ledger"), "--faults", PLAN.format(seed=self._seed)]
+        words += ["--until-stdin-closes"]
+        with subprocess.Popen(
+            [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        ) as venue:
+            assert venue.stdout is not None
+            venue.stdout.readline()
+            market = subprocess.Popen(
+                [sys.executable, str(HERE / "venue_market.py"), self._address], stderr=errors
+            )
+            try:
+                yield
+            finally:
+                market.kill()
+                market.wait()
+                venue.terminate()
+                venue.wait(DEADLINE)
+
+    @contextlib.contextmanager
+    def _victim(self, errors: Any, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
+        command = [sys.executable, str(HERE / "victim.py"), str(self.folder), self._address]
+        self._births.append(time.time_ns())
+        plain = ["--plain"] if self._plain else []
+        with subprocess.Popen(
+            [*command, *plain, *words], stdout=subprocess.PIPE, stderr=errors
+        ) as child:
+            try:
+                yield child
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+
+    # --- a life ---------------------------------------------------------------------------------------------
+
+    def _live(self, errors: Any) -> None:
+        roll = self._dice.random()
+        if roll < 0.2:
+            label, words, wait, patience = "any moment", [], "", self._dice.uniform(0.2, 2.5)
+        elif roll < 0.4:
+            label, words, wait, patience = "any moment of trading", [], "active", self._dice.uniform(0, 0.7)
+        else:
+            label = next(self._labels)
+            most = 3 if label in AT_START else 12
+            words = ["--die", label, "--pass", str(self._dice.randint(1, most))]
+            wait, patience = "label", 0.0
+        with self._victim(errors, *words) as child:
+            there = not wait or self._wait_for(child, wait)
+            if not wait or wait == "active":
+                self._sleep(child, patience)
+            child.send_signal(signal.SIGKILL)
+            child.wait(DEADLINE)
+        if child.returncode != -signal.SIGKILL:
+            self.tally.breaches.append(f"an engine ended by itself with {child.returncode}: see {self.folder}/errors")
+        self.tally.kills += 1
+        (self.tally.reached if there else self.tally.missed)[label] += 1
+
+    def _wait_for(self, child: "subprocess.Popen[bytes]", word: str) -> bool:
+        """Wait until a child writes a word; False where that takes too long."""
+        assert child.stdout is not None
+        deadline = time.monotonic() + (LABEL_SECONDS if word == "label" else DEADLINE)
+        said = b""
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([child.stdout], [], [], left)
+            if ready:
+                found = os.read(child.stdout.fileno(), 4096)
+                said += found
+                if word.encode() in said:
+                    return True
+                if not found:
+                    return False
+        return False
+
+    @staticmethod
+    def _sleep(child: "subprocess.Popen[bytes]", seconds: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(seconds)
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def _come_to_rest(self, errors: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A last start, without new orders: all must be resolved and equal, then flat, then end in good order."""
+        (self.folder / "books.json").unlink(missing_ok=True)
+        with self._victim(errors, "--quiet") as child:
+            if not self._wait_for(child, "active"):
+                self.tally.breaches.append(f"the last start did not come up: see {self.folder}/errors")
+                return {}, {}
+            self._agree(flat=False)
+            child.send_signal(signal.SIGUSR1)
+            found = self._agree(flat=True)
+            child.terminate()
+            if child.wait(DEADLINE) != 0:
+                self.tally.breaches.append(f"the last end was not in good order: see {self.folder}/errors")
+        return found
+
+    def _agree(self, *, flat: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        deadline = time.monotonic() + DEADLINE
+        differences = ["nothing was said"]
+        books: dict[str, Any] = {}
+        snapshot: dict[str, Any] = {}
+        while differences and time.monotonic() < deadline:
+            time.sleep(0.1)
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                snapshot = _snapshot(self.folder / "venue.sock")
+                books = json.loads((self.folder / "books.json").read_text())
+                differences = verdict.at_rest(books, snapshot)
+                if flat and not differences and (books["positions"] or books["open"]):
+                    differences = [f"it is not flat: {books}"]
+        self.tally.breaches += [f"at rest: {text}" for text in differences]
+        return books, snapshot
+
+    def _count(self, facts: list[evidence.Entry], entries: list[evidence.Entry]) -> None:
+        tally = self.tally
+        tally.facts = len(facts)
+        tally.orders = sum(entry["t"] == "Placed" for entry in entries)
+        tally.fills = sum(entry["t"] == "Executed" for entry in entries)
+        begun = sorted(fact["now"] for fact in facts if fact["t"] == "StrategiesStarted")
+        for birth, after in zip(self._births, [*self._births[1:], time.time_ns()], strict=True):
+            tally.restarts += [(now - birth) / 1e9 for now in begun if birth < now < after]
+
+
+def _snapshot(path: Path) -> dict[str, Any]:
+    """The venue's own view of the account."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(10)
+        line.connect(str(path))
+        line.sendall(b'{"do":"snapshot","id":1}\n')
+        data = b""
+        while not data.endswith(b"\n"):
+            data += line.recv(1 << 16)
+    answer: dict[str, Any] = json.loads(data)["snapshot"]
+    return answer

@@ -1,0 +1,345 @@
+"""The engine that is killed: victim.py FOLDER ADDRESS [--plain] [--quiet] [--die LABEL --pass N].
+
+It dies by its own SIGKILL at the Nth passing of a labelled moment; whoever started it may kill it at any other. The
+labels are put around methods from here: nothing that is shipped knows of them.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from fairlead import ConfigurationError, LiveTradingEngine, Order, OrderType, Strategy, TimeInForce
+from fairlead._engine import live
+from fairlead._kernel.reports import Reports
+from fairlead._kernel.state import fingerprint
+from fairlead._storage.journal import Journal
+from fairlead._storage.segments import SegmentWriter
+from fairlead.hookspecs import hookimpl
+from fairlead.ports import Cancel, CancelAll, Submit, VenueProfile
+from fairlead_breakers import Limits
+from fairlead_sim import RemoteBroker
+from fairlead_sim.profile import full_profile
+from fairlead_streams import SyntheticStream
+
+BTC = "BTC/USDT:USDT"
+MARKET = {"seed": 5, "volatility": "150%", "every": "20ms"}
+"""One market, which this process and the one that moves the venue make for themselves."""
+
+MS = 1_000_000
+
+
+class Doom:
+    """Ends this process at the Nth passing of one labelled moment."""
+
+    def __init__(self, label: str, passes: int) -> None:
+        self.label, self._left = label, passes
+
+    def at(self, label: str) -> None:
+        if self.due(label):
+            self.now()
+
+    def due(self, label: str) -> bool:
+        if label == self.label:
+            self._left -= 1
+        return label == self.label and self._left == 0
+
+    def now(self) -> None:
+        os.write(1, b"label\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+        signal.pause()
+
+
+class Stubborn(Strategy):
+    """Its orders follow from a number alone: had the journal lost one, the next life would place it again."""
+
+    def __init__(self, *, quiet: bool = False, **more: Any) -> None:
+        super().__init__(**more)
+        self.quiet = quiet
+        self.step = 0
+
+    def on_start(self) -> None:
+        self.watch(BTC, quotes=True)
+        self.every("40ms", self.act)
+
+    def act(self) -> None:
+        price = self.price()
+        if price is None or self.quiet:
+            return
+        self.step += 1
+        tag, kind, turn = f"step {self.step}", self.step % 8, self.step // 8 % 2
+        side, way = (self.buy, 1) if turn else (self.sell, -1)
+        match kind:
+            case 0:
+                side(0.3, tag=tag)
+            case 1:
+                side(0.4, limit_price=price * (1 - way * 0.0002), tag=tag)
+            case 2:
+                side(0.2, stop_price=price * (1 + way * 0.0003), tag=tag)
+            case 3:
+                side(
+                    0.2,
+                    take_profit=price * (1 + way * 0.0005),
+                    stop_loss=price * (1 - way * 0.0005),
+                    tag=tag,
+                )
+            case 4:
+                self.withdraw()
+            case 5:
+                self.change(price)
+            case 6:
+                side(0.2, limit_price=price * (1 - way * 0.002), tag=tag)
+            case 7:
+                self.withdraw(but=3)
+
+    def _own(self, *kinds: OrderType) -> list[Order]:
+        return [o for o in self.orders() if o.type in kinds and not o.intent.exits and o.status != "held"]
+
+    def withdraw(self, but: int = 0) -> None:
+        for order in self._own(OrderType.LIMIT, OrderType.STOP)[: -but or 1]:
+            self.cancel(order)
+
+    def change(self, price: float) -> None:
+        for order in self._own(OrderType.LIMIT)[-1:]:
+            way = 1 if order.side == "buy" else -1
+            self.replace(order, limit_price=price * (1 - way * 0.0001))
+
+    def save(self) -> Any:
+        return {"step": self.step}
+
+    def load(self, saved: Any) -> None:
+        self.step = saved["step"]
+
+
+class Broker(RemoteBroker):
+    """The venue has a market of its own, so none is passed on; every step of the conversation is a labelled moment."""
+
+    doom: Doom
+
+    def market(self, event: Any) -> None:
+        """The venue sees its own."""
+
+    async def connect(self, emit: Any, clock: Any) -> None:
+        self.doom.at("before connect")
+        await super().connect(emit, clock)
+        self.doom.at("after connect")
+
+    def send(self, command: Any) -> None:
+        kind = type(command).__name__
+        if isinstance(command, Submit) and command.intent.sweep:
+            kind = "closing Submit"
+        self.doom.at(f"before send {kind}")
+        super().send(command)
+        self.doom.at(f"after send {kind}")
+
+    async def lookup(self, client_order_ids: Any) -> Any:
+        return await self._asked("lookup", super().lookup(client_order_ids))
+
+    async def fills(self, since_ns: int) -> Any:
+        return await self._asked("fills", super().fills(since_ns))
+
+    async def snapshot(self) -> Any:
+        return await self._asked("snapshot", super().snapshot())
+
+    async def _asked(self, what: str, question: Any) -> Any:
+        self.doom.at(f"before {what}")
+        answer = await question
+        self.doom.at(f"after {what}")
+        return answer
+
+
+class Witness:
+    """Writes down beside the run what only the living process knows."""
+
+    name = "witness"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @hookimpl
+    def fairlead_started(self, engine: LiveTradingEngine) -> None:
+        os.write(1, b"active\n")
+        self.print_state(engine)
+
+    def print_state(self, engine: LiveTradingEngine) -> None:
+        seq, digest = engine._session.query(_fingerprint)  # type: ignore[union-attr]
+        file = os.open(self._folder / "prints", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(file, f"{seq} {digest}\n".encode())
+        os.close(file)
+
+    def state_books(self, engine: LiveTradingEngine) -> None:
+        books = engine._session.query(_books)  # type: ignore[union-attr]
+        new = self._folder / "books.new"
+        new.write_text(json.dumps(books))
+        new.replace(self._folder / "books.json")
+
+
+def _fingerprint(kernel: Any) -> tuple[int, str]:
+    return kernel.state.seq, hashlib.sha256(fingerprint(kernel.state)).hexdigest()
+
+
+def _books(kernel: Any) -> dict[str, Any]:
+    state = kernel.state
+    return {
+        "balances": {c: str(v) for c, v in state.accounts["remote"].balances.items()},
+        "positions": [
+            [k.strategy, k.instrument, str(p.quantity)] for k, p in state.positions.items() if p.quantity
+        ],
+        "open": {name: str(order.status) for name, order in state.open.items()},
+        "sweeps": len(state.sweeps),
+        "discrepancies": [str(one) for one in state.discrepancies.values()],
+    }
+
+
+async def operate(engine: LiveTradingEngine, witness: Witness, dice: random.Random, *, quiet: bool) -> None:
+    """What a person does beside the strategies: now and then withdraws, closes or kills everything, and goes on."""
+    while True:
+        await asyncio.sleep(0.05)
+        if engine._session is None or not engine._session.started.is_set():
+            continue
+        if dice.random() < 0.2:
+            witness.print_state(engine)
+        if quiet:
+            witness.state_books(engine)
+        with contextlib.suppress(ConfigurationError):
+            _operate_once(engine, dice, quiet=quiet)
+
+
+def _operate_once(engine: LiveTradingEngine, dice: random.Random, *, quiet: bool) -> None:
+    health = engine.health()
+    if not engine._session.query(lambda kernel: len(kernel.state.sweeps)):  # type: ignore[union-attr]
+        if "killed" in health["states"].values() or any("kill" in text for text in health["tripped"]):
+            engine.reset("kill", "go on")
+        if health["paused"] or health["states"]:
+            engine.resume("go on")
+    roll = dice.random()
+    if quiet or roll > 0.03:
+        return
+    if roll < 0.01:
+        engine.flatten("a drill")
+    elif roll < 0.02:
+        engine.kill("a drill", flatten=roll < 0.015)
+    else:
+        engine.cancel_all("a drill")
+
+
+def arm(doom: Doom) -> None:
+    """Put the labels around what they name."""
+    append, store, handle, restore = Journal.append, SegmentWriter.append, Reports.handle, live.restore
+
+    def doomed_append(self: Journal, facts: Any, **words: Any) -> None:
+        kinds = _kinds(facts)
+        for kind in kinds:
+            doom.at(f"before append {kind}")
+        _torn.clear()
+        _torn.extend(kind for kind in kinds if doom.due(f"within append {kind}"))
+        append(self, facts, **words)
+        for kind in kinds:
+            doom.at(f"after append {kind}")
+
+    def doomed_store(self: SegmentWriter, seq: int, payload: bytes, last_words: bool = False) -> None:
+        if not _torn:
+            return store(self, seq, payload, last_words)
+        offset = self._offset
+        store(self, seq, payload, last_words)
+        cut = offset + 8 + len(payload) // 2
+        self._map[cut : self._offset] = bytes(self._offset - cut)
+        doom.now()
+        return None
+
+    def doomed_handle(self: Reports, account: str, report: Any) -> None:
+        kind = type(report).__name__
+        doom.at(f"before applying {kind}")
+        handle(self, account, report)
+        doom.at(f"after applying {kind}")
+
+    def doomed_restore(*words: Any, **named: Any) -> Any:
+        doom.at("before restore")
+        state = restore(*words, **named)
+        doom.at("after restore")
+        return state
+
+    Journal.append = doomed_append  # type: ignore[method-assign]
+    Journal_init = Journal.__init__
+
+    def init(self: Journal, writer: SegmentWriter, **words: Any) -> None:
+        Journal_init(self, writer, **words)
+        self._append = lambda *found: doomed_store(writer, *found)
+
+    Journal.__init__ = init  # type: ignore[method-assign]
+    Reports.handle = doomed_handle  # type: ignore[method-assign]
+    live.restore = doomed_restore
+
+
+_torn: list[str] = []
+
+
+def _kinds(facts: Any) -> list[str]:
+    found = dict.fromkeys(type(fact).__name__ for fact in facts)
+    if any(type(fact).__name__ == "OrderHeld" and fact.intent.replaces for fact in facts):
+        found["Replacement"] = None
+    return list(found)
+
+
+def profile(*, plain: bool) -> VenueProfile:
+    """Quick to be sure, since the way is short. A plain venue knows market and limit orders only."""
+    full = full_profile("remote", "USDT", exact=False)
+    full = attrs.evolve(
+        full,
+        validity_ns=300 * MS,
+        query_lag_ns=0,
+        answer_ns=300 * MS,
+        backfill_ns=3_000 * MS,
+        watch_ns=2_000 * MS,
+    )
+    if not plain:
+        return full
+    return attrs.evolve(
+        full,
+        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}),
+        time_in_force=frozenset({TimeInForce.GTC}),
+        oco=False,
+        post_only=False,
+    )
+
+
+async def main(words: argparse.Namespace) -> None:
+    doom = Doom(words.die, words.passes)
+    arm(doom)
+    broker = Broker(words.address, profile=profile(plain=words.plain), patience="2s")
+    broker.doom = doom
+    witness = Witness(words.folder)
+    engine = LiveTradingEngine(
+        [Stubborn(name=name, quiet=words.quiet, allocation="40%") for name in ("one", "two")],
+        plugins=[broker, SyntheticStream(BTC, **MARKET), Limits(max_order_value="400_000 USDT"), witness],
+        run=words.folder / "run",
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: engine.flatten("the last drill"))
+    operator = asyncio.create_task(
+        operate(engine, witness, random.Random(os.getpid()), quiet=words.quiet)
+    )
+    await engine.run()
+    operator.cancel()
+
+
+def parser() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser()
+    words.add_argument("folder", type=Path)
+    words.add_argument("address")
+    words.add_argument("--plain", action="store_true")
+    words.add_argument("--quiet", action="store_true")
+    words.add_argument("--die", default="")
+    words.add_argument("--pass", dest="passes", type=int, default=1)
+    return words
+
+
+if __name__ == "__main__":
+    asyncio.run(main(parser().parse_args()))
