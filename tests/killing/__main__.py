@@ -14,6 +14,8 @@ from pathlib import Path
 from lane import LABELS, Lane, Tally
 
 KILLS_A_LANE = 50
+LANES = 3
+"""Most of a life is waiting, for a venue's proof above all."""
 
 
 class Labels:
@@ -33,12 +35,12 @@ class Labels:
             return next(self._endless)
 
 
-def kill(kills: int, *, seed: int, folder: Path, lanes: int = 2) -> Tally:
+def kill(kills: int, *, seed: int, folder: Path, lanes: int = LANES) -> Tally:
     """Kill so often, in lanes side by side, each with a venue of its own."""
     dice = random.Random(seed)
     labels = Labels(dice)
-    sizes = [KILLS_A_LANE] * (kills // KILLS_A_LANE)
-    sizes += [kills % KILLS_A_LANE] if kills % KILLS_A_LANE else []
+    count = max(min(lanes, kills), -(-kills // KILLS_A_LANE))
+    sizes = [kills // count + (number < kills % count) for number in range(count)]
     tally = Tally()
 
     def run(number: int, size: int, seed: int) -> Tally:
@@ -82,7 +84,7 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="./dev kill-test", description="kill -9 an engine that trades, and judge.")
     words.add_argument("--kills", type=int, default=100)
     words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--lanes", type=int, default=2, help="so many engines side by side")
+    words.add_argument("--lanes", type=int, default=LANES, help="so many engines side by side")
     words.add_argument("--keep", type=Path, metavar="FOLDER", help="leave journals and ledgers there")
     given = words.parse_args()
     begun = time.monotonic()

@@ -47,12 +47,16 @@ AT_WORK = [
     "before append Replacement", "after append Replacement", "before append OrderReleased",
     "after append OrderReleased", "after append OrderHeld", "after append HeldResized",
     "after append OrderUnknown", "after append OrderRejected",
+]  # fmt: skip
+"""Moments of trading."""
+
+AT_A_DRILL = [
     "before append SweepStarted", "after append SweepStarted", "before send CancelAll", "after send CancelAll",
     "before send closing Submit", "after send closing Submit", "before append SweepEnded", "after append SweepEnded",
 ]  # fmt: skip
-"""Moments of trading; those of a sweep come when a drill does."""
+"""Moments of a flatten or a kill, which a drill brings about."""
 
-LABELS = AT_START + AT_WORK
+LABELS = AT_START + AT_WORK + AT_A_DRILL
 
 
 @attrs.define
@@ -160,8 +164,8 @@ class Lane:
             label, words, wait, patience = "any moment of trading", [], "active", self._dice.uniform(0, 0.7)
         else:
             label = next(self._labels)
-            most = 3 if label in AT_START else 12
-            words = ["--die", label, "--pass", str(self._dice.randint(1, most))]
+            passes = self._dice.randint(1, 12) if label in AT_WORK else 1
+            words = ["--die", label, "--pass", str(passes), *(["--drill"] if label in AT_A_DRILL else [])]
             wait, patience = "label", 0.0
         with self._victim(errors, *words) as child:
             there = not wait or self._wait_for(child, wait)

@@ -43,9 +43,9 @@ class Venue:
                 name = order["client_order_id"]
                 if name in self.placed:
                     self.twice.append(name)
-                before = order["intent"].get("replaces", "")
-                if before in self.placed and before not in self.ended:
-                    self.overlaps.append(f"{name} was live beside {before}, which it replaces")
+                for before in (order["intent"].get(word, "") for word in ("replaces", "repeats")):
+                    if before in self.placed and before not in self.ended:
+                        self.overlaps.append(f"{name} was live beside {before}, in whose place it comes")
                 self.placed[name] = order
             case "Ended":
                 self.ended[entry["client_order_id"]] = 1
@@ -120,6 +120,8 @@ class Books:
         if kind in _BEGINNINGS:
             self.intents.setdefault(name, fact["intent"])
             self.quantity[name] = Decimal(fact.get("quantity") or fact["intent"]["quantity"])
+        if kind == "HeldResized":
+            self.quantity[name] = Decimal(fact["quantity"])
         if kind == "OrderSubmitted":
             self._submit(name, fact)
         elif kind == "OrderRejected":
@@ -139,7 +141,7 @@ class Books:
             self._breach(f"I16: {name} was submitted at {seq}, after a kill and outside of it")
         if int(name[4:8], 16) > self._epoch:
             self._breach(f"I17: {name} at {seq} is of an epoch that has not begun")
-        if intent.get("repeats") and intent["repeats"] not in self.rejected:
+        if intent.get("repeats") and intent["repeats"] not in self.ending:
             self._breach(f"I5: {name} at {seq} repeats {intent['repeats']}, of which nothing is proven")
 
     def _fill(self, fact: Entry) -> None:
@@ -186,7 +188,8 @@ def _duplicates(books: Books, venue: Venue) -> Iterator[str]:
     tags: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, order in venue.placed.items():
         intent = order["intent"]
-        numbers[name[8:30]].append(name)
+        if not intent.get("repeats"):
+            numbers[name[8:30]].append(name)
         if _decided(intent):
             tags[intent["strategy"], intent["tag"]].append(name)
     for names in [*numbers.values(), *tags.values()]:
@@ -241,8 +244,8 @@ def _fills(books: Books, venue: Venue) -> Iterator[str]:
         ):
             yield f"I7: fill {name} is booked for another order"
     for name, filled in books.filled.items():
-        if name in books.quantity and filled > books.quantity[name]:
-            yield f"I6: {name} filled {filled} of {books.quantity[name]}"
+        if name in books.submitted and filled > Decimal(books.submitted[name]["quantity"]):
+            yield f"I6: {name} filled {filled} of {books.submitted[name]['quantity']}"
     booked: dict[str, int] = {name: fact["seq"] for name, fact in books.fills.items()}
     for fact in books.facts:
         if fact["t"] == "FillsListed":

@@ -199,7 +199,7 @@ def _books(kernel: Any) -> dict[str, Any]:
     }
 
 
-async def operate(engine: LiveTradingEngine, witness: Witness, dice: random.Random, *, quiet: bool) -> None:
+async def operate(engine: LiveTradingEngine, witness: Witness, dice: random.Random, words: argparse.Namespace) -> None:
     """What a person does beside the strategies: now and then withdraws, closes or kills everything, and goes on."""
     while True:
         await asyncio.sleep(0.05)
@@ -207,28 +207,27 @@ async def operate(engine: LiveTradingEngine, witness: Witness, dice: random.Rand
             continue
         if dice.random() < 0.2:
             witness.print_state(engine)
-        if quiet:
+        if words.quiet:
             witness.state_books(engine)
         with contextlib.suppress(ConfigurationError):
-            _operate_once(engine, dice, quiet=quiet)
+            _operate_once(engine, 0.0 if words.quiet else 0.4 if words.drill else 0.03, dice)
 
 
-def _operate_once(engine: LiveTradingEngine, dice: random.Random, *, quiet: bool) -> None:
+def _operate_once(engine: LiveTradingEngine, chance: float, dice: random.Random) -> None:
     health = engine.health()
     if not engine._session.query(lambda kernel: len(kernel.state.sweeps)):  # type: ignore[union-attr]
         if "killed" in health["states"].values() or any("kill" in text for text in health["tripped"]):
             engine.reset("kill", "go on")
         if health["paused"] or health["states"]:
             engine.resume("go on")
-    roll = dice.random()
-    if quiet or roll > 0.03:
-        return
-    if roll < 0.01:
-        engine.flatten("a drill")
-    elif roll < 0.02:
-        engine.kill("a drill", flatten=roll < 0.015)
-    else:
-        engine.cancel_all("a drill")
+    if dice.random() < chance:
+        match dice.randrange(4):
+            case 0 | 1 as way:
+                engine.kill("a drill", flatten=bool(way))
+            case 2:
+                engine.flatten("a drill")
+            case _:
+                engine.cancel_all("a drill")
 
 
 def arm(doom: Doom) -> None:
@@ -324,7 +323,7 @@ async def main(words: argparse.Namespace) -> None:
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: engine.flatten("the last drill"))
     operator = asyncio.create_task(
-        operate(engine, witness, random.Random(os.getpid()), quiet=words.quiet)
+        operate(engine, witness, random.Random(os.getpid()), words)
     )
     await engine.run()
     operator.cancel()
@@ -336,6 +335,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("address")
     words.add_argument("--plain", action="store_true")
     words.add_argument("--quiet", action="store_true")
+    words.add_argument("--drill", action="store_true")
     words.add_argument("--die", default="")
     words.add_argument("--pass", dest="passes", type=int, default=1)
     return words

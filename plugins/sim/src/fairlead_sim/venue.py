@@ -261,6 +261,9 @@ class SimulatedVenue:
                 event_ns=order.accepted_ns,
             )
         )  # fmt: skip
+        if order.remaining <= 0:
+            self.desk.settle(order)
+            return
         if not market.bars_only or self._at_close:
             market.event = market.top or market.trade or market.bar
             self._matcher.enter(market, order)
