@@ -21,7 +21,7 @@ import verdict
 
 HERE = Path(__file__).parent
 DEADLINE = 60.0
-LABEL_SECONDS = 6.0
+LABEL_SECONDS = 8.0
 PLAN = (
     "lose:2% lose_answer:3% delay:2% duplicate:3% reorder:2% drop:0.5% reject:1% patience=300ms seed={seed}"
 )
@@ -87,12 +87,14 @@ class Tally:
 class Lane:
     """A run folder, a venue with its ledger, a market, and lives of the engine one after the other."""
 
-    def __init__(self, folder: Path, *, seed: int, plain: bool, labels: Iterator[str]) -> None:
+    def __init__(
+        self, folder: Path, *, seed: int, plain: bool, labels: Iterator[str], without: str = ""
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
         self.tally = Tally()
         self._dice = random.Random(seed)
-        self._plain = plain
+        self._options = [*(["--plain"] if plain else []), *(["--without", without] if without else [])]
         self._labels = labels
         self._seed = seed
         self._address = f"unix://{folder}/venue.sock"
@@ -105,7 +107,7 @@ class Lane:
                 self._live(errors)
                 time.sleep(self._dice.choice((0.0, 0.0, 0.1, 0.4)))
             last, snapshot = self._come_to_rest(errors)
-        facts = evidence.journal(self.folder / "run" / "journal")
+        facts = evidence.journal(self.journal)
         entries = evidence.ledger(self.folder / "ledger")
         self.tally.breaches += verdict.judge(facts, entries)
         if last:
@@ -114,6 +116,28 @@ class Lane:
         self.tally.breaches = [f"{self.folder.name}: {text}" for text in self.tally.breaches]
         return self.tally
 
+    # --- starts alone ---------------------------------------------------------------------------------------
+
+    @property
+    def journal(self) -> Path:
+        """Where the facts are."""
+        return self.folder / "run" / "journal"
+
+    def start_and_stop(self) -> None:
+        """A start, and an end in good order."""
+        with self._errors() as errors, self._venue(errors), self._victim(errors, "--quiet") as child:
+            assert self._wait_for(child, "active"), (self.folder / "errors").read_text()
+            child.terminate()
+            assert child.wait(DEADLINE) == 0, (self.folder / "errors").read_text()
+
+    def start_and_kill(self) -> float:
+        """A start, killed once strategies have started; returns how long that took, in seconds."""
+        with self._errors() as errors, self._venue(errors):
+            begun = time.monotonic()
+            with self._victim(errors, "--quiet") as child:
+                assert self._wait_for(child, "active"), (self.folder / "errors").read_text()
+                return time.monotonic() - begun
+
     # --- processes ------------------------------------------------------------------------------------------
 
     def _errors(self) -> Any:
@@ -121,7 +145,14 @@ class Lane:
 
     @contextlib.contextmanager
     def _venue(self, errors: Any) -> Iterator[None]:
-        words = ["-m", "fairlead_sim.serve", "--cash", "10_000_000 USDT", "--unix", f"{self.folder}/venue.sock"]
+        words = [
+            "-m",
+            "fairlead_sim.serve",
+            "--cash",
+            "10_000_000 USDT",
+            "--unix",
+            f"{self.folder}/venue.sock",
+        ]
         words += ["--ledger", str(self.folder / "ledger"), "--faults", PLAN.format(seed=self._seed)]
         words += ["--until-stdin-closes"]
         with subprocess.Popen(
@@ -144,9 +175,8 @@ class Lane:
     def _victim(self, errors: Any, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
         command = [sys.executable, str(HERE / "victim.py"), str(self.folder), self._address]
         self._births.append(time.time_ns())
-        plain = ["--plain"] if self._plain else []
         with subprocess.Popen(
-            [*command, *plain, *words], stdout=subprocess.PIPE, stderr=errors
+            [*command, *self._options, *words], stdout=subprocess.PIPE, stderr=errors
         ) as child:
             try:
                 yield child
@@ -174,9 +204,18 @@ class Lane:
             child.send_signal(signal.SIGKILL)
             child.wait(DEADLINE)
         if child.returncode != -signal.SIGKILL:
-            self.tally.breaches.append(f"an engine ended by itself with {child.returncode}: see {self.folder}/errors")
+            self.tally.breaches.append(
+                f"an engine ended by itself with {child.returncode}: see {self.folder}/errors"
+            )
         self.tally.kills += 1
+        self._write_down(label, words, there)
         (self.tally.reached if there else self.tally.missed)[label] += 1
+
+    def _write_down(self, label: str, words: list[str], there: bool) -> None:
+        """For whoever looks at a folder that was kept: what each life was."""
+        born, age = self._births[-1], (time.time_ns() - self._births[-1]) / 1e9
+        with (self.folder / "lives").open("a") as file:
+            file.write(f"{born} {age:.3f} {label}, {' '.join(words)}{'' if there else ': not reached'}\n")
 
     def _wait_for(self, child: "subprocess.Popen[bytes]", word: str) -> bool:
         """Wait until a child writes a word; False where that takes too long."""

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import unsafe
 
 from fairlead import ConfigurationError, LiveTradingEngine, Order, OrderType, Strategy, TimeInForce
-from fairlead._engine import live
+from fairlead._engine.live import Session
 from fairlead._kernel.reports import Reports
 from fairlead._kernel.state import fingerprint
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import SegmentWriter
 from fairlead.hookspecs import hookimpl
-from fairlead.ports import Cancel, CancelAll, Submit, VenueProfile
+from fairlead.ports import Submit, VenueProfile
 from fairlead_breakers import Limits
 from fairlead_sim import RemoteBroker
 from fairlead_sim.profile import full_profile
@@ -199,9 +200,12 @@ def _books(kernel: Any) -> dict[str, Any]:
     }
 
 
-async def operate(engine: LiveTradingEngine, witness: Witness, dice: random.Random, words: argparse.Namespace) -> None:
+async def operate(
+    engine: LiveTradingEngine, witness: Witness, dice: random.Random, words: argparse.Namespace
+) -> None:
     """What a person does beside the strategies: now and then withdraws, closes or kills everything, and goes on."""
-    while True:
+    parent = os.getppid()
+    while os.getppid() == parent:  # nobody is left behind
         await asyncio.sleep(0.05)
         if engine._session is None or not engine._session.started.is_set():
             continue
@@ -211,6 +215,7 @@ async def operate(engine: LiveTradingEngine, witness: Witness, dice: random.Rand
             witness.state_books(engine)
         with contextlib.suppress(ConfigurationError):
             _operate_once(engine, 0.0 if words.quiet else 0.4 if words.drill else 0.03, dice)
+    engine.stop("its parent is gone")
 
 
 def _operate_once(engine: LiveTradingEngine, chance: float, dice: random.Random) -> None:
@@ -232,7 +237,8 @@ def _operate_once(engine: LiveTradingEngine, chance: float, dice: random.Random)
 
 def arm(doom: Doom) -> None:
     """Put the labels around what they name."""
-    append, store, handle, restore = Journal.append, SegmentWriter.append, Reports.handle, live.restore
+    append, begin, handle = Journal.append, Journal.__init__, Reports.handle
+    opened = Session._open
 
     def doomed_append(self: Journal, facts: Any, **words: Any) -> None:
         kinds = _kinds(facts)
@@ -245,14 +251,12 @@ def arm(doom: Doom) -> None:
             doom.at(f"after append {kind}")
 
     def doomed_store(self: SegmentWriter, seq: int, payload: bytes, last_words: bool = False) -> None:
-        if not _torn:
-            return store(self, seq, payload, last_words)
         offset = self._offset
-        store(self, seq, payload, last_words)
-        cut = offset + 8 + len(payload) // 2
-        self._map[cut : self._offset] = bytes(self._offset - cut)
-        doom.now()
-        return None
+        self.append(seq, payload, last_words)
+        if _torn:
+            cut = offset + 8 + len(payload) // 2
+            self._map[cut : self._offset] = bytes(self._offset - cut)
+            doom.now()
 
     def doomed_handle(self: Reports, account: str, report: Any) -> None:
         kind = type(report).__name__
@@ -260,22 +264,20 @@ def arm(doom: Doom) -> None:
         handle(self, account, report)
         doom.at(f"after applying {kind}")
 
-    def doomed_restore(*words: Any, **named: Any) -> Any:
+    def doomed_begin(self: Journal, writer: SegmentWriter, **words: Any) -> None:
+        begin(self, writer, **words)
+        self._append = lambda *record: doomed_store(writer, *record)
+
+    def doomed_open(self: Session, stack: Any) -> Any:
         doom.at("before restore")
-        state = restore(*words, **named)
+        found = opened(self, stack)
         doom.at("after restore")
-        return state
+        return found
 
     Journal.append = doomed_append  # type: ignore[method-assign]
-    Journal_init = Journal.__init__
-
-    def init(self: Journal, writer: SegmentWriter, **words: Any) -> None:
-        Journal_init(self, writer, **words)
-        self._append = lambda *found: doomed_store(writer, *found)
-
-    Journal.__init__ = init  # type: ignore[method-assign]
+    Journal.__init__ = doomed_begin  # type: ignore[method-assign]
     Reports.handle = doomed_handle  # type: ignore[method-assign]
-    live.restore = doomed_restore
+    Session._open = doomed_open  # type: ignore[method-assign]
 
 
 _torn: list[str] = []
@@ -310,21 +312,27 @@ def profile(*, plain: bool) -> VenueProfile:
     )
 
 
+def make(words: argparse.Namespace, doom: Doom) -> LiveTradingEngine:
+    """The engine as it is killed; a replay of its journal builds it too."""
+    broker = Broker(words.address, profile=profile(plain=words.plain), patience="2s")
+    broker.doom = doom
+    return LiveTradingEngine(
+        [Stubborn(name=name, quiet=words.quiet, allocation="40%") for name in ("one", "two")],
+        plugins=[broker, SyntheticStream(BTC, **MARKET), Limits(max_order_value="400_000 USDT")],
+        run=words.folder / "run",
+    )
+
+
 async def main(words: argparse.Namespace) -> None:
     doom = Doom(words.die, words.passes)
     arm(doom)
-    broker = Broker(words.address, profile=profile(plain=words.plain), patience="2s")
-    broker.doom = doom
+    if words.without:
+        unsafe.leave_out(words.without)
     witness = Witness(words.folder)
-    engine = LiveTradingEngine(
-        [Stubborn(name=name, quiet=words.quiet, allocation="40%") for name in ("one", "two")],
-        plugins=[broker, SyntheticStream(BTC, **MARKET), Limits(max_order_value="400_000 USDT"), witness],
-        run=words.folder / "run",
-    )
+    engine = make(words, doom)
+    engine.wiring.manager.register(witness)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: engine.flatten("the last drill"))
-    operator = asyncio.create_task(
-        operate(engine, witness, random.Random(os.getpid()), words)
-    )
+    operator = asyncio.create_task(operate(engine, witness, random.Random(os.getpid()), words))
     await engine.run()
     operator.cancel()
 
@@ -337,6 +345,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--quiet", action="store_true")
     words.add_argument("--drill", action="store_true")
     words.add_argument("--die", default="")
+    words.add_argument("--without", default="", choices=["", *unsafe.SAFEGUARDS])
     words.add_argument("--pass", dest="passes", type=int, default=1)
     return words
 
