@@ -1,6 +1,6 @@
-"""Strategies that several of these tests run lie in `stories/`, where their child processes find them too."""
+"""What tests share with their child processes lies in `stories/` and `killing/`, where both find it."""
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent / "stories"))
+sys.path += [str(Path(__file__).parent / name) for name in ("stories", "killing")]

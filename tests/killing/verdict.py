@@ -266,7 +266,7 @@ def _decisions(books: Books) -> Iterator[str]:
             yield f"lost: {strategy} never placed its order of step {step}"
         for step, times in counted.items():
             if times > 1:
-                yield f"I1: {strategy} decided step {step} {times} times"
+                yield f"I1: one decided step: {step} of {strategy}, {times} times"
 
 
 def at_rest(books: dict[str, Any], snapshot: Entry) -> list[str]:
