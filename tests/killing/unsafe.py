@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from fairlead._engine import inquiries
 from fairlead._kernel.fills import Fills
 from fairlead._models.reports import Backfilled
@@ -10,13 +12,13 @@ from fairlead._storage.journal import Journal
 
 
 def _without_write_ahead() -> None:
-    """Each record is written when the next one comes, and its commands leave at once."""
+    """Records are written later, as by a buffer, and their commands leave at once."""
     append = Journal.append
     late: list[Any] = []
 
     def append_late(self: Journal, facts: Any, **words: Any) -> None:
         late.append(facts)
-        if len(late) > 1:
+        if len(late) > 20:
             append(self, late.pop(0), **words)
 
     Journal.append = append_late  # type: ignore[method-assign]
@@ -28,7 +30,7 @@ def _without_backfill() -> None:
 
     async def forget(*words: Any) -> Any:
         answer = await inquire(*words)
-        return Backfilled(answer.asked_ns, answer.since_ns, ()) if isinstance(answer, Backfilled) else answer
+        return msgspec.structs.replace(answer, fills=()) if isinstance(answer, Backfilled) else answer
 
     inquiries.inquire = forget
 
