@@ -60,7 +60,7 @@ def story() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         {"t": "Filled", "fill": fill(1, ONE)},
         {"t": "OrderSubmitted", "client_order_id": TWO, "intent": intent(2), "quantity": "1"},
         {"t": "OrderCanceled", "client_order_id": TWO},
-        {"t": "FillsListed", "until_ns": 90},
+        {"t": "FillsListed", "until_ns": 10**9},
     ]
     placed = [
         {
@@ -106,7 +106,7 @@ def again(entry: dict[str, Any], **changes: Any) -> dict[str, Any]:
         ("I1: one decided step", lambda facts, entries: facts[5]["intent"].update(tag="step 1")),
         ("was submitted at", lambda facts, entries: facts.insert(6, again(facts[2], seq=6))),
         ("I3: the venue has", lambda facts, entries: facts.pop(2)),
-        ("before it was written", lambda facts, entries: facts[2].update(now=13)),
+        ("before it was written", lambda facts, entries: facts[2].update(now=10**9)),
         ("I4", lambda facts, entries: facts[6].update(t="OrderRejected", code="not_accepted")),
         ("I6", lambda facts, entries: facts[2].update(quantity="0.5")),
         ("I7: lost", lambda facts, entries: facts.pop(4)),
@@ -182,9 +182,7 @@ def compare_states(folder: Path, *, plain: bool) -> None:
             assert hashlib.sha256(fingerprint(state)).hexdigest() == wanted, f"{folder}: state at {fact.seq}"
             compared += 1
     assert compared
-    engine = victim.make(
-        Namespace(folder=folder, address="unix:///nowhere", plain=plain, quiet=False), victim.Doom("", 0)
-    )
+    engine = victim.make(Namespace(folder=folder, address="unix:///nowhere", plain=plain), victim.Doom("", 0))
     replayed = replay(engine)
     assert replayed.first_difference is None, f"{folder}: {replayed.first_difference}"
 

@@ -12,6 +12,8 @@ from evidence import Entry
 
 CENT = Decimal("1e-8")
 ZERO = Decimal(0)
+CLOCKS_NS = 50_000_000
+"""How far the clocks of two processes may be apart: each goes on by itself from the wall's time at its start."""
 
 _ENDINGS = {"OrderCanceled", "OrderExpired", "OrderRejected", "OrderDenied"}
 _OF_ORDERS = {
@@ -208,7 +210,7 @@ def _orders(books: Books, venue: Venue) -> Iterator[str]:
         fact = books.submitted.get(name)
         if fact is None:
             yield f"I3: the venue has {name}, of which the journal knows nothing"
-        elif fact["now"] > order["accepted_ns"]:
+        elif fact["now"] > order["accepted_ns"] + CLOCKS_NS:
             yield f"I3: {name} was at the venue before it was written down"
         if name in books.rejected:
             code = books.rejected[name].get("code", "")
@@ -250,7 +252,7 @@ def _fills(books: Books, venue: Venue) -> Iterator[str]:
     for fact in books.facts:
         if fact["t"] == "FillsListed":
             for name, fill in venue.fills.items():
-                if fill["event_ns"] < fact["until_ns"] and booked.get(name, 0) > fact["seq"]:
+                if fill["event_ns"] + CLOCKS_NS < fact["until_ns"] and booked.get(name, 0) > fact["seq"]:
                     yield f"I9: {name} was booked after all fills until then were listed, at {fact['seq']}"
 
 

@@ -62,9 +62,8 @@ class Doom:
 class Stubborn(Strategy):
     """Its orders follow from a number alone: had the journal lost one, the next life would place it again."""
 
-    def __init__(self, *, quiet: bool = False, **more: Any) -> None:
+    def __init__(self, **more: Any) -> None:
         super().__init__(**more)
-        self.quiet = quiet
         self.step = 0
 
     def on_start(self) -> None:
@@ -73,7 +72,7 @@ class Stubborn(Strategy):
 
     def act(self) -> None:
         price = self.price()
-        if price is None or self.quiet:
+        if price is None:
             return
         self.step += 1
         tag, kind, turn = f"step {self.step}", self.step % 8, self.step // 8 % 2
@@ -214,17 +213,20 @@ async def operate(
         if words.quiet:
             witness.state_books(engine)
         with contextlib.suppress(ConfigurationError):
-            _operate_once(engine, 0.0 if words.quiet else 0.4 if words.drill else 0.03, dice)
+            chance = 0.0 if words.quiet else 0.4 if words.drill else 0.03
+            _operate_once(engine, chance, dice, quiet=words.quiet)
     engine.stop("its parent is gone")
 
 
-def _operate_once(engine: LiveTradingEngine, chance: float, dice: random.Random) -> None:
+def _operate_once(engine: LiveTradingEngine, chance: float, dice: random.Random, *, quiet: bool) -> None:
     health = engine.health()
-    if not engine._session.query(lambda kernel: len(kernel.state.sweeps)):  # type: ignore[union-attr]
-        if "killed" in health["states"].values() or any("kill" in text for text in health["tripped"]):
-            engine.reset("kill", "go on")
-        if health["paused"] or health["states"]:
-            engine.resume("go on")
+    swept = not engine._session.query(lambda kernel: len(kernel.state.sweeps))  # type: ignore[union-attr]
+    if swept and health["tripped"]:
+        engine.reset("kill", "go on")
+    if quiet and not health["paused"]:
+        engine.pause("the end")
+    elif swept and not quiet and (health["paused"] or health["states"]):
+        engine.resume("go on")
     if dice.random() < chance:
         match dice.randrange(4):
             case 0 | 1 as way:
@@ -317,7 +319,7 @@ def make(words: argparse.Namespace, doom: Doom) -> LiveTradingEngine:
     broker = Broker(words.address, profile=profile(plain=words.plain), patience="2s")
     broker.doom = doom
     return LiveTradingEngine(
-        [Stubborn(name=name, quiet=words.quiet, allocation="40%") for name in ("one", "two")],
+        [Stubborn(name=name, allocation="40%") for name in ("one", "two")],
         plugins=[broker, SyntheticStream(BTC, **MARKET), Limits(max_order_value="400_000 USDT")],
         run=words.folder / "run",
     )

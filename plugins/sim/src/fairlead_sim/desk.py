@@ -72,7 +72,9 @@ class Desk:
     def place(self, order: WorkingOrder) -> None:
         """Take an accepted order in; what filled of those it is linked to before it came is not left to it."""
         intent = order.intent
-        if intent.group and not intent.repeats and not intent.replaces:  # those were cut to what is left already
+        if (
+            intent.group and not intent.repeats and not intent.replaces
+        ):  # those were cut to what is left already
             order.remaining -= self._linked.get(intent.group, _ZERO)
         self.enter_order(order)
         self.log(Placed(order))
