@@ -99,6 +99,11 @@ class Resolver:
         account.fills_wanted = True
         self._look_at(account, self._recorder.now)
 
+    def reconnected(self, name: str) -> None:
+        """The private stream is there again: what was being asked when it broke may never be answered."""
+        self._accounts[name].asked_ns = 0
+        self.review(name)
+
     def look_up(self, order: Order) -> None:
         """An order is in doubt: ask for it at once, and then again and again, ever later."""
         account, now = self._accounts[order.account], self._recorder.now
