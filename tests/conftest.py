@@ -1,6 +1,7 @@
-"""What tests share with their child processes lies in `stories/` and `killing/`, where both find it."""
+"""What tests share with their child processes lies in `stories/` and `killing/`, where both find it; so does `simulation`."""
 
 import sys
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parent / name) for name in ("stories", "killing")]
+HERE = Path(__file__).parent
+sys.path += [str(HERE / "stories"), str(HERE / "killing"), str(HERE)]

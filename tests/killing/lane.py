@@ -48,7 +48,7 @@ AT_WORK = [
     "after append OrderReleased", "after append OrderHeld", "after append HeldResized",
     "after append OrderUnknown", "after append OrderRejected",
 ]  # fmt: skip
-"""Moments of trading."""
+"""Moments of trading; the last two come with a fault only."""
 
 AT_A_DRILL = [
     "before append SweepStarted", "after append SweepStarted", "before send CancelAll", "after send CancelAll",
@@ -194,7 +194,7 @@ class Lane:
             label, words, wait, patience = "any moment of trading", [], "active", self._dice.uniform(0, 0.7)
         else:
             label = next(self._labels)
-            passes = self._dice.randint(1, 12) if label in AT_WORK else 1
+            passes = self._dice.randint(1, 12) if label in AT_WORK[:-2] else 1
             words = ["--die", label, "--pass", str(passes), *(["--drill"] if label in AT_A_DRILL else [])]
             wait, patience = "label", 0.0
         with self._victim(errors, *words) as child:
