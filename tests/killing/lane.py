@@ -56,7 +56,10 @@ AT_A_DRILL = [
 ]  # fmt: skip
 """Moments of a flatten or a kill, which a drill brings about."""
 
-LABELS = AT_START + AT_WORK + AT_A_DRILL
+AT_A_SNAPSHOT = ["before snapshot file", "amid snapshot file", "after snapshot file"]
+"""Moments of keeping the state, which another process does."""
+
+LABELS = AT_START + AT_WORK + AT_A_DRILL + AT_A_SNAPSHOT
 
 
 @attrs.define

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import attrs
 import unsafe
 
 from fairlead import ConfigurationError, LiveTradingEngine, Order, OrderType, Strategy, TimeInForce
+from fairlead._engine import keeping
+from fairlead._engine.keeping import SnapshotKeeper
 from fairlead._engine.live import Session
 from fairlead._kernel.reports import Reports
 from fairlead._kernel.state import fingerprint
@@ -238,9 +241,10 @@ def _operate_once(engine: LiveTradingEngine, chance: float, dice: random.Random,
 
 
 def arm(doom: Doom) -> None:
-    """Put the labels around what they name."""
+    """Put the labels around what they name, and have snapshots made more often than a short test would see."""
+    keeping.SNAPSHOT_BYTES, keeping._LOOK_SECONDS = 100_000, 0.2
     append, begin, handle = Journal.append, Journal.__init__, Reports.handle
-    opened = Session._open
+    opened, snapshot = Session._open, SnapshotKeeper._make
 
     def doomed_append(self: Journal, facts: Any, **words: Any) -> None:
         kinds = _kinds(facts)
@@ -276,6 +280,16 @@ def arm(doom: Doom) -> None:
         doom.at("after restore")
         return found
 
+    def doomed_snapshot(self: SnapshotKeeper) -> None:
+        doom.at("before snapshot file")
+        if doom.due("amid snapshot file"):
+            threading.Timer(random.uniform(0.0, 0.8), doom.now).start()
+        snapshot(self)
+        doom.at("after snapshot file")
+
+    if doom.label.endswith("snapshot file"):
+        keeping.SNAPSHOT_BYTES = 20_000
+    SnapshotKeeper._make = doomed_snapshot  # type: ignore[method-assign]
     Journal.append = doomed_append  # type: ignore[method-assign]
     Journal.__init__ = doomed_begin  # type: ignore[method-assign]
     Reports.handle = doomed_handle  # type: ignore[method-assign]
@@ -322,6 +336,7 @@ def make(words: argparse.Namespace, doom: Doom) -> LiveTradingEngine:
         [Stubborn(name=name, allocation="40%") for name in ("one", "two")],
         plugins=[broker, SyntheticStream(BTC, **MARKET), Limits(max_order_value="400_000 USDT")],
         run=words.folder / "run",
+        crash_limit="none",
     )
 
 
