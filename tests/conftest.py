@@ -1,4 +1,4 @@
-"""What tests share with their child processes lies in `stories/` and `killing/`, where both find it; so does `simulation`."""
+"""What tests share with their child processes lies in `stories`, `killing` and `simulation`, where both find it."""
 
 import sys
 from pathlib import Path

@@ -49,7 +49,11 @@ def journal(folder: Path) -> list[Entry]:
 
 
 def ledger(path: Path) -> list[Entry]:
-    """All that a venue wrote down, in order."""
-    lines = path.read_bytes().split(b"\n")
-    lines.pop()  # what follows the last newline is torn, or nothing
-    return [json.loads(line) for line in lines]
+    """All that a venue wrote down, in order, with what it wrote before each of its own deaths (`ledger.1`, ...)."""
+    earlier = sorted(path.parent.glob(f"{path.name}.*"), key=lambda file: int(file.suffix[1:]))
+    entries: list[Entry] = []
+    for file in [*earlier, path]:
+        lines = file.read_bytes().split(b"\n")
+        lines.pop()  # what follows the last newline is torn, or nothing
+        entries += [json.loads(line) for line in (lines[1:] if entries else lines)]
+    return entries

@@ -83,8 +83,8 @@ def report(tally: Tally, seconds: float = 0.0) -> str:
             *tally.breaches[:200],
             f"{'killed at':42}  times  (not reached: killed there after a while)",
             *text,
-            f"kills {tally.kills} in {seconds:.0f} s; {tally.orders} orders and {tally.fills} fills at the venue, "
-            f"{tally.facts} facts",
+            f"kills {tally.kills}, and {tally.venue_kills} of the venue, in {seconds:.0f} s; "
+            f"{tally.orders} orders and {tally.fills} fills at the venue, {tally.facts} facts",
             f"duplicates {duplicates}, lost orders {lost}, lost or doubled fills {fills}, breaches in all {breaches}",
             f"restart, process start to strategies: {len(tally.restarts)} of them, "
             f"p50 {percentile(tally.restarts, 0.5):.2f} s, p99 {percentile(tally.restarts, 0.99):.2f} s, "

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,6 +68,7 @@ class Tally:
     """What came of some kills."""
 
     kills: int = 0
+    venue_kills: int = 0
     reached: Counter[str] = attrs.Factory(Counter)
     missed: Counter[str] = attrs.Factory(Counter)
     restarts: list[float] = attrs.Factory(list)
@@ -78,6 +80,7 @@ class Tally:
     def add(self, other: "Tally") -> None:
         """Take another one in."""
         self.kills += other.kills
+        self.venue_kills += other.venue_kills
         self.reached += other.reached
         self.missed += other.missed
         self.restarts += other.restarts
@@ -101,7 +104,9 @@ class Lane:
         self._labels = labels
         self._seed = seed
         self._address = f"unix://{folder}/venue.sock"
+        self._patience = 10.0 if without else DEADLINE
         self._births: list[int] = []
+        self._there: list[subprocess.Popen[bytes]] = []
 
     def run(self, kills: int) -> Tally:
         """Kill that often, let it come to rest, and judge."""
@@ -109,6 +114,8 @@ class Lane:
             for _ in range(kills):
                 self._live(errors)
                 time.sleep(self._dice.choice((0.0, 0.0, 0.1, 0.4)))
+                if self._dice.random() < 0.05:
+                    self._kill_venue(errors)
             last, snapshot = self._come_to_rest(errors)
         facts = evidence.journal(self.journal)
         entries = evidence.ledger(self.folder / "ledger")
@@ -148,31 +155,41 @@ class Lane:
 
     @contextlib.contextmanager
     def _venue(self, errors: Any) -> Iterator[None]:
-        words = [
-            "-m",
-            "fairlead_sim.serve",
-            "--cash",
-            "10_000_000 USDT",
-            "--unix",
-            f"{self.folder}/venue.sock",
-        ]
-        words += ["--ledger", str(self.folder / "ledger"), "--faults", PLAN.format(seed=self._seed)]
-        words += ["--until-stdin-closes"]
-        with subprocess.Popen(
+        self._open_venue(errors)
+        try:
+            yield
+        finally:
+            self._close_venue(signal.SIGTERM)
+
+    def _open_venue(self, errors: Any) -> None:
+        """The venue and what moves its market; another plan of faults each time."""
+        self._seed += 1
+        socket_path, ledger = f"{self.folder}/venue.sock", str(self.folder / "ledger")
+        words = ["-m", "fairlead_sim.serve", "--cash", "10_000_000 USDT", "--unix", socket_path]
+        words += ["--ledger", ledger, "--faults", PLAN.format(seed=self._seed), "--until-stdin-closes"]
+        venue = subprocess.Popen(
             [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-        ) as venue:
-            assert venue.stdout is not None
-            venue.stdout.readline()
-            market = subprocess.Popen(
-                [sys.executable, str(HERE / "venue_market.py"), self._address], stderr=errors
-            )
-            try:
-                yield
-            finally:
-                market.kill()
-                market.wait()
-                venue.terminate()
-                venue.wait(DEADLINE)
+        )
+        assert venue.stdout is not None
+        venue.stdout.readline()
+        mover = [sys.executable, str(HERE / "venue_market.py"), self._address]
+        self._there = [subprocess.Popen(mover, stderr=subprocess.DEVNULL), venue]
+
+    def _close_venue(self, how: int) -> None:
+        for process in self._there:
+            process.send_signal(how)
+            process.wait(DEADLINE)
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _kill_venue(self, errors: Any) -> None:
+        """It dies as well, and comes back with the ledger that it had."""
+        self._close_venue(signal.SIGKILL)
+        self.tally.venue_kills += 1
+        shutil.copy(self.folder / "ledger", self.folder / f"ledger.{self.tally.venue_kills}")
+        time.sleep(self._dice.uniform(0, 1))
+        self._open_venue(errors)
 
     @contextlib.contextmanager
     def _victim(self, errors: Any, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
@@ -202,7 +219,11 @@ class Lane:
             wait, patience = "label", 0.0
         with self._victim(errors, *words) as child:
             there = not wait or self._wait_for(child, wait)
-            if not wait or wait == "active":
+            if wait == "active" and self._dice.random() < 0.25:
+                self._sleep(child, self._dice.uniform(0, 0.5))
+                self._kill_venue(errors)
+                patience *= 4
+            if wait != "label":
                 self._sleep(child, patience)
             child.send_signal(signal.SIGKILL)
             child.wait(DEADLINE)
@@ -259,7 +280,7 @@ class Lane:
         return found
 
     def _agree(self, *, flat: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + self._patience
         differences = ["nothing was said"]
         books: dict[str, Any] = {}
         snapshot: dict[str, Any] = {}
