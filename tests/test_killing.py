@@ -26,7 +26,8 @@ from fairlead._storage.journal import Journal, read_facts
 FULL = os.environ.get("FAIRLEAD_PROVE") == "full"
 KILLS = 1_000 if FULL else 100
 FACTS, STARTS = (1_000_000, 100) if FULL else (100_000, 5)
-START_SECONDS = 5.0
+START_SECONDS = 5.0 if FULL else 30.0
+"""The target, on a quiet machine; in continuous integration a bound that only a blunder breaks."""
 
 
 # --- the judge ------------------------------------------------------------------------------------------------
@@ -149,6 +150,7 @@ def test_cash_and_positions_are_compared() -> None:
     assert "I10" in verdict.at_rest(books, {**snapshot, "positions": {"BTC": "1"}})[0]
     assert "I12" in verdict.at_rest({**books, "positions": [["one", "BTC", "1"]]}, snapshot)[0]
     assert "alone" in verdict.at_rest({**books, "open": {ONE: "accepted"}}, snapshot)[0]
+    assert "XBT" in verdict.at_rest({**books, "discrepancies": ["XBT"]}, snapshot)[0]
     assert "unknown" in verdict.at_rest({**books, "open": {ONE: "unknown"}}, snapshot)[0]
 
 
@@ -215,7 +217,7 @@ def test_many_kills(tmp_path: Path) -> None:
 def test_without_a_safeguard(tmp_path: Path, safeguard: str) -> None:
     """An engine with a safeguard taken out is found out."""
     with contextlib.redirect_stderr(io.StringIO()):
-        tally = kills.kill(12, seed=1, folder=tmp_path, without=safeguard)
+        tally = kills.kill(9, seed=1, folder=tmp_path, without=safeguard)
     assert tally.breaches
 
 

@@ -22,7 +22,7 @@ import verdict
 
 HERE = Path(__file__).parent
 DEADLINE = 60.0
-LABEL_SECONDS = 8.0
+LABEL_SECONDS, SLOW_SECONDS = 8.0, 4.0
 PLAN = (
     "lose:2% lose_answer:3% delay:2% duplicate:3% reorder:2% drop:0.5% reject:1% patience=300ms seed={seed}"
 )
@@ -106,6 +106,7 @@ class Lane:
         self._address = f"unix://{folder}/venue.sock"
         self._patience = 10.0 if without else DEADLINE
         self._births: list[int] = []
+        self._deaths: list[int] = []
         self._there: list[subprocess.Popen[bytes]] = []
 
     def run(self, kills: int) -> Tally:
@@ -203,6 +204,8 @@ class Lane:
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     child.kill()
+                child.wait(DEADLINE)
+                self._deaths.append(time.time_ns())
 
     # --- a life ---------------------------------------------------------------------------------------------
 
@@ -244,7 +247,7 @@ class Lane:
     def _wait_for(self, child: "subprocess.Popen[bytes]", word: str) -> bool:
         """Wait until a child writes a word; False where that takes too long."""
         assert child.stdout is not None
-        deadline = time.monotonic() + (LABEL_SECONDS if word == "label" else DEADLINE)
+        deadline = time.monotonic() + (LABEL_SECONDS if word == "label" else self._patience)
         said = b""
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select([child.stdout], [], [], left)
@@ -301,8 +304,10 @@ class Lane:
         tally.orders = sum(entry["t"] == "Placed" for entry in entries)
         tally.fills = sum(entry["t"] == "Executed" for entry in entries)
         begun = sorted(fact["now"] for fact in facts if fact["t"] == "StrategiesStarted")
-        for birth, after in zip(self._births, [*self._births[1:], time.time_ns()], strict=True):
-            tally.restarts += [(now - birth) / 1e9 for now in begun if birth < now < after]
+        for birth, death in zip(self._births, self._deaths, strict=True):
+            found = [(now - birth) / 1e9 for now in begun if birth < now < death]
+            lived = (death - birth) / 1e9  # one that was long under way counts as at least that
+            tally.restarts += found or ([lived] if lived > SLOW_SECONDS else [])
 
 
 def _snapshot(path: Path) -> dict[str, Any]:

@@ -288,6 +288,7 @@ def at_rest(books: dict[str, Any], snapshot: Entry) -> list[str]:
         found.append(f"I10: {dict(ours)} is held here, {theirs} at the venue")
     if {k: v for k, v in shares.items() if v} != {k: v for k, v in ours.items() if v}:
         found.append(f"I12: strategies hold {dict(shares)}, the account {dict(ours)}")
+    found += [f"it counts as a difference: {text}" for text in books.get("discrepancies", ())]
     if books["sweeps"]:
         found.append(f"{books['sweeps']} sweeps are under way")
     return found

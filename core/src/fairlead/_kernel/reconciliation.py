@@ -197,11 +197,25 @@ class Reconciliation:
             yield self._one(books, kind, name, here, there, weight)
 
     def _cash(self, books: _Books, snapshot: Snapshot) -> Iterator[Discrepancy]:
+        """What fills booked in another order than the venue's have realised sooner or later is no difference."""
         ours, theirs = self._state.accounts[books.name].balances, snapshot.balances or {}
         for currency in sorted({*ours, *theirs}):
-            here, there = ours.get(currency, ZERO), theirs.get(currency, ZERO)
+            here = ours.get(currency, ZERO)
+            there = theirs.get(currency, ZERO) + self._realised(books, snapshot, currency)
             if abs(here - there) > _CENT:
                 yield self._one(books, DiscrepancyKind.CASH, currency, here, there, severity(here, there))
+
+    def _realised(self, books: _Books, snapshot: Snapshot, currency: str) -> Decimal:
+        """What we have realised more than the venue on what both hold alike: our entry prices make up for it."""
+        more, held = ZERO, snapshot.positions or {}
+        for key, position in self._state.positions.items():
+            entry = snapshot.entry_prices.get(key.instrument)
+            if key.account != books.name or key.strategy or not position.quantity or not entry:
+                continue
+            rules = self._state.instruments[key.instrument]
+            if not rules.spot and rules.settle == currency and held.get(key.instrument) == position.quantity:
+                more += rules.profit(position.quantity, entry, position.average_price)
+        return more
 
     def _orders(self, books: _Books, orders: Sequence[OrderReport], asked_ns: int) -> Iterator[Discrepancy]:
         there = {found.client_order_id or found.broker_order_id: found for found in orders}

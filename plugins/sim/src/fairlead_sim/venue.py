@@ -325,11 +325,13 @@ class SimulatedVenue:
             self._emit(report)
 
     def snapshot(self) -> Snapshot:
-        """Open orders, net positions and balances; only balances that are not zero."""
+        """Open orders, net positions with their entry prices, and balances; only balances that are not zero."""
+        ledger = self.desk.ledger
         return Snapshot(
             orders=tuple(order.report("open") for order in self.desk.orders.values()),
-            positions=self.desk.ledger.positions(),
-            balances={name: amount for name, amount in self.desk.ledger.balances.items() if amount},
+            positions=ledger.positions(),
+            balances={name: amount for name, amount in ledger.balances.items() if amount},
+            entry_prices={name: held.average_price for name, held in ledger.holdings.items() if held.quantity},
         )
 
     def lookup(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport | None]:
