@@ -95,9 +95,9 @@ def _not_found_at_once(stack: contextlib.ExitStack) -> None:
 
 
 def _no_dedupe(stack: contextlib.ExitStack) -> None:
-    """Two safeguards stand behind each other: the ids of fills, and what the venue says that they are in sum."""
+    """Two safeguards stand behind each other: the ids of fills, and the totals that the venue tells with them."""
     stack.enter_context(mock.patch.object(Fills, "known", return_value=False))
-    stack.enter_context(mock.patch.object(Fills, "tell", return_value=None))
+    stack.enter_context(mock.patch.object(Fills, "_retold", return_value=False))
 
 
 def _no_backfill(stack: contextlib.ExitStack) -> None:

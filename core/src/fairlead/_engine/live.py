@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
+from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
 from fairlead._engine.distributions import core_version
@@ -111,6 +112,7 @@ class Session:
         async with contextlib.AsyncExitStack() as stack:
             self._folder.lock()
             stack.callback(self._folder.unlock)
+            stack.enter_context(claim(self._parts, str(self._folder.path)))
             journal, kernel = self._open(stack)
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed

@@ -98,10 +98,10 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
         case f.Commanded():
             return "command", f"{fact.verb} by {fact.who}: {fact.why}"
         case f.SweepStarted():
-            also = " and is closed" if fact.closes else ""
+            also = " and what it holds is closed" if fact.closes else ""
             return (
                 "sweep",
-                f"{fact.scope} is withdrawn{also} ({fact.verb} by {fact.who}: {fact.why})",
+                f"every order of {fact.scope} is withdrawn{also} ({fact.verb} by {fact.who}: {fact.why})",
                 "warning",
             )
         case f.SweepEnded():
