@@ -331,7 +331,9 @@ class SimulatedVenue:
             orders=tuple(order.report("open") for order in self.desk.orders.values()),
             positions=ledger.positions(),
             balances={name: amount for name, amount in ledger.balances.items() if amount},
-            entry_prices={name: held.average_price for name, held in ledger.holdings.items() if held.quantity},
+            entry_prices={
+                name: held.average_price for name, held in ledger.holdings.items() if held.quantity
+            },
         )
 
     def lookup(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport | None]:
