@@ -100,6 +100,11 @@ class Resolver:
         account.fills_wanted = True
         self._look_at(account, self._recorder.now)
 
+    def reconnected(self, name: str) -> None:
+        """The private stream is there again: what was being asked when it broke may never be answered."""
+        self._accounts[name].asked_ns = 0
+        self.review(name)
+
     def look_up(self, order: Order) -> None:
         """Ask for an order at once; for as long as it is in doubt then again and again, ever later."""
         if not self.follows(order):
