@@ -106,8 +106,19 @@ class StrategiesStarted(Fact, frozen=True, kw_only=True):
     restored: bool = False
 
 
+class EngineStopping(Fact, frozen=True, kw_only=True):
+    """An input: the run ends. Nothing new is opened, strategies stop, and what is in flight may settle until `until_ns`.
+
+    `leaves` says that no strategy's `on_exit` acts: a backtest leaves all as it stands, and values it.
+    """
+
+    reason: str = ""
+    until_ns: int = 0
+    leaves: bool = False
+
+
 class StrategiesStopped(Fact, frozen=True, kw_only=True):
-    """An input: strategies are told of the end."""
+    """An input: strategies have seen their last event, and say what to remember."""
 
 
 class InstrumentDefined(Fact, frozen=True, kw_only=True):
@@ -500,9 +511,9 @@ class CommandAnswered(Fact, frozen=True, kw_only=True):
 
 
 class SweepStarted(Fact, frozen=True, kw_only=True):
-    """A person had the orders of a scope withdrawn; the sweep goes on, restarts included, until it has ended.
+    """The orders of a scope are withdrawn, as a person or an `on_exit` wanted; the sweep goes on, restarts included, until it has ended.
 
-    `verb` is "cancel_all", "flatten", "kill" or "stop"; `closes` says that what is held is closed too. A stop ends
+    `verb` is "cancel_all", "flatten", "kill", "stop", or "exit" for a strategy's `on_exit`; `closes` says that what is held is closed too. A stop ends
     at `until_ns`, if that is not 0, whatever is left by then.
     """
 
@@ -535,6 +546,7 @@ AnyFact = (
     | EngineStarted
     | EngineStopped
     | StrategiesStarted
+    | EngineStopping
     | StrategiesStopped
     | InstrumentDefined
     | AccountOpened

@@ -250,8 +250,11 @@ class _Start:
                 kernel.command(fact.verb, fact.who, fact.why, fact.request, **fact.arguments)
             case f.StrategiesStarted():
                 kernel.turn(lambda: kernel.start_strategies(restored=fact.restored))
+            case f.EngineStopping():
+                within = fact.until_ns - fact.now
+                kernel.turn(lambda: kernel.ending.begin(fact.reason, within, leaves=fact.leaves))
             case f.StrategiesStopped():
-                kernel.turn(kernel.stop_strategies)
+                kernel.turn(kernel.ending.finish)
             case f.EngineStopped() if fact.cause == fact.seq:
                 self.append([fact])  # written past a kernel that could write no more
             case f.EngineStopped():

@@ -132,6 +132,16 @@ class Feeds:
         self._wants.pop(key, None)
         self._release(lane)
 
+    def hush(self) -> None:
+        """Deliver nothing more to any strategy; feeds go on, for what the engine holds and values."""
+        for warming in [one for some in self._warming.values() for one in some]:
+            warming.stop()
+        for (_, name), sinks in self._sinks.items():
+            for kind, sink in sinks:
+                self._market.lanes[name].detach(kind, sink)
+        self._warming.clear()
+        self._sinks.clear()
+
     def tap(self, instrument: Instrument, kinds: Sequence[str], intervals: Sequence[str], sink: Sink) -> None:
         """Deliver an instrument's events to somebody who is no strategy. Raises ConfigurationError as `watch` does."""
         lane = self._market.lane(instrument)

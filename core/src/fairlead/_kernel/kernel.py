@@ -16,6 +16,7 @@ from fairlead._kernel.clock import Agenda, Entry
 from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
 from fairlead._kernel.desk import Desk
+from fairlead._kernel.ending import Ending
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.exits import Exits
 from fairlead._kernel.feeds import Feeds
@@ -86,6 +87,7 @@ class Kernel:
         "catalogue",
         "commands",
         "desk",
+        "ending",
         "exits",
         "failed",
         "fatal",
@@ -160,6 +162,7 @@ class Kernel:
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
         self.catalogue: dict[str, Instrument] = {}
         self.runners: dict[str, Runner] = {}
+        self.ending = Ending(self)
         self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
@@ -325,6 +328,8 @@ class Kernel:
             self._drop()
             return
         recorder = self.recorder
+        if self.ending.why:
+            self.ending.look()
         batch = recorder.batch
         show = self.board.fact
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
@@ -347,6 +352,8 @@ class Kernel:
         self.valuer.prepare()
         for observe in self.observers:
             observe(batch)
+        if self.ending.why:
+            self.ending.tell()
 
     def _stop_sending(self, reason: str) -> None:
         """Nothing that is not in the journal may be sent: drop what waits, and let nothing more through."""
@@ -377,6 +384,8 @@ class Kernel:
         """Judge an intent and make an order of it."""
         if self.state.tripped:
             self.board.refresh()
+        if self.ending.refuses(intent):
+            return self.desk.refuse(intent, (self.ending.why,))
         order = self.desk.place(intent, after)
         if intent.style and order.status not in CLOSED:
             self.styles.work(order)
@@ -460,6 +469,7 @@ class Kernel:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
                     runner.halt(f"load() failed, {said(error)}")
+                    runner.keeps_saved()
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)
@@ -482,13 +492,6 @@ class Kernel:
         names += [key.instrument for key, position in self.state.positions.items() if position.quantity]
         for name in dict.fromkeys(names):
             self.feeds.follow(self.market.lanes[name])
-
-    def stop_strategies(self) -> None:
-        """Call `on_stop`, and record what they want to remember."""
-        self.recorder.input(f.StrategiesStopped)
-        for runner in self.runners.values():
-            runner.deliver(runner.strategy.on_stop, None)
-            runner.save()
 
     def _refused(self, lane: Lane, event: MarketEvent, rule: str) -> None:
         if lane.refused == 1:

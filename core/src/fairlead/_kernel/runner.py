@@ -111,6 +111,16 @@ class Runner:
         self._mailbox.append((self.strategy.on_start, None))
         self.open()
 
+    def interrupt(self) -> None:
+        """End a handler that waits; what has come meanwhile is delivered."""
+        if self._waiting is not None:
+            self._abandon()
+            self._finish()
+
+    def keeps_saved(self) -> None:
+        """What was saved before stays, whatever the strategy would save now."""
+        self._saves = False
+
     def open(self) -> None:
         """Begin (or, after a halt was lifted, go on) delivering."""
         if not self.halted:
