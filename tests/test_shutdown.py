@@ -83,7 +83,7 @@ def quote(stream: FakeStream, price: float = 100.0) -> None:
 
 
 def session(
-    path: Path, strategy: Any, broker: FakeBroker, story: Story | None = None, **settings: Any
+    path: Path, strategy: Any, broker: FakeBroker, story: Story | None = None, lasts: int = 1, **settings: Any
 ) -> tuple[str, float, list[Any]]:
     """Run an engine and a story on virtual time; why it ended, how long that took, and its facts."""
     stream = FakeStream(kinds=("quote",))
@@ -99,7 +99,7 @@ def session(
             while engine._session is None or not engine._session.started.is_set():
                 await asyncio.sleep(0.1)
             quote(stream)
-            await asyncio.sleep(5)
+            await asyncio.sleep(lasts)
             began = loop.time()
             engine.stop("enough")
             if story is not None:
@@ -322,7 +322,7 @@ def test_a_black_hole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     other.hole = broker
     again.working, again._orders = broker.working, broker._orders
     again.positions, again.executions = broker.positions, broker.executions
-    reason, _, facts = session(tmp_path / "run", other, again)
+    reason, _, facts = session(tmp_path / "run", other, again, lasts=60)
     assert of(facts, f.SweepEnded)[0].reason == "flat"
     assert again.positions["BTC/USDT:USDT@fake"] == 0
     assert not again.working

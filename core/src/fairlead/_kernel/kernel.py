@@ -431,6 +431,7 @@ class Kernel:
     def add_strategy(self, strategy: Strategy, account: str) -> Runner:
         """Make a runner for a strategy, not yet open."""
         runner = Runner(strategy, strategy.name, self.recorder, self.schedule)
+        runner.look_up = self.resolver.inform
         self.runners[strategy.name] = runner
         strategy._context = Context(self, runner, account)
         return runner

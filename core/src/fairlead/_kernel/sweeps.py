@@ -130,10 +130,11 @@ class Sweeps:
     def _takes(self, sweep: Sweep, order: Order) -> bool:
         if order.intent.sweep or not sweep.covers(order.account, order.instrument, order.strategy):
             return False
-        if sweep.verb == "stop" or (sweep.verb == EXIT and not sweep.closes):
-            if self._reduces(order):
-                return False
-        return sweep.verb not in ("cancel_all", EXIT) or number_of(order.client_order_id) <= sweep.mark
+        cancels = sweep.verb == EXIT and not sweep.closes
+        if (cancels or sweep.verb == "stop") and self._reduces(order):
+            return False
+        since = cancels or sweep.verb == "cancel_all"  # what a strategy places later is not meant
+        return not since or number_of(order.client_order_id) <= sweep.mark
 
     def _reduces(self, order: Order) -> bool:
         """Whether all that an order can do is shrink a position."""

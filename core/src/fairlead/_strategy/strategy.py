@@ -391,7 +391,11 @@ class Strategy:
         return self._engine.sleep(duration)
 
     def wait(self, order: Order, *, within: str) -> Awaitable[Order]:
-        """Await it to see an order closed, or the time gone by; gives the order."""
+        """Await it to see an order closed, or the time gone by; gives the order, as it stands then.
+
+        Where nothing at all was heard of it meanwhile, its venue is asked before the answer is given, which may take
+        five seconds more. A restart does not resume a handler: its order goes on, and `on_order` tells of it.
+        """
         return self._engine.wait(order, within)
 
     def ask(
