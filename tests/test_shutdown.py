@@ -552,3 +552,30 @@ def _ending(policy: str) -> Bench:
     bench.kernel.turn(lambda: bench.kernel.ending.begin("the end", 10_000_000_000))
     bench.advance("3s")
     return bench
+
+
+def test_what_waits_in_a_mailbox_does_not_delay_the_end() -> None:
+    """Market events that came while a handler waited are forgotten; fills are not; on_stop comes at once."""
+
+    class Sleeper(Puppet):
+        def on_start(self) -> None:
+            self.watch(BTC, quotes=True)
+
+        async def on_quote(self, quote: Quote) -> None:
+            self.seen.append("quote")
+            await self.sleep("1h")
+
+        async def on_fill(self, fill: Any) -> None:
+            self.seen.append("fill")
+            await self.sleep("1h")
+
+        def on_stop(self) -> None:
+            self.seen.append("stop")
+
+    bench = Bench(Sleeper())
+    bench.price(100)
+    bench.kernel.command("submit", "me", "test", strategy="Sleeper", side="buy", quantity="1", instrument=BTC)
+    bench.price(101)
+    bench.kernel.turn(lambda: bench.kernel.ending.begin("the end", 10))
+    assert [one for one in bench.strategy.seen if isinstance(one, str)] == ["quote", "fill", "stop"]
+    assert bench.kernel.ending.left() == []

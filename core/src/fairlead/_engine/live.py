@@ -20,6 +20,7 @@ from fairlead._engine.assembly import build, introduce, open_accounts, stream_fo
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
+from fairlead._engine.heap import FrozenHeap
 from fairlead._engine.inquiries import Inquiries
 from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
@@ -143,6 +144,8 @@ class Session:
             self._shutdown = shutdown = Shutdown(
                 kernel, self._door, self._agenda, self._engine.stop_within_ns
             )
+            if isinstance(self._time, SystemTime):  # on any other nobody counts microseconds
+                stack.enter_context(FrozenHeap())
             try:
                 pacer.start()
                 self.started.set()

@@ -13,7 +13,7 @@ import msgspec
 from fairlead._kernel.blame import lines_in, lines_of, place
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.recorder import Recorder
-from fairlead._models.market import Quote
+from fairlead._models.market import EVENT_TYPES, Quote
 from fairlead._models.orders import AT_VENUE, Order
 from fairlead._secrets.scrub import said
 from fairlead._strategy.strategy import Strategy
@@ -118,8 +118,9 @@ class Runner:
         self.open()
 
     def interrupt(self) -> None:
-        """End a handler that waits; what has come meanwhile is delivered."""
-        if self._waiting is not None:
+        """End a handler that waits, and each that would wait after it; facts that have come meanwhile are delivered."""
+        self._mailbox = deque(pair for pair in self._mailbox if type(pair[1]) not in EVENT_TYPES)
+        while self._waiting is not None:
             self._abandon()
             self._finish()
 
