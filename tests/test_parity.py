@@ -13,6 +13,7 @@ from stories import BTC, ETH, Cross, Dice, Patient, Wanderer
 
 from fairlead import LiveTradingEngine, Strategy
 from fairlead import facts as f
+from fairlead._kernel.unfinished import Unfinished
 from fairlead._storage.journal import read_facts
 from fairlead.ports import BrokerAdapter, VenueProfile
 from fairlead_breakers import Drawdown, Limits
@@ -24,6 +25,14 @@ DATA = Path(os.environ.get("FAIRLEAD_DATA", Path(__file__).parents[2] / "shared"
 APART = (
     f.EngineStarted, f.EngineStopping, f.EngineStopped, f.StrategiesStarted, f.StrategiesStopped, f.StreamChanged
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_bar_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backtest has no next start to keep bars in progress for: apart from that both number facts alike."""
+    monkeypatch.setattr(Unfinished, "keep", lambda self: None)
+
+
 ORDER_ID = re.compile(r"\b[0-9a-f]{8}(?=[0-9a-f]{24}\b)")
 
 

@@ -450,6 +450,27 @@ class TimerCanceled(Fact, frozen=True, kw_only=True):
     name: str
 
 
+class BarProgress(msgspec.Struct, frozen=True):
+    """How far the bars of an interval have got: those begun, as (start in ns, open, high, low, close, volume).
+
+    `source` is the feed that they are made of, `counted` what of its size a bar by count has, `done` the start of the
+    newest time bar that is closed, in ns, -1 before the first.
+    """
+
+    instrument: str
+    interval: str
+    source: str
+    begun: tuple[tuple[int, float, float, float, float, float], ...] = ()
+    counted: float = 0.0
+    done: int = -1
+
+
+class BarState(Fact, frozen=True, kw_only=True):
+    """The bars in progress that are made here, all of them; an input where the tape had more than the journal."""
+
+    bars: tuple[BarProgress, ...]
+
+
 class Asked(Fact, frozen=True, kw_only=True):
     """A strategy sent a question out; its answer comes back as an input."""
 
@@ -585,6 +606,7 @@ AnyFact = (
     | StrategyPaused
     | TimerSet
     | TimerCanceled
+    | BarState
     | Asked
     | Noted
     | BreakerTripped

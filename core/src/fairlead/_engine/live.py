@@ -26,7 +26,7 @@ from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._engine.recovery import OVERLAP_NS, first_books, restore
+from fairlead._engine.recovery import OVERLAP_NS, first_books, restore, unfinished_bars
 from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog, disconnect
 from fairlead._engine.signals import leave_at_once, signals
 from fairlead._engine.stall import StallSampler
@@ -194,6 +194,7 @@ class Session:
         else:
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=journal, tape=tape)
         kernel.recorder.seq = max(kernel.recorder.seq, tape.last_seq)
+        kernel.unfinished.kept = True
         self.kernel = kernel
         return journal, kernel
 
@@ -249,6 +250,9 @@ class Session:
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
+        bars = unfinished_bars(kernel, self._folder, self._parts)
+        if bars != kernel.state.bars:
+            self._door.put(kernel.turn, lambda: kernel.unfinished.restore(bars))
         self._door.put(kernel.turn, lambda: kernel.start_strategies(restored=self._restored))
 
     async def _recover(self) -> None:

@@ -152,6 +152,7 @@ class _Start:
         began = facts[0]
         self._agenda = agenda = _Agenda(ManualTime(began.now))
         self._kernel = kernel = build(parts, state=state, agenda=agenda, journal=self, tape=None)
+        kernel.unfinished.kept = True
         kernel.catalogue.update(state.instruments)
         for fact in facts:
             if isinstance(fact, f.InstrumentDefined):
@@ -248,6 +249,8 @@ class _Start:
                 kernel.answer(fact.strategy, fact.ask, fact.value, fact.error)
             case f.Commanded():
                 kernel.command(fact.verb, fact.who, fact.why, fact.request, **fact.arguments)
+            case f.BarState():
+                kernel.turn(lambda: kernel.unfinished.restore(fact.bars))
             case f.StrategiesStarted():
                 kernel.turn(lambda: kernel.start_strategies(restored=fact.restored))
             case f.EngineStopping():

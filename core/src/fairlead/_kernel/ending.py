@@ -85,6 +85,7 @@ class Ending:
         kernel.recorder.input(StrategiesStopped)
         for runner in kernel.runners.values():
             runner.save()
+        kernel.unfinished.keep()
         if not self._leaves:
             self._say_unguarded()
 

@@ -33,6 +33,7 @@ from fairlead._kernel.state import AccountState, State
 from fairlead._kernel.styles import Styles
 from fairlead._kernel.sweeps import Sweeps
 from fairlead._kernel.timers import Timers
+from fairlead._kernel.unfinished import Unfinished
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
 from fairlead._models.instrument import Instrument, named
@@ -108,6 +109,7 @@ class Kernel:
         "styles",
         "sweeps",
         "timers",
+        "unfinished",
         "valuer",
         "view",
     )
@@ -160,6 +162,8 @@ class Kernel:
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
+        self.unfinished = Unfinished(self.recorder, self.market, self.schedule)
+        self.feeds.made = self.unfinished.made
         self.catalogue: dict[str, Instrument] = {}
         self.runners: dict[str, Runner] = {}
         self.ending = Ending(self)
@@ -460,6 +464,7 @@ class Kernel:
         self.recorder.input(f.StrategiesStarted, restored=restored)
         self.exits.recovered()
         self.sweeps.start()
+        self.unfinished.start()
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
@@ -473,6 +478,7 @@ class Kernel:
                     runner.keeps_saved()
             runner.start()
             self._say_if_idle(runner)
+        self.unfinished.forget()
         self.timers.restore(self.runners)
         self._follow_holdings()
         self.starting = False
