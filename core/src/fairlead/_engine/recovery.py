@@ -58,7 +58,9 @@ def unfinished_bars(kernel: Kernel, folder: RunFolder, parts: Parts) -> tuple[Ba
     since = kernel.state.bars_seq
     try:
         return carried_on(
-            bars, (event for _, event in read_tape(folder.tape, since)), lambda name: settle_of(parts.streams.values(), name)
+            bars,
+            (event for _, event in read_tape(folder.tape, since)),
+            lambda name: settle_of(parts.streams.values(), name),
         )
     except JournalError as error:
         log.warning("bars in progress go on without what the tape had of them: %s", error)

@@ -129,7 +129,9 @@ class Watchdog:
                 interrupt(self._watched)
             if self._done.wait(_AGAIN_SECONDS):
                 return
-        log.critical("the engine's thread is blocked and cannot be ended: the journal holds all that was decided")
+        log.critical(
+            "the engine's thread is blocked and cannot be ended: the journal holds all that was decided"
+        )
         self._hopeless()
 
 

@@ -115,9 +115,7 @@ class Aggregator:
     def progress(self, source: str) -> BarProgress:
         """How far it has got, from events of `source`."""
         begun = tuple((b.start, b.open, b.high, b.low, b.close, b.volume) for b in self._buckets.values())
-        return BarProgress(
-            self._instrument, self.interval.text, source, begun, self._counted, self._done
-        )
+        return BarProgress(self._instrument, self.interval.text, source, begun, self._counted, self._done)
 
     def resume(self, left: BarProgress, now: int) -> None:
         """Go on from there. A time bar whose end has come meanwhile closes at once, unless another has ended since."""

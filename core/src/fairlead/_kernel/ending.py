@@ -43,9 +43,7 @@ class Ending:
         A handler that waits is over; `on_stop` may wait for half of that time. `leaves` passes over every `on_exit`.
         """
         kernel, now = self._kernel, self._kernel.recorder.now
-        fact = kernel.recorder.input(
-            EngineStopping, reason=reason, until_ns=now + within_ns, leaves=leaves
-        )
+        fact = kernel.recorder.input(EngineStopping, reason=reason, until_ns=now + within_ns, leaves=leaves)
         self.why, self.until_ns, self._leaves = f"the engine is ending ({reason})", fact.until_ns, leaves
         kernel.feeds.hush()
         kernel.timers.rest()

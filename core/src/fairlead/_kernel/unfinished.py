@@ -93,7 +93,12 @@ def carried_on(
 
     for left in bars:
         aggregator = Aggregator(
-            left.instrument, Interval.parse(left.interval), later, _nobody, lambda: None, settle(left.instrument)
+            left.instrument,
+            Interval.parse(left.interval),
+            later,
+            _nobody,
+            lambda: None,
+            settle(left.instrument),
         )
         aggregator.resume(left, 0)
         made.append((left, aggregator))
