@@ -1,7 +1,8 @@
-"""What holds for every test of every distribution: no socket to anywhere but loopback."""
+"""What holds for every test of every distribution: no socket to anywhere but loopback, no engine of this user."""
 
 import os
 import runpy
+import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -18,6 +19,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["FAIRLEAD_OUTSIDE"] = name
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(GUARD), os.environ.get("PYTHONPATH")]))
     config.add_cleanup(lambda: Path(name).unlink(missing_ok=True))
+    home = tempfile.mkdtemp(prefix="fairlead-home-")
+    os.environ["FAIRLEAD_HOME"], os.environ["XDG_RUNTIME_DIR"] = f"{home}/home", f"{home}/run"
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
 
 
 def _loopback_only() -> Generator[None, object, object]:

@@ -24,7 +24,7 @@ from fairlead_streams import SyntheticStream
 
 
 class Ladder(Strategy):
-    """Each tenth of a second it buys a little with a stop below, works a bid lower down, or sells half of what it has."""
+    """Ten times a second it buys a little with a stop below, works a bid lower down, or sells half of what it has."""
 
     def __init__(self) -> None:
         super().__init__(

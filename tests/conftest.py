@@ -1,6 +1,6 @@
-"""Strategies that several of these tests run lie in `stories/`, where their child processes find them too."""
+"""Strategies that several tests run lie in `stories/`, where their child processes find them; so does `simulation`."""
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent / "stories"))
+sys.path += [str(Path(__file__).parent / "stories"), str(Path(__file__).parent)]

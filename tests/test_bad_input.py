@@ -20,7 +20,15 @@ from fairlead import (
 )
 from fairlead._storage import segments
 from fairlead._storage.journal import read_facts
-from fairlead.testing import FakeBroker, FakeStream, Recorder, VirtualClock, make_instrument, run_virtual
+from fairlead.testing import (
+    EVERYTHING,
+    FakeBroker,
+    FakeStream,
+    Recorder,
+    VirtualClock,
+    make_instrument,
+    run_virtual,
+)
 from fairlead_paper import PaperBroker
 from fairlead_streams import ReplayStream
 
@@ -441,6 +449,54 @@ def test_on_a_full_disk_no_order_leaves_and_the_engine_says_so_and_stops(tmp_pat
     assert "the journal cannot be written" in kept[-1].reason
     assert "No space left on device" in kept[-1].reason
     assert any("the engine stops: the journal cannot be written" in r.getMessage() for r in caplog.records)
+
+
+class Careful(Strategy):
+    """Bids far away and has a stop under what it holds; the disk fills while it goes on."""
+
+    def __init__(self) -> None:
+        self.disk: Any = None
+        self.seen = 0
+
+    def on_start(self):
+        self.watch("BTC/USDT:USDT", quotes=True)
+
+    def on_quote(self, quote):
+        self.seen += 1
+        if self.seen == 1:
+            self.buy(1, stop_loss=50)
+            self.buy(1, limit_price=40)
+        if self.seen == 5:
+            self.disk.fill()
+        self.note("x" * 1000)
+
+
+def test_on_a_full_disk_the_halt_is_recorded_and_what_could_add_is_taken_back(tmp_path, monkeypatch):
+    """The reserve takes the halt, the cancels and the end; the stop stays; after it only a person lifts the halt."""
+    disk, strategy, broker = Full(monkeypatch, "journal"), Careful(), FakeBroker(profile=EVERYTHING)
+    strategy.disk = disk
+    with pytest.raises(JournalError):
+        run(tmp_path, strategy, broker, Scripted(*[quote(n, 99, 101) for n in range(1, 40)]))
+    kept = list(read_facts(tmp_path / "run" / "journal"))
+    [far] = [s.client_order_id for s in broker.submits if s.intent.limit_price == 40]
+    assert [fact.client_order_id for fact in kept if isinstance(fact, facts.CancelRequested)] == [far]
+    assert [cancel.client_order_id for cancel in broker.canceling] == [far]
+    assert [resting.submit.intent.type for resting in broker.working.values()] == ["stop"]
+    assert isinstance(kept[-1], facts.EngineStopped)
+    assert kept[-1].failed
+    [halt] = [fact for fact in kept if isinstance(fact, facts.StateChanged)]
+    assert (halt.scope, halt.state) == ("engine", "halted")
+    assert "the journal cannot be written" in halt.reason
+    disk.full = False
+    states: list[Any] = []
+    again = Watcher(name="Careful")
+    again.on_stop = lambda: states.append(again.buy(1).reasons)
+    stream = Scripted(*[quote(n, 99, 101) for n in range(60, 62)])
+    engine = LiveTradingEngine(
+        again, [broker, stream, VirtualClock(START_NS + 60 * SECOND)], run=tmp_path / "run", breakers="none"
+    )
+    run_virtual(engine.run(until="5s"))
+    assert "trading is halted" in states[0][0]
 
 
 def test_on_a_disk_that_is_full_already_nothing_starts(tmp_path, monkeypatch):

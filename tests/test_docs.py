@@ -21,7 +21,7 @@ PAGES = [
 SOURCES = [str(folder) for folder in ROOT.glob("examples/plugins/*/src")]
 """What is not installed here, and stands in a page all the same."""
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = 20
 
 

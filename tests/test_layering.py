@@ -24,7 +24,7 @@ ORDER = (
     ("_models",),
     ("facts", "_strategy"),
     ("ports", "_storage"),
-    ("hookspecs", "_kernel"),
+    ("hookspecs", "_kernel", "_control"),
     ("_engine",),
     ("_report", "testing", "__init__"),
     ("_config",),

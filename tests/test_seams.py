@@ -46,6 +46,10 @@ SEAMS = {
         "threading.Thread",
     ): "the seam of threads: syncs behind the journal",
     (
+        "core/src/fairlead/_engine/keeping.py",
+        "threading.Thread",
+    ): "the seam of threads: waits for a process that makes a snapshot",
+    (
         "core/src/fairlead/_engine/answers.py",
         "asyncio.to_thread",
     ): "the seam of threads: plain functions of ask()",
@@ -65,6 +69,11 @@ SEAMS = {
         "core/src/fairlead/_cli/screen.py",
         "time.sleep",
     ): "a terminal in a process of its own, for a person's eyes",
+    ("core/src/fairlead/_cli/logs.py", "time.sleep"): "a terminal that follows a file, for a person's eyes",
+    (
+        "core/src/fairlead/_control/client.py",
+        "os.urandom",
+    ): "the name of a request: it need only differ from all others",
     ("core/src/fairlead/_cli/watching.py", "time.monotonic"): "how often a terminal is written to",
     (
         "plugins/sim/src/fairlead_sim/serve.py",

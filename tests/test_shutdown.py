@@ -96,7 +96,7 @@ def session(
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run())
-            while engine._session is None or not engine._session.started.is_set():
+            while engine._session is None or not engine._session.started.is_set():  # noqa: ASYNC110  (virtual time)
                 await asyncio.sleep(0.1)
             quote(stream)
             await asyncio.sleep(lasts)

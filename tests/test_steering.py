@@ -210,7 +210,7 @@ def test_a_stop_once_flat_ends_within_its_time(tmp_path: Path) -> None:
     """What is left stands in the reason; the position and its stop are there after the restart."""
     engine = make(tmp_path / "run", Watcher("2"))
     handle = engine.background()
-    until(lambda: held(engine) != {})
+    until(lambda: held(engine) == {"Watcher": 2})
     reason = handle.stop(when="flat", within="100ms")
     assert reason.startswith("stopped (script): its time is over, and this is left: Watcher holds ")
     with engine.background():

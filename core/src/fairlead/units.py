@@ -17,6 +17,9 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+LONGEST = 36_525 * DAY
+"""A hundred years: added to any time of ours it still is one that facts can hold."""
+
 _DURATION_UNITS = {
     "ns": NANOSECOND,
     "us": MICROSECOND,
@@ -45,7 +48,10 @@ def duration(text: str | int) -> int:
         raise ConfigurationError(
             f"{text!r} is not a duration: write a number and one of ns us ms s m h d w, such as '5s' or '1m'"
         )
-    return int(Decimal(match[1].replace("_", "")) * _DURATION_UNITS[match[2]])
+    length = Decimal(match[1].replace("_", "")) * _DURATION_UNITS[match[2]]
+    if length > LONGEST:
+        raise ConfigurationError(f"{text!r} is too long a duration: write one of at most 100 years")
+    return int(length)
 
 
 def written_duration(text: object, least: int = MILLISECOND) -> int:
@@ -138,3 +144,15 @@ class Money:
 
     def __str__(self) -> str:
         return f"{self.amount:,f} {self.currency}"
+
+
+def exact(value: Decimal | float | None) -> str | None:
+    """A stable decimal text for JSON: what is exact stays exact, a float is given to 8 places, None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, float):
+        value = Decimal(f"{value:.8f}")
+    text = f"{value:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text

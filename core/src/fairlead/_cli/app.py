@@ -7,7 +7,20 @@ from typing import Any
 import click
 
 from fairlead._cli.faults import CommandFailed, code_of
-from fairlead._cli.verbs import beginning, config, data, looking, plugins, runs, trading
+from fairlead._cli.verbs import (
+    accounts,
+    beginning,
+    config,
+    data,
+    engines,
+    looking,
+    orders,
+    plugins,
+    runs,
+    shell,
+    steering,
+    trading,
+)
 from fairlead.errors import FairleadError
 
 
@@ -51,17 +64,12 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def cli() -> None:
     """Trade strategies live, on paper or as a backtest.
 
-    Exit codes: 0 ok, 1 fault, 2 usage or configuration, 3 degraded, 5 refused to start.
+    Exit codes: 0 ok, 1 fault, 2 usage or configuration, 3 degraded, 4 halted, 5 refused to start.
     """
 
 
-for verb in (
-    *beginning.VERBS,
-    *trading.VERBS,
-    *looking.VERBS,
-    *data.VERBS,
-    *plugins.VERBS,
-    *config.VERBS,
-    *runs.VERBS,
-):
+_AREAS = (
+    beginning, trading, looking, engines, steering, orders, data, accounts, runs, plugins, config, shell,
+)  # fmt: skip
+for verb in (verb for area in _AREAS for verb in area.VERBS):
     cli.add_command(verb)

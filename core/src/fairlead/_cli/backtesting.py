@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +16,12 @@ import click
 from fairlead._cli.data import in_options, no_rows, streams_of, time_of
 from fairlead._cli.faults import FAULT, USAGE, CommandFailed
 from fairlead._cli.loading import load_engine
+from fairlead._cli.progress import Say, progress
 from fairlead._cli.watching import written_or_said
-from fairlead._cli.words import exact, gain, moment, money, plain, ratio
+from fairlead._cli.words import gain, moment, money, plain, ratio
 from fairlead._engine.result import Result
 from fairlead.errors import ConfigurationError
-from fairlead.units import percent
+from fairlead.units import exact, percent
 
 SCHEMA = 1
 
@@ -44,8 +45,8 @@ def backtest(
     with _warnings():
         try:
             streams = streams_of(data, symbol, said, timed=start is not None or end is not None)
-            with _progress() as progress:
-                result = engine.backtest(streams, start=first, end=last, progress=progress)
+            with progress("reading the data") as say:
+                result = engine.backtest(streams, start=first, end=last, progress=_told(say))
         except ConfigurationError as error:
             text = in_options(str(error)) if data else f"{error}; or give recorded data: --data FILE"
             raise CommandFailed(text, USAGE) from error
@@ -103,26 +104,16 @@ def _warnings() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int], None] | None]:
-    """A line that moves, on a terminal, for work that takes long enough to wonder."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+_EVENTS_A_STEP = 10_000
+"""How often a backtest says how far it is."""
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as bar:
-        task = bar.add_task("reading the data")
-        seen = 0
 
-        def progress(now: int) -> None:
-            nonlocal seen
-            seen += 10_000
-            bar.update(task, description=f"{moment(now)}  {seen:,} events")
-
-        yield progress
+def _told(say: Say | None) -> Callable[[int], None] | None:
+    """What a backtest calls with its time, for a terminal that shows progress."""
+    if say is None:
+        return None
+    seen = itertools.count(_EVENTS_A_STEP, _EVENTS_A_STEP)
+    return lambda now: say(f"{moment(now)}  {next(seen):,} events", 0)
 
 
 # --- what comes out ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import click
 
 from fairlead._cli.faults import OK, CommandFailed, code_of
 from fairlead._cli.loading import load_engine
-from fairlead._cli.reading import print_json
+from fairlead._cli.tables import print_json
 from fairlead._engine.distributions import core_version
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._engine.parts import kind_of

@@ -10,7 +10,7 @@ import attrs
 
 from fairlead._cli.faults import USAGE, CommandFailed
 from fairlead._cli.loading import composes
-from fairlead._cli.reading import print_json, print_table
+from fairlead._cli.tables import print_json, print_table
 from fairlead._config.faults import FaultyConfiguration
 from fairlead._config.loading import configure
 from fairlead._config.schema import schema

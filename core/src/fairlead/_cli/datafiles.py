@@ -11,10 +11,11 @@ import click
 
 from fairlead._cli.data import in_options, replay_options
 from fairlead._cli.faults import FAULT, USAGE, CommandFailed
-from fairlead._cli.reading import print_json
-from fairlead._cli.words import count, exact, moment, ratio
+from fairlead._cli.tables import print_json
+from fairlead._cli.words import count, moment, ratio
 from fairlead._engine.distributions import plugin_class
 from fairlead.errors import ConfigurationError
+from fairlead.units import exact
 
 _OF_REPLAYS = ("tick", "fee")
 """What is said of an instrument and not of the rows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from fairlead._cli.watching import Lines, Screen, print_summary, refuse_halted, 
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._report import write_report
-from fairlead.ports import CircuitBreaker
 
 
 def demo(
@@ -44,11 +42,7 @@ def demo(
     click.echo(
         f"{seconds:g} seconds at {speed:g} times real time; Ctrl-C ends it earlier. No money is at risk."
     )
-    viewer = (
-        Screen(engine.folder, ["--demo", json.dumps(settings)])
-        if shown
-        else Lines(engine.folder, names_of(engine), every=3.0)
-    )
+    viewer = Screen(engine.folder) if shown else Lines(engine.folder, names_of(engine), every=3.0)
     try:
         reason = trade(engine, f"{int(seconds * speed)}s", viewer, quiet=shown)
     except CommandFailed as error:
@@ -61,7 +55,7 @@ def demo(
 
 
 def make_engine(settings: dict[str, Any], run: Path) -> LiveTradingEngine:
-    """The demo's engine; the live view builds it again to see its breakers."""
+    """The demo's engine."""
     speed = settings["speed"]
     if settings["data"]:
         symbol = settings["symbol"] or "BTC/USDT:USDT"
@@ -90,11 +84,6 @@ def _breakers() -> list[Any]:
     ]
 
 
-def breakers_of(settings: str) -> dict[str, CircuitBreaker]:
-    """The breakers of a demo with these settings."""
-    return make_engine(json.loads(settings), Path("unused")).wiring.breakers
-
-
 def _fresh() -> Path:
     """A folder that no run has used: `runs/demo-<n>` here, or a temporary one where nothing can be written."""
     runs = Path("runs")
@@ -112,4 +101,4 @@ def _fresh() -> Path:
         return Path(tempfile.mkdtemp(prefix="fairlead-demo-"))
 
 
-__all__ = ["breakers_of", "demo", "make_engine"]
+__all__ = ["demo", "make_engine"]

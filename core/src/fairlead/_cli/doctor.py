@@ -16,7 +16,7 @@ from fairlead._cli.faults import DEGRADED, FAULT, OK, CommandFailed
 from fairlead._cli.findings import Finding, Grade, fail, ok, warn
 from fairlead._cli.loading import load_engine
 from fairlead._cli.machine import clock, folders, secrets, software, surroundings
-from fairlead._cli.reading import print_json
+from fairlead._cli.tables import print_json
 from fairlead._engine.catalogue import installed
 from fairlead._engine.distributions import core_version
 from fairlead._engine.engine import LiveTradingEngine

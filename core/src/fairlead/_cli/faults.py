@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.errors import ConfigurationError, FairleadError, JournalDamaged, LeaseLost, PluginError
 
-OK, FAULT, USAGE, DEGRADED, REFUSED = 0, 1, 2, 3, 5
+OK, FAULT, USAGE, DEGRADED, HALTED, REFUSED = 0, 1, 2, 3, 4, 5
 
 
 class CommandFailed(Exception):

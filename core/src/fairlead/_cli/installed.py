@@ -12,7 +12,7 @@ import attrs
 import click
 
 from fairlead._cli.faults import USAGE, CommandFailed
-from fairlead._cli.reading import print_json, print_table
+from fairlead._cli.tables import print_json, print_table
 from fairlead._engine.catalogue import Installed, installed, names
 from fairlead._engine.distributions import core_version, fairlead_range
 from fairlead.errors import PluginError

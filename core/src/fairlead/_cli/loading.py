@@ -44,12 +44,6 @@ def load_engine(
     return engine
 
 
-def again_options(file: Path, profile: str | None, settings: Sequence[str]) -> list[str]:
-    """The words with which another process loads the same."""
-    chosen = [] if profile is None else ["--profile", profile]
-    return ["--file", str(file), *chosen, *(word for text in settings for word in ("--set", text))]
-
-
 def _of_script(file: Path) -> LiveTradingEngine:
     try:
         module = import_script(file)

@@ -1,13 +1,14 @@
-"""A run as another process sees it: its journal folded, its tape followed, its breakers asked how far they are."""
+"""A run as another process sees it: its journal folded, its tape followed."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 
 from fairlead import facts as f
+from fairlead._cli.gauges import Limits
 from fairlead._kernel.apply import apply
 from fairlead._kernel.market import Market
 from fairlead._kernel.recorder import Recorder
@@ -23,7 +24,6 @@ from fairlead._storage.reading import Tail
 from fairlead._storage.run import RunFolder
 from fairlead._storage.segments import Kind
 from fairlead._storage.tape import decode_event
-from fairlead.ports import CircuitBreaker
 
 _LONG_RUN = 100_000
 """With so many numbers given already, the tape is followed from its end only: older prices are of no use here."""
@@ -42,9 +42,12 @@ class Gauge:
 
 
 class Mirror:
-    """Follows a run's folder; `poll` takes in what is new. It shares nothing with the engine but the files."""
+    """Follows a run's folder; `poll` takes in what is new. It shares nothing with the engine but the files.
 
-    def __init__(self, folder: RunFolder, breakers: Mapping[str, CircuitBreaker] | None = None) -> None:
+    `limits` is what somebody who asked the engine knows of its breakers.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
         self.state = State()
         self.market = Market()
         self.fills: deque[Fill] = deque(maxlen=50)
@@ -53,8 +56,8 @@ class Mirror:
         self.orders = self.filled = self.denied = 0
         self.trips = 0
         self.running = False
+        self.limits: Limits = {}
         self._folder = folder
-        self._breakers = dict(breakers or {})
         self._recorder = Recorder(self.state)
         self._valuer = Valuer(self._recorder, self.market, frozenset())
         self._view = KernelView(self._recorder, self.market, self._valuer)
@@ -128,8 +131,8 @@ class Mirror:
     def gauges(self) -> list[Gauge]:
         """All breakers that are known, and those that tripped."""
         tripped = {trip.breaker: trip.scope for trip in self.state.tripped.values()}
-        names = dict.fromkeys([*self._breakers, *tripped])
-        return [self._gauge(name, tripped.get(name, "")) for name in names]
+        names = dict.fromkeys([*self.limits, *tripped])
+        return [Gauge(name, *self.limits.get(name, (None, "")), tripped.get(name, "")) for name in names]
 
     def marks(self) -> Sequence[tuple[str, float]]:
         """Symbols and prices."""
@@ -183,14 +186,3 @@ class Mirror:
             return None
         rules = lane.instrument
         return float(rules.profit(position.quantity, position.average_price, rules.price(lane.mark)))
-
-    def _gauge(self, name: str, tripped: str) -> Gauge:
-        breaker = self._breakers.get(name)
-        look = getattr(breaker, "gauge", None)
-        if look is None:
-            return Gauge(name, None, "", tripped)
-        try:
-            used, limit = look(self._view)
-        except Exception as error:  # a breaker's own display must not end the view of all others
-            return Gauge(name, None, f"{type(error).__name__}", tripped)
-        return Gauge(name, used, limit, tripped)

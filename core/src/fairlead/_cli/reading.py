@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import click
 
+from fairlead._cli.engines import folder_of_run, named
 from fairlead._cli.faults import USAGE, CommandFailed
-from fairlead._cli.words import exact, moment, plain, settled
+from fairlead._cli.tables import print_json, print_table
+from fairlead._cli.words import moment, plain, settled
 from fairlead._engine.roundtrips import RoundTrip, round_trips
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill
+from fairlead._storage.index import find_facts
 from fairlead._storage.journal import read_facts
-from fairlead._storage.reading import payload_hash, read
+from fairlead._storage.reading import segment_starts
 from fairlead._storage.run import RunFolder
-from fairlead.facts import Filled, InstrumentDefined
-
-
-def print_json(value: Any) -> None:
-    """Stable JSON: sorted keys, readable."""
-    click.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
-
-
-def print_table(rows: Sequence[Sequence[str]], headings: Sequence[str], right: str = "") -> None:
-    """A plain table; `right` names the columns that hold figures."""
-    widths = [max(len(str(row[i])) for row in [headings, *rows]) for i in range(len(headings))]
-    for row in [headings, *rows]:
-        cells = (
-            cell.rjust(width) if heading in right.split() else cell.ljust(width)
-            for cell, width, heading in zip(row, widths, headings, strict=True)
-        )
-        click.echo("  ".join(cells).rstrip())
+from fairlead.facts import Filled, FillReversed, InstrumentDefined
+from fairlead.units import exact
 
 
 def folder_of(run: Path) -> RunFolder:
-    """The folder of a run that has a journal. Raises CommandFailed, which lists the runs that there are."""
+    """The folder of a run that has a journal, or of the engine of this name.
+
+    Raises CommandFailed, which lists the runs that there are.
+    """
     folder = RunFolder(run)
     if folder.journal.is_dir():
         return folder
+    if len(living := named(str(run))) == 1:
+        return RunFolder(living[0].run)
     near = [run, run / "runs", run.parent, Path("runs") / run, Path("runs")]
     found = next((runs for runs in map(_runs_in, near) if runs), [])
     listed = ", ".join(map(str, found[:_LISTED])) + (" and more" if len(found) > _LISTED else "")
@@ -58,23 +50,9 @@ def _runs_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
-def verify_journal(run: Path, as_json: bool) -> None:
-    """Read every record; JournalDamaged says where the first fault is."""
-    folder = folder_of(run)
-    records, last, hashed = 0, 0, payload_hash()
-    for record in read(folder.journal):
-        records, last = records + 1, record.seq
-        hashed.update(record.payload)
-    found = hashed.hexdigest() if records else ""
-    if as_json:
-        print_json({"records": records, "last_seq": last, "journal_hash": found})
-    else:
-        click.echo(f"{records:,} records, last sequence number {last:,}, hash {found or '-'}: all verified")
-
-
-def list_trades(run: Path, as_json: bool) -> None:
+def list_trades(run: str | None, as_json: bool) -> None:
     """Closed trades, oldest first."""
-    found, instruments = trips_of(folder_of(run))
+    found, instruments = trips_of(folder_of(folder_of_run(run)))
     if as_json:
         print_json([_plain(trip) for trip in found])
         return
@@ -105,12 +83,49 @@ def trips_of(folder: RunFolder) -> tuple[list[RoundTrip], dict[str, Instrument]]
     """The closed trades of a run, and the instruments they are in."""
     fills: list[Fill] = []
     instruments: dict[str, Instrument] = {}
-    for fact in read_facts(folder.journal):
+    for fact in find_facts(folder, (InstrumentDefined, Filled)):
         if isinstance(fact, InstrumentDefined):
             instruments[fact.instrument.id] = fact.instrument
         elif isinstance(fact, Filled):
             fills.append(fact.fill)
     return round_trips(fills, instruments.__getitem__), instruments
+
+
+def last_fills(run: Path, count: int) -> list[dict[str, Any]]:
+    """The last fills of a run, oldest first, without those that were taken back; 0 for all.
+
+    A long journal is read from near its end, and further back only as far as it takes.
+    """
+    folder = folder_of(run).journal
+    starts, back = segment_starts(folder), 1
+    while True:
+        since = starts[-back] if count and back <= len(starts) else 0
+        found: deque[Fill] = deque(maxlen=count or None)
+        for fact in read_facts(folder, since):
+            if isinstance(fact, Filled):
+                found.append(fact.fill)
+            elif isinstance(fact, FillReversed):
+                found = deque((f for f in found if f.fill_id != fact.fill.fill_id), maxlen=count or None)
+        if not since or len(found) == count:
+            return [_fill_row(fill) for fill in found]
+        back *= 2
+
+
+def _fill_row(fill: Fill) -> dict[str, Any]:
+    return {
+        "fill": fill.fill_id,
+        "order": fill.client_order_id,
+        "strategy": fill.strategy,
+        "account": fill.account,
+        "instrument": fill.instrument,
+        "side": str(fill.side),
+        "quantity": exact(fill.quantity),
+        "price": exact(fill.price),
+        "fee": exact(fill.fee),
+        "fee_currency": fill.fee_currency,
+        "liquidity": str(fill.liquidity),
+        "event_ns": fill.event_ns,
+    }
 
 
 def _plain(trip: RoundTrip) -> dict[str, Any]:

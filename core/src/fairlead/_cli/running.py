@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from fairlead._cli.faults import FAULT, REFUSED, USAGE, CommandFailed
-from fairlead._cli.loading import again_options, composes, load_engine
+from fairlead._cli.loading import composes, load_engine
 from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, print_summary, refuse_halted
 from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
@@ -44,8 +44,7 @@ def run(
     click.echo(engine.describe())
     click.echo()
     shown = can_draw() if view is None else view
-    again = again_options(file, profile, settings)
-    viewer = Screen(engine.folder, again) if shown else Lines(engine.folder, names_of(engine))
+    viewer = Screen(engine.folder) if shown else Lines(engine.folder, names_of(engine))
     reason = trade(engine, when, viewer, quiet=shown)
     click.echo()
     found = print_summary(engine.folder, reason)

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from fairlead._cli.gauges import Gauges
 from fairlead._cli.mirror import Gauge, Mirror
 from fairlead._cli.words import clock, gain, money
 from fairlead._models.accounts import TradingState
@@ -22,7 +23,6 @@ from fairlead._models.orders import Order, Side
 from fairlead._report.phrases import figure, printable, short
 from fairlead._storage.run import RunFolder
 from fairlead.errors import JournalError
-from fairlead.ports import CircuitBreaker
 
 LOOK_SECONDS = 0.25
 
@@ -31,17 +31,19 @@ _SELF_EVIDENT = ("breaker", "strategy", "note", "state")
 _LEVELS = {"": "", "warning": "yellow", "alarm": "bold red"}
 
 
-def watch(folder: RunFolder, breakers: dict[str, CircuitBreaker], *, attached: bool) -> None:
+def watch(folder: RunFolder, *, attached: bool) -> None:
     """Draw until Ctrl-C; attached to an engine's process, until that closes our standard input."""
     if attached:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to answer
     console = Console(highlight=False)
-    mirror = Mirror(folder, breakers)
+    mirror = Mirror(folder)
+    gauges = Gauges(folder.path)
     view = Screen(mirror, folder, console)
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
                 mirror.poll()
+                mirror.limits = gauges.poll()
                 live.update(view.draw(), refresh=True)
                 if _over(attached):
                     return
@@ -51,6 +53,7 @@ def watch(folder: RunFolder, breakers: dict[str, CircuitBreaker], *, attached: b
         console.print(f"fairlead: the view ended: {printable(str(error))}", markup=False)
     finally:
         mirror.close()
+        gauges.close()
 
 
 def _over(attached: bool) -> bool:
@@ -156,7 +159,7 @@ class Screen:
 
     def _breakers(self, width: int) -> RenderableType:
         rows = [_gauge_row(gauge, 16 if self._wide else 8) for gauge in self._mirror.gauges()]
-        return _columns(rows, width, right=(2,)) if rows else Text("known to the engine only", "dim")
+        return _columns(rows, width, right=(2,)) if rows else Text("no engine tells of them", "dim")
 
     def _positions(self, width: int) -> RenderableType:
         rows = [

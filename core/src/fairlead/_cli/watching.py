@@ -106,22 +106,13 @@ class Lines:
 class Screen:
     """The live view as a child process: it reads the run's folder, and its death changes nothing here."""
 
-    def __init__(self, folder: RunFolder, arguments: Sequence[str]) -> None:
+    def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._arguments = arguments
         self._child: subprocess.Popen[bytes] | None = None
 
     def begin(self, seq: int, halted: Mapping[str, str]) -> None:
         """Start it."""
-        command = [
-            sys.executable,
-            "-m",
-            "fairlead",
-            "top",
-            str(self._folder.path),
-            "--attached",
-            *self._arguments,
-        ]
+        command = [sys.executable, "-m", "fairlead", "top", str(self._folder.path), "--attached"]
         with suppress(OSError):
             self._child = subprocess.Popen(command, stdin=subprocess.PIPE)
 

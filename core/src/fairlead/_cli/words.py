@@ -9,18 +9,6 @@ from fairlead._models.market import utc
 Figure = Decimal | float
 
 
-def exact(value: Figure | None) -> str | None:
-    """A stable decimal text for JSON: what is exact stays exact, a float is given to 8 places."""
-    if value is None:
-        return None
-    if isinstance(value, float):
-        value = Decimal(f"{value:.8f}")
-    text = f"{value:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("", "-0") else text
-
-
 def money(value: Figure | None, currency: str = "") -> str:
     """An amount with thousands and two decimals; more for small amounts, a dash for an unknown one."""
     if value is None:
@@ -76,3 +64,41 @@ def clock(ns: int) -> str:
 def count(number: int, noun: str) -> str:
     """`1 trade`, `2 trades`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def number(text: str | None) -> float | None:
+    """A figure of the JSON schema, to be rounded for people."""
+    return None if text is None else float(text)
+
+
+def figure(text: str | None) -> str:
+    """A figure of the JSON schema with thousands, to the eighth place; a dash for an unknown one."""
+    return "-" if text is None else plain(round(Decimal(text), 8))
+
+
+def price(text: str | None) -> str:
+    """A price of the JSON schema in eight digits, and two places at least; a dash for an unknown one."""
+    if text is None:
+        return "-"
+    value = Decimal(text)
+    return plain(round(value, max(2, min(12, 7 - value.adjusted()))))
+
+
+def share(text: str | None) -> str:
+    """A ratio of the JSON schema in percent, a dash for an unknown one."""
+    return "-" if text is None else f"{float(text) * 100:.1f} %"
+
+
+def age(ns: int) -> str:
+    """A duration in its two largest units: `2h 14m`, `3.1s`."""
+    seconds = ns / 1e9
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes}m {int(seconds) % 60}s"
+    if minutes < 24 * 60:
+        return f"{minutes // 60}h {minutes % 60}m"
+    return f"{minutes // 1440}d {minutes // 60 % 24}h"

@@ -68,7 +68,7 @@ class Background:
         """End in good order and wait for it; gives the reason. Raises what the run raised.
 
         `when` and `within` are as in the engine's `stop`. It waits for `timeout` seconds: without one, half a minute
-        more than `stop_within` for an end now, and as long as it takes for an end once flat. Raises TimeoutError after that.
+        more than `stop_within` for an end now, and as long as it takes for an end once flat. Raises TimeoutError.
         """
         if when == "now" and within is None:
             self._session.stop("stopped")

@@ -53,7 +53,7 @@ def backtest(
     """Run copies of these strategies and brokers over the streams' data, from nothing, in a fresh folder.
 
     `start` and `end` bound the data, in ns; orders that are on their way after the last event have `stop_within_ns`
-    to settle, and positions stay, valued at the last prices. Raises ConfigurationError where the data cannot be replayed.
+    to settle, and positions stay, valued at the last prices. Raises ConfigurationError where it cannot be replayed.
     """
     for name, stream in parts.streams.items():
         if not isinstance(stream, Replayable):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
-from fairlead._engine.moments import moment
+from fairlead._engine.moments import crash_limit_of, moment
 from fairlead._engine.parts import Parts, fresh, strategies_of
 from fairlead._models.accounts import KILL, Position, Profit
 from fairlead._models.orders import Order
@@ -37,7 +37,9 @@ class LiveTradingEngine:
     entry point's name; its order is its effect, and what is not in it does not run. `run` is the folder of this
     run (default `runs/<first strategy's name>`). `live=True` allows brokers that trade real money. `durability`
     is "process" (what is decided survives the death of the process) or "full" (a power cut too).
-    `breakers="none"` says aloud that no circuit breaker is wanted. `busy_poll` spends a core on latency.
+    `breakers="none"` says aloud that no circuit breaker is wanted. `busy_poll` spends a core on latency. A start that
+    follows as many that did not end in good order as `crash_limit` says, within its time, is HALTED until a person
+    resumes; "none" lets it crash for ever.
     `stop_within` is how long, at the end of a run, orders that are on their way and what strategies' `on_exit` asks for
     may take to settle; what has not by then is named, and taken up by the next start.
 
@@ -55,6 +57,7 @@ class LiveTradingEngine:
         durability: Literal["process", "full"] = "process",
         breakers: Literal["none"] | None = None,
         busy_poll: bool = False,
+        crash_limit: str | None = "3/10m",
         stop_within: str = "10s",
     ) -> None:
         self.strategies = strategies_of(strategy)
@@ -64,6 +67,7 @@ class LiveTradingEngine:
         self.live = live
         self.durability = durability
         self.busy_poll = busy_poll
+        self.crash_limit = crash_limit
         self.stop_within_ns = duration(stop_within)
         self.folder = RunFolder(run if run is not None else Path("runs") / self.strategies[0].name)
         self._session: Session | None = None
@@ -108,6 +112,7 @@ class LiveTradingEngine:
             )
         if self.durability not in ("process", "full"):
             raise ConfigurationError(f"durability={self.durability!r}: write 'process' or 'full'")
+        crash_limit_of(self.crash_limit)
         for name, broker in wiring.brokers.items():
             if broker.profile.environment == "live" and not self.live:
                 raise ConfigurationError(
@@ -228,7 +233,9 @@ class LiveTradingEngine:
 
     def health(self) -> dict[str, Any]:
         """How the engine is: running, trading states, what is unknown, data ages in seconds."""
-        return {"running": False} if self._session is None else self._session.query(_health)
+        from fairlead._engine.looking import health
+
+        return {"running": False} if self._session is None else self._session.query(health)
 
     async def events(self, since: int = 0) -> AsyncIterator[AnyFact]:
         """The facts after a sequence number, then those that come, for as long as one listens."""
@@ -376,22 +383,3 @@ def _positions(kernel: Any) -> list[Position]:
 
 def _orders(kernel: Any) -> list[Order]:
     return [copy.copy(order) for order in kernel.state.open.values()]
-
-
-def _health(kernel: Any) -> dict[str, Any]:
-    now = kernel.agenda.now()
-    return {
-        "running": True,
-        "fatal": kernel.fatal,
-        "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
-        "states": {scope: state.value for scope, state in kernel.state.lowered.items()},
-        "paused": dict(kernel.state.paused),
-        "halted": dict(kernel.state.halted),
-        "streams_down": [name for name, account in kernel.state.accounts.items() if not account.stream_up],
-        "late_prints": {name: lane.late for name, lane in kernel.market.lanes.items() if lane.late},
-        "refused_events": {name: lane.refused for name, lane in kernel.market.lanes.items() if lane.refused},
-        "unknown_orders": [o.client_order_id for o in kernel.state.open.values() if o.status == "unknown"],
-        "data_age": {
-            name: (now - lane.marked_ns) / 1e9 for name, lane in kernel.market.lanes.items() if lane.marked_ns
-        },
-    }

@@ -20,7 +20,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def signals(
-    loop: asyncio.AbstractEventLoop, told: Callable[[str], None], at_once: Callable[[], None]
+    loop: asyncio.AbstractEventLoop, told: Callable[[str], None], at_once: Callable[[], None] = lambda: None
 ) -> Iterator[bool]:
     """Call `told` in the loop with the name of the first signal; at the second the process ends as it stands.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
@@ -11,6 +10,8 @@ from fairlead._models.market import Bar, Book, MarketEvent, Quote, Trade
 from fairlead.errors import ConfigurationError, FairleadError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fairlead.ports import DataStream
 
 MOST_WAITING = 1_000_000
@@ -123,6 +124,8 @@ class Mailbox:
 
     async def get(self) -> MarketEvent | None:
         """The oldest that waits, None after the last. Raises FairleadError where too much waited."""
+        import asyncio  # not before: who only names fairlead has no use for it
+
         waiting = self._waiting
         while not waiting:
             if self._overrun:

@@ -7,7 +7,8 @@ no fact. What makes sense is a fact, also where the gate then refuses the order 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
@@ -17,7 +18,7 @@ from fairlead._kernel.words import flag, only
 from fairlead._models.accounts import EXTERNAL, KILL, TradingState
 from fairlead._models.orders import Order, OrderStatus
 from fairlead._models.reconciliation import Action, Resolution
-from fairlead.errors import ConfigurationError
+from fairlead.errors import ConfigurationError, FairleadError
 from fairlead.units import duration_text, written_duration
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Commands:
             raise ConfigurationError(f"{verb} needs to know who asks: say who")
         if not why.strip() and verb not in ("submit", "cancel", "replace"):
             raise ConfigurationError(f"{verb} needs a reason: say why")
-        return prepare(who, why, {name: value for name, value in arguments.items() if value != ""})
+        with _understood(verb):
+            return prepare(who, why, {name: value for name, value in arguments.items() if value != ""})
 
     def act(self, verb: str, who: str, why: str, request: str, arguments: Arguments) -> Answer:
         """Write a request down and carry it out; one whose id was seen before gets its first answer again."""
@@ -92,7 +94,8 @@ class Commands:
     def rehearse(self, who: str, arguments: Arguments) -> Answer:
         """What the gate says to an order; nothing is written down, and nothing reserved."""
         given = {name: value for name, value in arguments.items() if value != ""}
-        return {"seq": self._state.seq, "repeated": False, **self._person.check(who, given)}
+        with _understood("check"):
+            return {"seq": self._state.seq, "repeated": False, **self._person.check(who, given)}
 
     # --- trading states -------------------------------------------------------------------------------------
 
@@ -338,6 +341,19 @@ class Commands:
             there = ", ".join(sorted(known)) or "none"
             raise ConfigurationError(f"{verb}: there is no {what} {name!r} here (there are: {there})")
         return name
+
+
+@contextmanager
+def _understood(verb: str) -> Iterator[None]:
+    """Nothing has happened yet: whatever the words of a request bring about is the request's fault."""
+    try:
+        yield
+    except FairleadError:
+        raise
+    except Exception as error:  # a number of a million digits, a time before all times
+        raise ConfigurationError(
+            f"{verb} makes no sense like this ({type(error).__name__}: {error}): check its arguments"
+        ) from error
 
 
 def _within(order: Order, scope: str) -> bool:

@@ -1,4 +1,4 @@
-"""The end of a run, step by step: nothing new is opened, strategies stop, their policies act, what is on its way settles.
+"""The end of a run, step by step: nothing new is opened, strategies stop, policies act, what is on its way settles.
 
 Each strategy's `on_exit` says what becomes of what it leaves: "leave" lets orders and positions be, "cancel" takes
 back what could still open something, "flatten" closes its positions as well. The last two are sweeps: they stand in
@@ -26,7 +26,10 @@ IN_FLIGHT = frozenset(
 
 
 class Ending:
-    """How a run ends. `why` says so from the first step on, "" before; `settled` is told when nothing is left to do."""
+    """How a run ends. `why` says so from the first step on, "" before; `settled` is told when nothing is left to do.
+
+    `idle` says that no strategy was ever started, so that none has to stop.
+    """
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -35,6 +38,7 @@ class Ending:
         self._leaves = False
         self.why = ""
         self.until_ns = 0
+        self.idle = False
         self.settled: Callable[[], None] = _nobody
 
     def begin(self, reason: str, within_ns: int, *, leaves: bool = False) -> None:
@@ -47,8 +51,8 @@ class Ending:
         self.why, self.until_ns, self._leaves = f"the engine is ending ({reason})", fact.until_ns, leaves
         kernel.feeds.hush()
         kernel.timers.rest()
-        self._stopping = dict(kernel.runners)
-        for runner in kernel.runners.values():
+        self._stopping = {} if self.idle else dict(kernel.runners)
+        for runner in self._stopping.copy().values():
             runner.interrupt()
             runner.deliver(runner.strategy.on_stop, None)
             runner.deliver(self._follower(runner), None)
@@ -81,7 +85,7 @@ class Ending:
         """Strategies have seen their last event: record what they want to remember, and what nobody guards now."""
         kernel = self._kernel
         kernel.recorder.input(StrategiesStopped)
-        for runner in kernel.runners.values():
+        for runner in () if self.idle else kernel.runners.values():
             runner.save()
         kernel.unfinished.keep()
         if not self._leaves:

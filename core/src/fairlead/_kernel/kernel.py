@@ -70,8 +70,8 @@ class Kernel:
     order of arrival. Everything that happens at a time of its own is on the `agenda`, which the shell runs up to
     each input's time before handing it over.
 
-    When the journal refuses a record, `fatal` says why, nothing is sent or written any more, and `failed` is
-    called.
+    When the journal refuses a record, `fatal` says why, nothing is sent or written any more, `unwritten` are the
+    orders that the record was about, and `failed` is called.
     """
 
     # With more than thirty attributes the interpreter gives up its fastest way to them, but for slots.
@@ -110,6 +110,7 @@ class Kernel:
         "sweeps",
         "timers",
         "unfinished",
+        "unwritten",
         "valuer",
         "view",
     )
@@ -170,6 +171,7 @@ class Kernel:
         self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
+        self.unwritten: set[str] = set()
         self.failed: Callable[[str], None] = _nobody
         self._write = journal.append
         self._tape = tape
@@ -236,7 +238,9 @@ class Kernel:
         """An answer to a strategy's `ask`, in msgpack."""
         self._enter(self._answer_turn, strategy, number, value, error, self.agenda.stamp())
 
-    def command(self, verb: str, who: str, why: str, request: str = "", **arguments: str) -> dict[str, Any]:
+    def command(
+        self, verb: str, who: str, why: str, request: str = "", /, **arguments: str
+    ) -> dict[str, Any]:
         """What a person asks for, carried out at once; returns the answer.
 
         From inside a turn it is carried out after that turn: `seq` of its answer is 0 then. Raises
@@ -349,7 +353,7 @@ class Kernel:
         try:
             write(batch)
         except JournalError as error:
-            self._stop_sending(str(error))
+            self._stop_sending(str(error), batch)
             return
         if self.outbox.waiting:
             self.outbox.release()
@@ -359,8 +363,9 @@ class Kernel:
         if self.ending.why:
             self.ending.tell()
 
-    def _stop_sending(self, reason: str) -> None:
+    def _stop_sending(self, reason: str, batch: list[f.Fact]) -> None:
         """Nothing that is not in the journal may be sent: drop what waits, and let nothing more through."""
+        self.unwritten = {name for fact in batch if (name := getattr(fact, "client_order_id", ""))}
         self.fatal = f"the journal cannot be written: {reason}"
         self.gate.blocked = self.fatal
         for _, command in self.outbox.waiting:
@@ -459,11 +464,22 @@ class Kernel:
         self.exits.start()
         self.resolver.start()
 
-    def start_strategies(self, *, restored: bool) -> None:
-        """Give strategies back what they saved and call `on_start`."""
-        self.recorder.input(f.StrategiesStarted, restored=restored)
+    def start_strategies(self, *, restored: bool, stand_by: bool = False) -> None:
+        """Give strategies back what they saved and call `on_start`; to `stand_by`, start none of them.
+
+        What protects positions and what a person asks for works from here on, either way.
+        """
+        self.recorder.input(f.StrategiesStarted, restored=restored, stand_by=stand_by)
         self.exits.recovered()
         self.sweeps.start()
+        self.ending.idle = stand_by
+        if not stand_by:
+            self._start_runners(restored)
+        self._follow_holdings()
+        self.starting = False
+        self.reconciliation.keep_watch()
+
+    def _start_runners(self, restored: bool) -> None:
         self.unfinished.start()
         for runner in self.runners.values():
             strategy = runner.strategy
@@ -480,9 +496,6 @@ class Kernel:
             self._say_if_idle(runner)
         self.unfinished.forget()
         self.timers.restore(self.runners)
-        self._follow_holdings()
-        self.starting = False
-        self.reconciliation.keep_watch()
 
     def _say_if_idle(self, runner: Runner) -> None:
         """A strategy that nothing will ever wake trades nothing: that is hardly what was meant."""

@@ -15,7 +15,7 @@ from fairlead._models.accounts import EXTERNAL
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, Side, TimeInForce
 from fairlead.errors import ConfigurationError
-from fairlead.units import Money, decimal
+from fairlead.units import Money, decimal, exact
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
@@ -73,6 +73,8 @@ class Person:
             "status": "denied" if reasons else "approved",
             "reasons": list(reasons),
             "held": not reasons and self._kernel.desk.keeps(intent),
+            "value": exact(self._kernel.valuer.value(intent)),
+            "currency": self._state.accounts[intent.account].currency,
             "intent": shown(intent),
         }
 

@@ -64,7 +64,8 @@ class _Case:
 class _Account:
     """What is being asked on one account.
 
-    `review` are orders to be looked up at once, whatever they seem to be, and `asking` who waits for that; all fills are booked up to `listed_ns`.
+    `review` are orders to be looked up at once, whatever they seem to be, and `asking` who waits for that; all fills
+    are booked up to `listed_ns`.
     """
 
     name: str
@@ -101,16 +102,23 @@ class Resolver:
         self._look_at(account, self._recorder.now)
 
     def look_up(self, order: Order) -> None:
-        """An order is in doubt: ask for it at once, and then again and again, ever later."""
-        account, now = self._accounts[order.account], self._recorder.now
-        if order.client_order_id not in account.cases:
-            account.cases[order.client_order_id] = _Case(now, now)
-            self._look_at(account, now)
+        """Ask for an order at once; for as long as it is in doubt then again and again, ever later."""
+        account, now, name = self._accounts[order.account], self._recorder.now, order.client_order_id
+        if name in account.cases:
+            return
+        if order.status in (
+            OrderStatus.ACCEPTED,
+            OrderStatus.PARTIALLY_FILLED,
+        ):  # by itself it is not in doubt
+            account.review.add(name)
+        else:
+            account.cases[name] = _Case(now, now)
+        self._look_at(account, now)
 
     def inform(self, order: Order, told: Callable[[], None]) -> None:
         """Look an order up at once, whatever it seems to be, and tell when the answer, and its fills, are booked.
 
-        Nobody is told where the venue does not answer, and at a venue in this process, where nothing gets lost, at once.
+        Nobody is told where the venue does not answer. At a venue in this process nothing gets lost: no look is needed.
         """
         account = self._accounts[order.account]
         if account.profile.exact:

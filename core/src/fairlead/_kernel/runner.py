@@ -368,7 +368,7 @@ def _forgotten(error: BaseException) -> str:
     return ""
 
 
-def _nobody_knows(order: Order, told: Callable[[], None]) -> None:
+def _nobody_knows(_: Order, told: Callable[[], None]) -> None:
     told()
 
 

@@ -59,7 +59,7 @@ class Unfinished:
 
     def keep(self) -> None:
         """Write down how far each bar has got."""
-        if not self.kept:
+        if not self.kept or not self._started:
             return
         bars = tuple(
             made.progress(self._sources[lane.id, interval])

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from fairlead._models.words import Word
 from fairlead.errors import ConfigurationError
-from fairlead.units import decimal, duration
+from fairlead.units import LONGEST, decimal, duration
 
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0", "")
 
@@ -69,4 +69,7 @@ def moment(name: str, text: str, now: int) -> int:
         raise ConfigurationError(
             f"{name} {text!r} is neither a duration nor a time with a zone: write 15m or 2024-01-31T16:00+00:00"
         )
-    return int(when.timestamp() * 1_000_000) * 1000
+    found = int(when.timestamp() * 1_000_000) * 1000
+    if not 0 < found < now + LONGEST:
+        raise ConfigurationError(f"{name} {text!r} is no time that an order can wait for: write a nearer one")
+    return found

@@ -74,7 +74,7 @@ class Puppet(Strategy):
 class Bench:
     """One kernel, wired as an engine wires it, that a test feeds synchronously.
 
-    `clock` is its time, `journal` and `tape` what it wrote, `kernel` itself; `strategy` and `broker` are the first ones,
+    `clock` is its time, `journal` and `tape` what it wrote, `kernel` itself; `strategy` and `broker` are the first,
     `subscribed` the feeds asked for. Strategies have started when the constructor returns. A question that a
     strategy asks waits in `questions` until `answer` is called.
     """
@@ -186,8 +186,13 @@ class Bench:
         return self.journal.of(kind)
 
     def check(self) -> None:
-        """Assert that folding the journal gives the live state, byte for byte."""
-        assert fingerprint(self.journal.fold()) == fingerprint(self.state), "fold and live state differ"
+        """Assert that folding the journal gives the live state, byte for byte, from a snapshot as well."""
+        live, count = fingerprint(self.state), len(self.journal.facts)
+        assert fingerprint(self.journal.fold()) == live, "fold and live state differ"
+        for place in (count // 2, count - 1):
+            assert fingerprint(self.journal.fold(place)) == live, (
+                f"a snapshot after {place} facts changes the state"
+            )
 
     # --- feeding --------------------------------------------------------------------------------------------
 

@@ -2,14 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from fairlead._cli import completing
+
+if TYPE_CHECKING:
+    from fairlead._cli.steering import Manner
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SCRIPT = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
+
+
+def chosen(run: str | None, option: str | None) -> str | None:
+    """The run that was named, as an argument or an option. Raises UsageError where these are two."""
+    if run is not None and option is not None and run != option:
+        raise click.UsageError(f"RUN is {run} and --run is {option}: give one of them.")
+    return run if run is not None else option
+
+
+_SOME_RUN = click.argument("run", required=False, metavar="[RUN]", shell_complete=completing.runs)
+RUN_OPTION = click.option(
+    "--run",
+    "run_option",
+    metavar="RUN",
+    shell_complete=completing.runs,
+    help="Which engine: its run's folder or name; the only one that runs without it.",
+)
+
+
+def one_run(command: F) -> F:
+    """RUN as an argument or an option; neither is the only engine of this host."""
+    return _SOME_RUN(RUN_OPTION(command))
+
+
+MANNER = (
+    click.option("--why", default="", metavar="TEXT", help="The reason; it is written into the journal."),
+    click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+    click.option(
+        "--request", default="", metavar="ID", help="Sent again under the same ID, it is done once."
+    ),
+    JSON,
+)
+
+
+def with_options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options at once, in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def manner_of(run: str | None, options: dict[str, Any]) -> Manner:
+    """How a command is to be given, from `MANNER`'s options."""
+    from fairlead._cli.steering import Manner
+
+    return Manner(
+        run=run,
+        why=options["why"],
+        request=options["request"],
+        yes=options["yes"],
+        as_json=options["as_json"],
+    )
+
 
 _SETTINGS = (
     click.option("--profile", metavar="NAME", help="Profile of FILE.toml, such as paper, testnet or live."),
@@ -25,9 +90,7 @@ _SETTINGS = (
 
 def settings_options(command: Any) -> Any:
     """What is said over a file's settings."""
-    for option in reversed(_SETTINGS):
-        command = option(command)
-    return command
+    return with_options(*_SETTINGS)(command)
 
 
 _DATA = (
@@ -55,6 +118,4 @@ _DATA = (
 
 def data_options(command: Any) -> Any:
     """What a data file may leave unsaid."""
-    for option in reversed(_DATA):
-        command = option(command)
-    return command
+    return with_options(*_DATA)(command)

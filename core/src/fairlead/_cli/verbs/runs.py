@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fairlead._cli.verbs.options import JSON, RUN, settings_options
+from fairlead._cli.verbs.options import JSON, RUN, chosen, one_run
 
 
 @click.group()
@@ -19,19 +20,62 @@ def journal() -> None:
 @JSON
 def journal_verify(run: Path, as_json: bool) -> None:
     """Verify every record of a run's journal: checksums, their chain, sequence."""
-    from fairlead._cli.reading import verify_journal
+    from fairlead._cli.journals import verify_journal
 
     verify_journal(run, as_json)
 
 
-@click.command()
+@journal.command("backup")
+@RUN
+@click.argument("dest", type=click.Path(path_type=Path), metavar="DEST")
+@JSON
+def journal_backup(run: Path, dest: Path, as_json: bool) -> None:
+    """Copy a run's journal to DEST/journal, verified, also while its engine runs."""
+    from fairlead._cli.journals import backup_journal
+
+    backup_journal(run, dest, as_json)
+
+
+@journal.command("compact")
 @RUN
 @JSON
-def trades(run: Path, as_json: bool) -> None:
-    """List the closed trades of a run, rounded as their currency is counted; --json has them exact."""
+def journal_compact(run: Path, as_json: bool) -> None:
+    """Make a snapshot and pack the segments behind it; no fact is lost, and all verbs still read them."""
+    from fairlead._cli.journals import compact_journal
+
+    compact_journal(run, as_json)
+
+
+@journal.command("export")
+@RUN
+@click.option(
+    "--format", "shape", type=click.Choice(["jsonl", "csv", "parquet"]), default="jsonl", show_default=True
+)
+@click.option("--since", metavar="TIME", help="From this time on, such as 2024-01-31T00:00+00:00.")
+@click.option("--until", metavar="TIME", help="Up to this time, which is left out.")
+@click.option("--type", "types", multiple=True, metavar="FACT", help="Only these facts; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write; standard output without it.")
+def journal_export(**options: Any) -> None:
+    """Write the facts of a run: quantities and money as text, times as ns.
+
+    With one --type, csv and parquet have a column for each of its fields.
+    """
+    from fairlead._cli.exporting import export_journal
+
+    export_journal(**options)
+
+
+@click.command()
+@one_run
+@JSON
+def trades(run: str | None, run_option: str | None, as_json: bool) -> None:
+    """List the closed trades of a run.
+
+    Amounts are rounded as their currency is counted; --json has them exact.
+    """
     from fairlead._cli.reading import list_trades
 
-    list_trades(run, as_json)
+    list_trades(chosen(run, run_option), as_json)
 
 
 @click.command()
@@ -44,35 +88,4 @@ def report(run: Path, html: Path | None) -> None:
     write_run_report(run, html)
 
 
-@click.command(hidden=True)
-@RUN
-@click.option(
-    "--file", type=click.Path(path_type=Path), help="The file that runs, to show how far its breakers are."
-)
-@settings_options
-@click.option("--demo", help="Settings of a demo, as JSON.")
-@click.option("--attached", is_flag=True, help="End when standard input is closed.")
-def top(
-    run: Path,
-    file: Path | None,
-    profile: str | None,
-    settings: tuple[str, ...],
-    demo: str | None,
-    attached: bool,
-) -> None:
-    """Watch a run in this terminal; it may be another process's."""
-    from fairlead._cli.demo import breakers_of
-    from fairlead._cli.loading import load_engine
-    from fairlead._cli.screen import watch
-    from fairlead._storage.run import RunFolder
-
-    if demo:
-        breakers = breakers_of(demo)
-    else:
-        breakers = (
-            load_engine(file, profile, settings, live=True, secrets=False).wiring.breakers if file else {}
-        )
-    watch(RunFolder(run), breakers, attached=attached)
-
-
-VERBS = (journal, trades, report, top)
+VERBS = (journal, trades, report)
