@@ -250,7 +250,10 @@ class Executions(RateRule):
 
 
 class OpenOrders(NumberRule):
-    """How many orders may be open at once."""
+    """How many orders may work at the venue at once; those that the engine holds are counted by themselves.
+
+    A held order is judged again when it is sent, and is one of the held then: of them there may be one more.
+    """
 
     whole = True
     example = "50"
@@ -259,8 +262,15 @@ class OpenOrders(NumberRule):
         """Count those that are open, but for the exits that protect."""
         if protects(intent) or by_person(intent):
             return ""
-        there = sum(not protects(order.intent) for order in self.scope.orders(intent.account, view))
-        return "" if there < self.number else f"{there} orders are open, and max_open_orders is {self.text}"
+        there = held = 0
+        for order in self.scope.orders(intent.account, view):
+            if order.status is OrderStatus.HELD:
+                held += not protects(order.intent)
+            else:
+                there += not protects(order.intent)
+        if there < self.number and held <= self.number:
+            return ""
+        return f"{there} orders are open and {held} are held, and max_open_orders is {self.text}"
 
 
 class UnknownOrders(NumberRule):
