@@ -267,7 +267,7 @@ class Checker:
         return "" if excused(intent) else self._rate(value, now, same)
 
     def _max_executions(self, value: Any, intent: Any, now: int, owner: str) -> str:
-        if excused(intent) or intent.strategy in ("EXTERNAL",):
+        if excused(intent) or intent.strategy == "EXTERNAL":
             return ""
         if intent.strategy in self.halted and not self.shrinks(intent, intent.strategy):
             return "the strategy is halted"

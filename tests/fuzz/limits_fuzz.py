@@ -2,9 +2,9 @@
 
     ./dev fuzz-limits --orders 10000 [--seed 1]
 
-Each round is a kernel on a bench with limits drawn by dice. Strategies buy, sell, bracket, cancel, replace and burst, at
-sizes up to a thousand times too large; answers get lost, come twice, in the wrong order or not at all, fills come in
-parts; engines restart, and people change limits, flatten and reset. Ends with 1 where an order passed a limit.
+Each round is a kernel on a bench with limits drawn by dice. Strategies buy, sell, bracket, cancel, replace and burst,
+at sizes up to a thousand times too large; answers get lost, come twice, in the wrong order or not at all, fills come
+in parts; engines restart, and people change limits, flatten and reset. Ends with 1 where an order passed a limit.
 """
 
 import argparse

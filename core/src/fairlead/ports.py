@@ -356,8 +356,8 @@ class View(Protocol):
         """Orders that may still fill."""
         ...
 
-    def placed(self, since_ns: int) -> Sequence[Order]:
-        """Orders created since then, the newest first, however they ended: all open ones, and 1,000 more."""
+    def recent(self, since_ns: int) -> Sequence[Order]:
+        """Orders to which anything happened since then, however they ended: open ones, and at most 1,000 more."""
         ...
 
     def facts(self, after: int) -> Sequence[Fact]:

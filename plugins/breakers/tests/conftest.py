@@ -115,8 +115,8 @@ class FakeView:
     def orders(self, account: str) -> Sequence[Order]:
         return self.working
 
-    def placed(self, since_ns: int) -> Sequence[Order]:
-        return [o for o in reversed(self.done) if o.created_ns >= since_ns]
+    def recent(self, since_ns: int) -> Sequence[Order]:
+        return [o for o in self.done if o.updated_ns >= since_ns]
 
     def facts(self, after: int) -> Sequence[Fact]:
         return [fact for fact in self.turn if fact.seq > after]

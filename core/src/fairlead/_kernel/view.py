@@ -140,14 +140,9 @@ class KernelView:
         """Orders that may still fill."""
         return [o for o in self._state.open.values() if o.account == account]
 
-    def placed(self, since_ns: int) -> Sequence[Order]:
-        """Orders created since then and still remembered, the newest first, however they ended."""
-        found = []
-        for order in reversed(self._state.orders.values()):
-            if order.created_ns < since_ns:
-                break
-            found.append(order)
-        return found
+    def recent(self, since_ns: int) -> Sequence[Order]:
+        """Orders to which anything happened since then, that are still remembered."""
+        return [order for order in self._state.orders.values() if order.updated_ns >= since_ns]
 
     def facts(self, after: int) -> Sequence[Fact]:
         """What happened in the turn in hand after the fact with this number."""

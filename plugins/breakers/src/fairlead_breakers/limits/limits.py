@@ -216,12 +216,16 @@ class Limits:
 
     def _catch_up(self, view: View) -> None:
         """Count what happened in this turn already, and at first what is remembered from before it."""
-        if self._seen < 0:
-            for rule in self._counting:
+        facts = view.facts(max(self._seen, 0))
+        if self._seen < 0:  # what is remembered has them already
+            self._seen = facts[-1].seq if facts else 0
+        else:
+            for fact in facts:
+                self._fold(fact, view)
+        for rule in self._counting:
+            if rule.stale:
+                rule.stale = False
                 rule.resume(view)
-            self._seen = max((fact.seq for fact in view.facts(0)), default=0)
-        for fact in view.facts(self._seen):
-            self._fold(fact, view)
 
     def _fold(self, fact: Fact, view: View) -> Trip | None:
         first = None

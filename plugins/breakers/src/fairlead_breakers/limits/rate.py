@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Hashable
 
-from fairlead import ConfigurationError, OrderIntent, OrderStatus, TradingState, duration
+from fairlead import ConfigurationError, Order, OrderIntent, OrderStatus, TradingState, duration
 from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
 from fairlead.ports import Trip, View
 from fairlead_breakers._shared import by_person, protects
@@ -41,13 +41,24 @@ class Recent:
         return len(times) == times.maxlen and (not window_ns or times[0] > now - window_ns)
 
 
+def _in_turn(view: View, window_ns: int) -> list[Order]:
+    """What is remembered of a window, in the order in which it happened."""
+    return sorted(view.recent(view.now - window_ns), key=lambda order: order.updated_ns)
+
+
 class RateRule(Rule):
-    """A rule whose setting is so many in any period: `"10/1s"`. What it counts stands in `_recent`, by `key`."""
+    """A rule whose setting is so many in any period: `"10/1s"`. What it counts stands in `_recent`, by `key`.
+
+    While it is `stale` what it has counted is not enough for its setting: `resume` counts what is remembered.
+    """
+
+    stale = True
 
     def set(self, setting: object) -> None:
         """Take a rate over, and what was counted with it."""
         self.count, self.window_ns, self._text = self._read(setting)
         self._recent = {key: old.resize(self.count) for key, old in getattr(self, "_recent", {}).items()}
+        self.stale = True
 
     def _read(self, setting: object) -> tuple[int, int, str]:
         match = _RATE.fullmatch(setting) if isinstance(setting, str) else None
@@ -118,10 +129,11 @@ class OrderRate(RateRule):
         return None
 
     def resume(self, view: View) -> None:
-        """Count the orders that are remembered."""
-        for order in reversed(view.placed(view.now - self.window_ns)):
+        """Count the orders that are remembered, as if each was sent when last something happened to it."""
+        self._recent.clear()
+        for order in _in_turn(view, self.window_ns):
             if order.deadline_ns and self.scope.covers(order.intent, view):
-                self.count_one(order.intent, order.created_ns)
+                self.count_one(order.intent, order.updated_ns)
 
 
 class Identical(OrderRate):
@@ -140,7 +152,7 @@ class Identical(OrderRate):
 class CancelRate(OrderRate):
     """How many cancels may be sent in a period before new orders are refused: a cancel itself always passes.
 
-    What was canceled before a restart is not counted.
+    What was canceled before a restart, or before a rate with a larger count was set, is not counted.
     """
 
     what = "cancels were sent"
@@ -219,7 +231,7 @@ class Executions(RateRule):
         if not isinstance(fact, Filled) or fact.reason:
             return None
         fill = fact.fill
-        for order in view.placed(0):
+        for order in view.recent(fact.now):
             if order.client_order_id == fill.client_order_id:
                 return self._executed(order.intent, order.client_order_id, fact.now, view)
         return None
@@ -244,7 +256,9 @@ class Executions(RateRule):
 
     def resume(self, view: View) -> None:
         """Count the executed orders that are remembered, since the last reset."""
-        for order in reversed(view.placed(view.now - self.window_ns if self.window_ns else 0)):
+        self._recent.clear()
+        self._counted.clear()
+        for order in _in_turn(view, self.window_ns or view.now):
             if order.filled_quantity and order.updated_ns > self.since.get(order.strategy, 0):
                 self._executed(order.intent, order.client_order_id, order.updated_ns, view)
 

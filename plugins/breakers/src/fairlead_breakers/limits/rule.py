@@ -65,7 +65,7 @@ class Rule:
         return None
 
     def resume(self, view: View) -> None:
-        """Count what an engine before this one did."""
+        """Count what was done before it looked."""
 
 
 def positive(setting: object, example: str) -> Decimal:
