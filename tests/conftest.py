@@ -1,8 +1,6 @@
-"""Strategies that several of these tests run lie in `stories/`, where their child processes find them too;
-what throws things together by dice lies in `fuzz/`, where the command line finds it too."""
+"""Strategies that several tests run lie in `stories/`, where their child processes find them; so do packages here."""
 
 import sys
 from pathlib import Path
 
-for folder in ("stories", "fuzz"):
-    sys.path.append(str(Path(__file__).parent / folder))
+sys.path += [str(Path(__file__).parent / "stories"), str(Path(__file__).parent)]

@@ -20,7 +20,15 @@ from fairlead import (
 )
 from fairlead._storage import segments
 from fairlead._storage.journal import read_facts
-from fairlead.testing import FakeBroker, FakeStream, Recorder, VirtualClock, make_instrument, run_virtual
+from fairlead.testing import (
+    EVERYTHING,
+    FakeBroker,
+    FakeStream,
+    Recorder,
+    VirtualClock,
+    make_instrument,
+    run_virtual,
+)
 from fairlead_paper import PaperBroker
 from fairlead_streams import ReplayStream
 
@@ -443,6 +451,54 @@ def test_on_a_full_disk_no_order_leaves_and_the_engine_says_so_and_stops(tmp_pat
     assert any("the engine stops: the journal cannot be written" in r.getMessage() for r in caplog.records)
 
 
+class Careful(Strategy):
+    """Bids far away and has a stop under what it holds; the disk fills while it goes on."""
+
+    def __init__(self) -> None:
+        self.disk: Any = None
+        self.seen = 0
+
+    def on_start(self):
+        self.watch("BTC/USDT:USDT", quotes=True)
+
+    def on_quote(self, quote):
+        self.seen += 1
+        if self.seen == 1:
+            self.buy(1, stop_loss=50)
+            self.buy(1, limit_price=40)
+        if self.seen == 5:
+            self.disk.fill()
+        self.note("x" * 1000)
+
+
+def test_on_a_full_disk_the_halt_is_recorded_and_what_could_add_is_taken_back(tmp_path, monkeypatch):
+    """The reserve takes the halt, the cancels and the end; the stop stays; after it only a person lifts the halt."""
+    disk, strategy, broker = Full(monkeypatch, "journal"), Careful(), FakeBroker(profile=EVERYTHING)
+    strategy.disk = disk
+    with pytest.raises(JournalError):
+        run(tmp_path, strategy, broker, Scripted(*[quote(n, 99, 101) for n in range(1, 40)]))
+    kept = list(read_facts(tmp_path / "run" / "journal"))
+    [far] = [s.client_order_id for s in broker.submits if s.intent.limit_price == 40]
+    assert [fact.client_order_id for fact in kept if isinstance(fact, facts.CancelRequested)] == [far]
+    assert [cancel.client_order_id for cancel in broker.canceling] == [far]
+    assert [resting.submit.intent.type for resting in broker.working.values()] == ["stop"]
+    assert isinstance(kept[-1], facts.EngineStopped)
+    assert kept[-1].failed
+    [halt] = [fact for fact in kept if isinstance(fact, facts.StateChanged)]
+    assert (halt.scope, halt.state) == ("engine", "halted")
+    assert "the journal cannot be written" in halt.reason
+    disk.full = False
+    states: list[Any] = []
+    again = Watcher(name="Careful")
+    again.on_stop = lambda: states.append(again.buy(1).reasons)
+    stream = Scripted(*[quote(n, 99, 101) for n in range(60, 62)])
+    engine = LiveTradingEngine(
+        again, [broker, stream, VirtualClock(START_NS + 60 * SECOND)], run=tmp_path / "run", breakers="none"
+    )
+    run_virtual(engine.run(until="5s"))
+    assert "trading is halted" in states[0][0]
+
+
 def test_on_a_disk_that_is_full_already_nothing_starts(tmp_path, monkeypatch):
     """Without room for a journal no broker is connected, and the message says which folder lacks it."""
     disk, told = Full(monkeypatch, "journal"), []
@@ -549,6 +605,28 @@ def test_a_run_folder_in_use_is_refused(tmp_path):
     assert "is in use by process" in errors[0]
     assert "run=" in errors[0]
     assert strategy.seen == [100, 101, 102]
+
+
+def test_an_object_runs_in_one_engine_at_a_time(tmp_path):
+    """A broker given to two engines is refused to the second, named with the run that has it; then it is free again."""
+    import asyncio
+
+    def engine(name: str, broker: FakeBroker) -> LiveTradingEngine:
+        plugins = [broker, Scripted(*GOOD), VirtualClock(START_NS)]
+        return LiveTradingEngine(Watcher(), plugins, run=tmp_path / name, breakers="none")
+
+    broker = FakeBroker()
+
+    async def both() -> str:
+        first = asyncio.ensure_future(engine("one", broker).run(until="20s"))
+        await asyncio.sleep(1)
+        refusal = "broker fake runs already, in the engine of .*one: make one for each engine"
+        with pytest.raises(ConfigurationError, match=refusal):
+            await engine("two", broker).run(until="1s")
+        return await first
+
+    assert run_virtual(both()) == "the time was up"
+    assert run_virtual(engine("three", broker).run(until="1s")) == "the time was up"
 
 
 def test_one_engine_runs_once_at_a_time(tmp_path):

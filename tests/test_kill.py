@@ -18,7 +18,7 @@ import pytest
 import session
 
 from fairlead import facts as f
-from fairlead._engine.recovery import restore
+from fairlead._engine.folding import fold as fold_run
 from fairlead._engine.replay import replay
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State, fingerprint
@@ -197,7 +197,7 @@ def survive(story: Story, kills: int) -> list[f.AnyFact]:
         state = State()
         for fact in story.facts():
             apply(state, fact)
-        assert fingerprint(restore(story.run)) == fingerprint(state)
+        assert fingerprint(fold_run(story.run).state) == fingerprint(state)
     check(story)
     engine, _ = session.make(story.folder, story.plain)
     replayed = replay(engine)

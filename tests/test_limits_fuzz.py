@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from limits_fuzz import LIMITS, Round, fuzz
+from fuzz.limits_fuzz import LIMITS, Round, fuzz
 
 from fairlead.ports import Trip
 from fairlead_breakers import Limits

@@ -6,12 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from fairlead import ConfigurationError, JournalDamaged, LiveTradingEngine, Side, Strategy
+from fairlead import LiveTradingEngine, Side, Strategy
 from fairlead import facts as f
 from fairlead._storage.journal import read_facts
-from fairlead._storage.segments import HEADER_BYTES, RECORD_BYTES
 from fairlead.ports import AccountChanged, Clock, FillReport, Report, Snapshot
 from fairlead.testing import FakeBroker, FakeStream, ManualClock
 
@@ -99,26 +96,3 @@ def test_what_the_first_books_contain_is_not_booked_again(tmp_path: Path) -> Non
     assert (dict(opened.balances), opened.contained) == ({"USDT": 100_029}, ("before",))
     assert [fact.fill.fill_id for fact in facts_of(engine, f.Filled)] == ["after"]
     assert [fact.amount for fact in facts_of(engine, f.CashChanged)] == [5]
-
-
-def test_nothing_starts_where_a_damaged_journal_lies(tmp_path: Path) -> None:
-    """Limits and orders stood in it: the first start says what is wrong, and every later one refuses."""
-    engine = make(tmp_path / "run", FakeBroker())
-
-    async def short() -> None:
-        task = asyncio.create_task(engine.run())
-        await asyncio.sleep(0.05)
-        engine.stop()
-        await task
-
-    asyncio.run(short())
-    path = next(file for file in sorted(engine.folder.journal.iterdir()) if file.stat().st_size > 200)
-    data = bytearray(path.read_bytes())
-    data[HEADER_BYTES + RECORD_BYTES + 10] ^= 0xFF  # inside the first record, not in the zeros between two
-    path.write_bytes(data)
-    with pytest.raises(JournalDamaged):
-        asyncio.run(engine.run())
-    for _ in range(2):
-        with pytest.raises(ConfigurationError, match="nothing starts here until a person has looked at it"):
-            asyncio.run(engine.run())
-    assert not engine.folder.journal.exists()

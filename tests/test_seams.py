@@ -46,6 +46,10 @@ SEAMS = {
         "threading.Thread",
     ): "the seam of threads: syncs behind the journal",
     (
+        "core/src/fairlead/_engine/keeping.py",
+        "threading.Thread",
+    ): "the seam of threads: waits for a process that makes a snapshot",
+    (
         "core/src/fairlead/_engine/answers.py",
         "asyncio.to_thread",
     ): "the seam of threads: plain functions of ask()",

@@ -12,8 +12,6 @@ import random
 import sys
 from typing import Any
 
-from limits_checker import Checker
-
 from fairlead import ConfigurationError
 from fairlead.facts import OrderDenied
 from fairlead.testing import (
@@ -32,6 +30,7 @@ from fairlead.testing import (
     silence,
 )
 from fairlead_breakers import Limits
+from fuzz.limits_checker import Checker
 
 SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "XRP/USDT:USDT")
 IDS = tuple(f"{symbol}@fake" for symbol in SYMBOLS)

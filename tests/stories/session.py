@@ -130,6 +130,7 @@ def make(folder: Path, plain: bool) -> tuple[LiveTradingEngine, Witness]:
             witness,
         ],
         run=folder / "run",
+        crash_limit=None,
     )
     return engine, witness
 

@@ -2,8 +2,8 @@
 
 A fact is one msgpack map `{t: name, seq, now, cause, …}` in the journal. `seq` is its sequence number, `now` the
 engine's time in nanoseconds UTC, `cause` the sequence number of the input that led to it; an input is a fact
-whose cause is itself. A field `v` appears from a fact's second version on. Fields are only added, each with a
-default; a name is never used again.
+whose cause is itself. Fields are only added, each with a default; a name is never used again. Which version of this
+schema a fact was written in stands in the header of its segment.
 
 The account's state is a fold of these facts alone.
 """
@@ -21,6 +21,9 @@ from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill, OrderIntent
 from fairlead._models.reconciliation import Action, Discrepancy
 from fairlead._models.reports import Report
+
+SCHEMA = 1
+"""The version of all facts together: it rises with a release whose facts an older one could misunderstand."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
@@ -95,15 +98,57 @@ class EngineStarted(Fact, frozen=True, kw_only=True):
 
 
 class EngineStopped(Fact, frozen=True, kw_only=True):
-    """The engine ended in good order."""
+    """The engine ended, in good order unless it `failed`."""
 
     reason: str = ""
+    failed: bool = False
+
+
+class JournalCut(Fact, frozen=True, kw_only=True):
+    """This start found a torn end of the journal and cut it: `size` bytes of a record that was never whole.
+
+    `other_boot` says that the machine was started anew since: then more than the torn record may be missing.
+    """
+
+    size: int
+    other_boot: bool = False
+
+
+class AccountDoubted(Fact, frozen=True, kw_only=True):
+    """The journal does not explain an account (any more): it is HALTED until a person adopts it."""
+
+    account: str
+    reason: str
+
+
+class AccountAdopted(Fact, frozen=True, kw_only=True):
+    """A person takes the venue's word for a doubted account: the next start opens its books anew.
+
+    What was latched is lost with the old journal, so the account is REDUCE_ONLY until it is resumed.
+    """
+
+    account: str
+    who: str
+    why: str
+
+
+class AccountMoved(Fact, frozen=True, kw_only=True):
+    """An account went on in another run, and all that is known of it with it; here it can never be traded again."""
+
+    account: str
+    to: str
+    who: str
+    why: str = ""
 
 
 class StrategiesStarted(Fact, frozen=True, kw_only=True):
-    """An input: strategies begin, on the state of an earlier run if `restored`."""
+    """An input: strategies begin, on the state of an earlier run if `restored`.
+
+    With `stand_by` none does: an account is in doubt, and only protection and a person act.
+    """
 
     restored: bool = False
+    stand_by: bool = False
 
 
 class StrategiesStopped(Fact, frozen=True, kw_only=True):
@@ -315,11 +360,20 @@ class Filled(Fact, frozen=True, kw_only=True):
     """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...).
 
     It is `inferred` where the venue told a cumulative quantity and listed no execution: the true one takes its place.
+    `total` is what the order had filled with it, where the venue says.
     """
 
     fill: Fill
     reason: str = ""
     inferred: bool = False
+    total: Decimal | None = None
+
+
+class FillDisowned(Fact, frozen=True, kw_only=True):
+    """The venue took an execution back that it had not told of yet: told later, it is not booked."""
+
+    client_order_id: str
+    fill_id: str
 
 
 class FillReversed(Fact, frozen=True, kw_only=True):
@@ -546,6 +600,10 @@ AnyFact = (
     | Answered
     | EngineStarted
     | EngineStopped
+    | JournalCut
+    | AccountDoubted
+    | AccountAdopted
+    | AccountMoved
     | StrategiesStarted
     | StrategiesStopped
     | InstrumentDefined
@@ -573,6 +631,7 @@ AnyFact = (
     | OrderCanceled
     | OrderExpired
     | Filled
+    | FillDisowned
     | FillReversed
     | CashChanged
     | FlowSettled

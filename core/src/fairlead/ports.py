@@ -438,10 +438,18 @@ class Reconciler(Protocol):
 
 @runtime_checkable
 class Lease(Protocol):
-    """The exclusive right to trade an account."""
+    """The exclusive right to trade the accounts of an engine.
+
+    The lock on an account's home is one that every engine has. Another one, put among the plugins, holds besides:
+    then nothing leaves after its deadline that was not renewed.
+    """
 
     def acquire(self) -> tuple[int, int | None]:
         """Take it: the new epoch, and the deadline in ns if it has one. Raises LeaseLost if another holds it."""
+        ...
+
+    async def renew(self) -> int | None:
+        """Extend it: the new deadline. Raises LeaseLost where it is lost; anything else is tried again until then."""
         ...
 
     def release(self) -> None:

@@ -515,6 +515,20 @@ def test_a_rejected_stop_is_placed_again_and_then_alarmed_about():
     assert len(bench.broker.submits) == 4
 
 
+def test_a_stop_that_was_placed_again_is_replaced_under_an_id_of_its_own():
+    """A second attempt that is replaced leaves its id alone: the new stop waits for its end, and then protects."""
+    bench = make(STOPS_ONLY, position=0)
+    order = entry(bench)
+    bench.broker.answers.append(reject())
+    bench.broker.fill(order)
+    bench.advance("1s")
+    [second] = [o for o in bench.state.open.values() if o.intent.repeats]
+    new = bench.do(lambda s: s.replace(second, stop_price=94))
+    assert new.client_order_id != second.client_order_id
+    assert second.status is OrderStatus.CANCELED
+    assert new.status is OrderStatus.ACCEPTED
+
+
 def test_a_stop_taken_away_by_hand_is_an_alarm_also_after_a_restart():
     """A position that should have a stop and has none does not stay a secret."""
     bench = make(position=0)

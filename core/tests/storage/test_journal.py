@@ -197,3 +197,57 @@ def test_killed_in_mid_write(tmp_path):
 def test_encoding_is_that_of_facts():
     """The journal's encoder gives each fact the bytes that `fairlead.facts.encode` documents."""
     assert module._encode(note(1)) == encode(note(1))
+
+
+FILL = """
+import os, sys
+from pathlib import Path
+from fairlead._storage.journal import Journal, read_facts
+from fairlead.errors import JournalError
+from fairlead.facts import EngineStopped, Noted
+
+folder = Path(sys.argv[1], "run", "journal")
+journal = Journal.open(folder, boot_id="", segment_bytes=256 << 10)
+seq = 0
+try:
+    while True:
+        seq += 1
+        journal.append([Noted(seq=seq, now=seq, cause=seq, source="x", text="y" * 1000)])
+except JournalError as error:
+    assert "No space left on device" in str(error), error
+Path(sys.argv[1], "others").write_bytes(b"")
+for _ in range(3):  # whoever else writes here takes what there is
+    try:
+        Path(sys.argv[1], "others").open("ab").write(bytes(1 << 20))
+    except OSError:
+        pass
+try:
+    journal.append([Noted(seq=seq, now=seq, cause=seq, source="x", text="y" * 1000)])
+except JournalError:
+    journal.append([EngineStopped(seq=seq, now=seq, cause=seq, reason="full")], last_words=True)
+journal.sync()
+journal.close()
+facts = list(read_facts(folder))
+print(len(facts), type(facts[-1]).__name__, facts[-1].seq == len(facts))
+"""
+
+
+@pytest.mark.full
+def test_a_disk_that_is_really_full(tmp_path):
+    """On a small file system of its own: what was written is there, and the last words with it."""
+    script = tmp_path / "fill.py"
+    script.write_text(FILL)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    inside = f"mount -t tmpfs -o size=2m tmpfs {disk} && exec {sys.executable} -W ignore {script} {disk}"
+    words = ["unshare", "--map-root-user", "--mount", "sh", "-c", inside]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare here")
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    count, last, whole = done.stdout.split()
+    assert int(count) > 1000
+    assert (last, whole) == ("EngineStopped", "True")

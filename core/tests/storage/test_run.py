@@ -8,7 +8,7 @@ import pytest
 
 from fairlead._storage.journal import Journal
 from fairlead._storage.run import RunFolder
-from fairlead.errors import ConfigurationError, JournalDamaged
+from fairlead.errors import ConfigurationError
 
 
 def test_touches_nothing_until_used(tmp_path):
@@ -16,7 +16,7 @@ def test_touches_nothing_until_used(tmp_path):
     run = RunFolder(tmp_path / "runs" / "cross")
     assert run.name == "cross"
     assert run.read_info() == {}
-    assert run.lost_journal is None
+    assert run.quarantined is None
     assert not (tmp_path / "runs").exists()
 
 
@@ -73,14 +73,18 @@ def test_backtests_are_fresh(tmp_path):
 
 
 def test_damage_goes_to_quarantine(tmp_path):
-    """A damaged journal is moved away whole and nothing takes its place by itself."""
+    """A damaged journal is moved away whole, with its snapshots, and the newest is named for good."""
     run = RunFolder(tmp_path / "cross")
     for number in ("0001", "0002"):
         Journal.open(run.journal, boot_id="", sync_behind=False).close()
+        run.snapshots.mkdir()
+        (run.snapshots / "1.snap").write_bytes(b"x")
         kept = {path.name: path.read_bytes() for path in run.journal.iterdir()}
-        assert run.lost_journal is None
-        with pytest.raises(JournalDamaged, match=rf"bad; the journal was moved to .*quarantine.{number}"):
-            run.quarantine_journal(JournalDamaged("bad"))
-        assert {path.name: path.read_bytes() for path in (run.quarantine / number).iterdir()} == kept
-        assert run.lost_journal == run.quarantine / number
+        assert run.quarantine_journal() == run.quarantined == run.quarantine / number
+        moved = {
+            path.name: path.read_bytes() for path in (run.quarantine / number).iterdir() if path.is_file()
+        }
+        assert moved == kept
+        assert (run.quarantine / number / "snapshots" / "1.snap").exists()
         assert not run.journal.exists()
+        assert not run.snapshots.exists()

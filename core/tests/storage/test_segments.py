@@ -256,7 +256,7 @@ def test_tail_takes_what_came_before_a_rollover(tmp_path, new_writer, monkeypatc
     """What is written between a reader's look at a segment and its look for the next one is not missed."""
     writer = new_writer(tmp_path)
     writer.append(1, b"x" * 100)
-    real = reading.segment_path
+    real = reading.place
 
     def meanwhile(folder, number):
         if writer.seq < 40:
@@ -266,7 +266,7 @@ def test_tail_takes_what_came_before_a_rollover(tmp_path, new_writer, monkeypatc
 
     with Tail(tmp_path) as tail:
         assert len(tail.poll()) == 1
-        monkeypatch.setattr(reading, "segment_path", meanwhile)
+        monkeypatch.setattr(reading, "place", meanwhile)
         assert [record.seq for record in tail.poll()] == list(range(2, 41))
 
 

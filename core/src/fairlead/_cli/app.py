@@ -8,6 +8,7 @@ import click
 
 from fairlead._cli.faults import CommandFailed, code_of
 from fairlead._cli.verbs import (
+    accounts,
     beginning,
     config,
     data,
@@ -68,7 +69,7 @@ def cli() -> None:
 
 
 _AREAS = (
-    beginning, trading, looking, engines, steering, orders, data, runs, plugins, config, shell,
+    beginning, trading, looking, engines, steering, orders, data, accounts, runs, plugins, config, shell,
 )  # fmt: skip
 for verb in (verb for area in _AREAS for verb in area.VERBS):
     cli.add_command(verb)

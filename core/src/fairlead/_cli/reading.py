@@ -10,16 +10,15 @@ import click
 
 from fairlead._cli.engines import folder_of_run, named
 from fairlead._cli.faults import USAGE, CommandFailed
-from fairlead._cli.progress import progress
 from fairlead._cli.tables import print_json, print_table
 from fairlead._cli.words import moment, plain, settled
 from fairlead._engine.roundtrips import RoundTrip, round_trips
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Fill
+from fairlead._storage.index import find_facts
 from fairlead._storage.journal import read_facts
-from fairlead._storage.reading import payload_hash, read, segment_starts
+from fairlead._storage.reading import segment_starts
 from fairlead._storage.run import RunFolder
-from fairlead._storage.segments import RECORD_BYTES
 from fairlead.facts import Filled, FillReversed, InstrumentDefined
 from fairlead.units import exact
 
@@ -49,29 +48,6 @@ def _runs_in(folder: Path) -> list[Path]:
     patterns = ("*/journal", "backtests/*/journal", "*/backtests/*/journal")
     found = {path.parent for pattern in patterns for path in folder.glob(pattern) if path.is_dir()}
     return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
-
-
-_RECORDS_A_STEP = 5_000
-"""How often the reading of a journal says how far it is."""
-
-
-def verify_journal(run: Path, as_json: bool) -> None:
-    """Read every record; JournalDamaged says where the first fault is."""
-    folder = folder_of(run)
-    records, last, hashed = 0, 0, payload_hash()
-    done, total = 0, sum(path.stat().st_size for path in folder.journal.iterdir())
-    with progress("reading the journal", total) as say:
-        for record in read(folder.journal):
-            records, last = records + 1, record.seq
-            hashed.update(record.payload)
-            done += RECORD_BYTES + len(record.payload)
-            if say is not None and not records % _RECORDS_A_STEP:
-                say(f"{records:,} records", done)
-    found = hashed.hexdigest() if records else ""
-    if as_json:
-        print_json({"records": records, "last_seq": last, "journal_hash": found})
-    else:
-        click.echo(f"{records:,} records, last sequence number {last:,}, hash {found or '-'}: all verified")
 
 
 def list_trades(run: str | None, as_json: bool) -> None:
@@ -107,7 +83,7 @@ def trips_of(folder: RunFolder) -> tuple[list[RoundTrip], dict[str, Instrument]]
     """The closed trades of a run, and the instruments they are in."""
     fills: list[Fill] = []
     instruments: dict[str, Instrument] = {}
-    for fact in read_facts(folder.journal):
+    for fact in find_facts(folder, (InstrumentDefined, Filled)):
         if isinstance(fact, InstrumentDefined):
             instruments[fact.instrument.id] = fact.instrument
         elif isinstance(fact, Filled):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fairlead._engine.parts import Parts, spec
@@ -12,9 +12,12 @@ from fairlead._kernel.kernel import EventLog, FactLog, Kernel
 from fairlead._kernel.state import REMEMBERED_ORDERS, State
 from fairlead._models.instrument import Instrument
 from fairlead.errors import ConfigurationError
-from fairlead.facts import AccountOpened, EngineStarted
+from fairlead.facts import AccountOpened, EngineStarted, Fact
 from fairlead.ports import DataStream, Snapshot, Subscription
 from fairlead.units import duration
+
+Learned = tuple[type[Fact], dict[str, object]]
+"""A fact to write down at a start: its kind and its fields."""
 
 
 def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape: EventLog | None) -> Kernel:
@@ -85,8 +88,9 @@ def open_accounts(
     namespace: int,
     epoch: int,
     contained: Mapping[str, tuple[str, ...]] = {},
+    learned: Sequence[Learned] = (),
 ) -> None:
-    """Write down the start of a run, and the accounts that are new to the journal.
+    """Write down the start of a run, what it learned of its journal, and the accounts that are new to that.
 
     `snapshots` are theirs, `contained` the ids of the fills that these contain.
     """
@@ -99,6 +103,8 @@ def open_accounts(
         strategies=tuple(spec(strategy) for strategy in parts.strategies),
         accounts=tuple(parts.brokers),
     )
+    for kind, fields in learned:
+        record(kind, **fields)
     for name, broker in parts.brokers.items():
         if name in kernel.state.accounts:
             continue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
-from fairlead._engine.moments import moment
+from fairlead._engine.moments import crash_limit_of, moment
 from fairlead._engine.parts import Parts, fresh, strategies_of
 from fairlead._models.accounts import KILL, Position, Profit
 from fairlead._models.orders import Order
@@ -37,7 +37,9 @@ class LiveTradingEngine:
     entry point's name; its order is its effect, and what is not in it does not run. `run` is the folder of this
     run (default `runs/<first strategy's name>`). `live=True` allows brokers that trade real money. `durability`
     is "process" (what is decided survives the death of the process) or "full" (a power cut too).
-    `breakers="none"` says aloud that no circuit breaker is wanted. `busy_poll` spends a core on latency.
+    `breakers="none"` says aloud that no circuit breaker is wanted. `busy_poll` spends a core on latency. A start that
+    follows as many that did not end in good order as `crash_limit` says, within its time, is HALTED until a person
+    resumes; "none" lets it crash for ever.
 
     Making an engine opens no file, socket or lock. Raises ConfigurationError or PluginError, in one sentence,
     where something is missing, doubled or does not fit.
@@ -53,6 +55,7 @@ class LiveTradingEngine:
         durability: Literal["process", "full"] = "process",
         breakers: Literal["none"] | None = None,
         busy_poll: bool = False,
+        crash_limit: str | None = "3/10m",
     ) -> None:
         self.strategies = strategies_of(strategy)
         from fairlead._engine.wiring import wire
@@ -61,6 +64,7 @@ class LiveTradingEngine:
         self.live = live
         self.durability = durability
         self.busy_poll = busy_poll
+        self.crash_limit = crash_limit
         self.folder = RunFolder(run if run is not None else Path("runs") / self.strategies[0].name)
         self._session: Session | None = None
         self._ran = False
@@ -104,6 +108,7 @@ class LiveTradingEngine:
             )
         if self.durability not in ("process", "full"):
             raise ConfigurationError(f"durability={self.durability!r}: write 'process' or 'full'")
+        crash_limit_of(self.crash_limit)
         for name, broker in wiring.brokers.items():
             if broker.profile.environment == "live" and not self.live:
                 raise ConfigurationError(

@@ -16,16 +16,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
+from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.inquiries import Inquiries
+from fairlead._engine.keeping import SnapshotKeeper
+from fairlead._engine.lastwords import say_last_words
+from fairlead._engine.leasing import LeaseKeeper
 from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
+from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._engine.recovery import OVERLAP_NS, first_books, restore
+from fairlead._engine.recovery import OVERLAP_NS, first_books
+from fairlead._engine.reopening import doubts, learn, reopen
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.supervision import Supervisor
@@ -34,13 +40,12 @@ from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTi
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.resolver import RECOVERY_NS
 from fairlead._secrets.scrub import scrub
-from fairlead._storage.home import AccountHome, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
 from fairlead.facts import ClockStepped, EngineStopped, Fact, Noted
-from fairlead.ports import Lease, Snapshot, Subscription
+from fairlead.ports import Snapshot, Subscription
 from fairlead.units import SECOND, duration
 
 if TYPE_CHECKING:
@@ -76,6 +81,7 @@ class Session:
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
+        self._strategies_run = False
         self._asking = asyncio.Lock()
         self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
@@ -106,6 +112,7 @@ class Session:
         async with contextlib.AsyncExitStack() as stack:
             self._folder.lock()
             stack.callback(self._folder.unlock)
+            stack.enter_context(claim(self._parts, str(self._folder.path)))
             journal, kernel = self._open(stack)
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
@@ -128,7 +135,7 @@ class Session:
             stack.enter_context(StallSampler(kernel, self._thread, self._stalled))
             if isinstance(self._time, SystemTime):
                 stack.enter_context(ClockWatch(self._time, self._loop, self._clock_stepped))
-            await self._start(kernel)
+            await self._start(kernel, journal)
             await self._connect_streams(kernel, stack)
             observers.started(self._engine)
             self._stop_at(until, stack)
@@ -144,19 +151,16 @@ class Session:
 
     def _open(self, stack: contextlib.AsyncExitStack) -> tuple[Journal, Kernel]:
         """Lock the accounts, restore the state, and put the kernel together."""
-        epoch = 0
-        for name, broker in self._parts.brokers.items():
-            paper = broker.profile.environment == "paper"
-            root = self._folder.paper if paper else fairlead_home()
-            key = (
-                f"{broker.profile.venue}.{broker.profile.environment}.{getattr(broker, 'fingerprint', name)}"
-            )
-            home: Lease = AccountHome(root, key, run=self._folder.path)
-            epoch = max(epoch, home.acquire()[0])
-            stack.callback(home.release)
-        state = restore(self._folder)
-        journal = Journal.open(self._folder.journal, boot_id=boot_id(), durability=self._engine.durability)
+        brokers, folder = self._parts.brokers, self._folder
+        self._owned = owned = Ownership(brokers, folder, self._engine.wiring.lease, stack)
+        self.opened = opened = reopen(folder, boot_id())
+        state = opened.state
+        owned.go_beyond(state.epoch)
+        journal = Journal.open(folder.journal, boot_id=boot_id(), durability=self._engine.durability)
+        keeper = SnapshotKeeper(folder, journal, self._journal_rots)
+        stack.callback(keeper.finish)
         stack.callback(journal.close)
+        stack.callback(keeper.stop)
         tape = Tape(self._folder.tape, boot_id=boot_id())
         stack.callback(tape.close)
         self._folder.write_info(
@@ -173,7 +177,8 @@ class Session:
         self._time = not_before(self._time, state.now)
         for agenda in (self._agenda, self._feeds):
             agenda.use(self._time)
-        self._epoch = epoch
+        limit = self._engine.crash_limit
+        self._learned = learn(opened, owned.homes, now=max(self._time.now(), state.now), crash_limit=limit)
         if self._engine.durability == "full":
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=_Synced(journal), tape=tape)
         else:
@@ -190,12 +195,22 @@ class Session:
                 persist(self._folder.paper)
         await introduce(kernel, self._parts)
         self._connected_ns = max(0, self._time.now() - OVERLAP_NS)
+        self._lease = lease = self._keep_lease()
         for name, broker in self._parts.brokers.items():
-            kernel.outbox.senders[name] = broker.send
+            send = broker.send
+            kernel.outbox.senders[name] = lease.guard(send, self._door.reporter(name)) if lease else send
             stack.push_async_callback(broker.close)
             await broker.connect(self._door.reporter(name), self._agenda)
 
-    async def _start(self, kernel: Kernel) -> None:
+    def _keep_lease(self) -> LeaseKeeper | None:
+        lease, deadline = self._engine.wiring.lease, self._owned.deadline_ns
+        if lease is None or deadline is None:
+            return None
+        keeper = LeaseKeeper(lease, deadline, self._time, self._failed)
+        self._spawn(keeper.keep())
+        return keeper
+
+    async def _start(self, kernel: Kernel, journal: Journal) -> None:
         """The only start path: the state is restored, now the venue's view of it, then strategies."""
         kernel.recorder.now = max(kernel.recorder.now, self._time.now())
         snapshots: dict[str, Snapshot] = {}
@@ -212,8 +227,9 @@ class Session:
                 self._parts,
                 snapshots,
                 namespace=namespace,
-                epoch=self._epoch,
+                epoch=self._owned.epoch,
                 contained=contained,
+                learned=self._learned,
             )
             kernel.start_accounts()
 
@@ -227,12 +243,21 @@ class Session:
         self._recovering = {name for name in kernel.state.accounts if name in self._parts.brokers}
         self._recovered = asyncio.Event()
         self._door.put(kernel.turn, begin)
+        if not kernel.fatal:
+            self._owned.mark(journal)
         self._door.open()
         await self._recover()
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
-        self._door.put(kernel.turn, lambda: kernel.start_strategies(restored=self._restored))
+        doubted = doubts(kernel.state)
+        for text in doubted:
+            log.critical("%s; no strategy runs until `fairlead account adopt`", text)
+        self._strategies_run = not doubted
+        self._door.put(
+            kernel.turn,
+            lambda: kernel.start_strategies(restored=self._restored, stand_by=bool(doubted)),
+        )
 
     async def _recover(self) -> None:
         """Wait until what happened meanwhile is known. Raises ConnectivityError for a venue that cannot be asked."""
@@ -397,21 +422,15 @@ class Session:
     def _end(self, kernel: Kernel, journal: Journal) -> None:
         """Let strategies stop and write the last fact; on a full disk the journal has room for that one."""
         self._door.close_market()
-        if self._error is None:
+        if self._error is None and self._strategies_run:
             self._door.put(kernel.turn, kernel.stop_strategies)
         if self._error is None:
             kernel.turn(lambda: kernel.recorder.record(EngineStopped, reason=self._reason))
             self._door.close()
-            journal.sync()
+            self._owned.mark(journal, ended=True)
             return
         self._door.close()
-        recorder = kernel.recorder
-        end = EngineStopped(
-            seq=recorder.seq + 1, now=recorder.now, cause=recorder.seq + 1, reason=self._reason
-        )
-        with contextlib.suppress(JournalError):
-            journal.append([end], last_words=True)
-            journal.sync()
+        say_last_words(kernel, journal, self._reason)
 
     def _journal_failed(self, reason: str) -> None:
         """Nothing can be written any more, so nothing may be sent: end, and say why."""
@@ -441,6 +460,12 @@ class Session:
             kernel.recorder.input(Noted, source="stall", text=text)
 
         self._loop.call_soon_threadsafe(self._door.note, kernel.turn, note)
+
+    def _journal_rots(self, damage: str) -> None:
+        """What is on the disk is not what was written: protect what is held, and let a person look."""
+        log.critical("the journal is damaged, and the engine halts: %s", damage)
+        with contextlib.suppress(ConfigurationError):  # it has ended: the next start finds the damage itself
+            self.command("halt", "engine", f"the journal is damaged: {damage}", {"scope": "engine"})
 
     def _clock_stepped(self, step_ns: int) -> None:
         assert self.kernel is not None

@@ -17,8 +17,10 @@ spoken = logging.getLogger("fairlead.facts")
 
 _SPOKEN = frozenset(
     {
+        f.AccountDoubted,
         f.BreakerReset,
         f.BreakerTripped,
+        f.JournalCut,
         f.Noted,
         f.OrderUnknown,
         f.StateChanged,

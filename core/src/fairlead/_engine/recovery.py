@@ -1,4 +1,4 @@
-"""Recovery, which is the only way to start: the journal gives the state, its venue the first books of an account.
+"""Recovery, which is the only way to start: the journal has given the state, the venue gives an account's first books.
 
 What happened to our orders meanwhile is found out by the kernel's resolver.
 """
@@ -8,37 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead._engine.door import Door
-from fairlead._kernel.apply import apply
-from fairlead._kernel.state import State
 from fairlead._models.reports import FillReport
-from fairlead._storage.journal import read_facts
-from fairlead._storage.reading import repair_tail
-from fairlead._storage.run import RunFolder
-from fairlead.errors import ConfigurationError, JournalDamaged
+from fairlead.errors import ConfigurationError
 from fairlead.ports import BrokerAdapter, Snapshot
 
 OVERLAP_NS = 60_000_000_000
 """Fills are asked for from this long before an account is opened: its totals contain them."""
 
 _TRIES = 10
-
-
-def restore(folder: RunFolder) -> State:
-    """The state of a run's journal, all of it verified. Raises JournalDamaged after moving it to quarantine."""
-    lost = folder.lost_journal
-    if lost is not None:
-        raise ConfigurationError(
-            f"the journal of {folder.path} was damaged and lies in {lost}: nothing starts here until a person has "
-            f"looked at it; use another run=, or put a good copy back"
-        )
-    state = State()
-    try:
-        repair_tail(folder.journal)
-        for fact in read_facts(folder.journal):
-            apply(state, fact)
-    except JournalDamaged as damage:
-        folder.quarantine_journal(damage)
-    return state
 
 
 async def first_books(

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from fairlead._engine.engine import LiveTradingEngine
 
 
+_LEARNED = (f.JournalCut, f.AccountDoubted, f.StateChanged, f.AccountOpened)
+"""What a start writes down of its journal and its venues before anything is decided."""
+
+
 @attrs.frozen
 class Difference:
     """Where a replay parts from its journal: the first fact that is not the same, None where one ends early."""
@@ -68,11 +72,16 @@ def replay(engine: LiveTradingEngine, folder: str | Path | None = None) -> Repla
     starts = list(_starts(read_facts(run.journal)))
     if not starts:
         raise ConfigurationError(f"the run {run.path} has no journal: there is nothing to replay")
+    count = sum(isinstance(facts[0], f.EngineStarted) for facts in starts)
     state, tape = State(), _Tape(read_tape(run.tape))
     done: list[f.Fact] = []
     for facts in starts:
         began = facts[0]
-        assert isinstance(began, f.EngineStarted)
+        if not isinstance(began, f.EngineStarted):  # what a person decided while no engine ran
+            for fact in facts:
+                apply(state, fact)
+            done += facts
+            continue
         _check_strategies(engine, began, run)
         parts = Parts(
             [fresh(strategy) for strategy in engine.strategies],
@@ -85,17 +94,17 @@ def replay(engine: LiveTradingEngine, folder: str | Path | None = None) -> Repla
         difference = again.run(tape)
         done += again.facts
         if difference is not None:
-            return Replayed(done, difference, len(starts), tape.count)
+            return Replayed(done, difference, count, tape.count)
         for fact in facts:
             apply(state, fact)
-    return Replayed(done, None, len(starts), tape.count)
+    return Replayed(done, None, count, tape.count)
 
 
 def _starts(facts: Iterator[f.AnyFact]) -> Iterator[list[f.AnyFact]]:
     """The facts of each start of the engine."""
     current: list[f.AnyFact] = []
     for fact in facts:
-        if isinstance(fact, f.EngineStarted) and current:
+        if isinstance(fact, f.EngineStarted | f.AccountAdopted | f.AccountMoved) and current:
             yield current
             current = []
         current.append(fact)
@@ -229,7 +238,7 @@ class _Start:
         recorder.cause = began.seq
         self._copy(began)
         for fact in self._wanted[1:]:
-            if isinstance(fact, f.AccountOpened) and fact.cause == began.seq:
+            if isinstance(fact, _LEARNED) and fact.cause == began.seq:
                 self._copy(fact)
         self._kernel.start_accounts()
 
@@ -249,7 +258,8 @@ class _Start:
             case f.Commanded():
                 kernel.command(fact.verb, fact.who, fact.why, fact.request, **fact.arguments)
             case f.StrategiesStarted():
-                kernel.turn(lambda: kernel.start_strategies(restored=fact.restored))
+                restored, stand_by = fact.restored, fact.stand_by
+                kernel.turn(lambda: kernel.start_strategies(restored=restored, stand_by=stand_by))
             case f.StrategiesStopped():
                 kernel.turn(kernel.stop_strategies)
             case f.EngineStopped() if fact.cause == fact.seq:

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import pluggy
@@ -17,7 +17,17 @@ from fairlead import hookspecs
 from fairlead._engine.distributions import Origin, Origins, check_version, plugin_by_name
 from fairlead._engine.observers import implementations
 from fairlead.errors import ConfigurationError, PluginError
-from fairlead.ports import EQUITY, BrokerAdapter, CircuitBreaker, DataStream, Reconciler, Time
+from fairlead.ports import (
+    EQUITY,
+    BrokerAdapter,
+    CircuitBreaker,
+    DataStream,
+    Lease,
+    Reconciler,
+    Time,
+)
+
+T = TypeVar("T")
 
 _PORTS: dict[str, type] = {
     "broker": BrokerAdapter,
@@ -63,6 +73,7 @@ class Wiring:
     breakers: dict[str, CircuitBreaker] = attrs.Factory(dict)
     reconcilers: dict[str, Reconciler] = attrs.Factory(dict)
     clock: Time | None = None
+    lease: Lease | None = None
     table: list[Wire] = attrs.Factory(list)
     manager: pluggy.PluginManager = attrs.Factory(lambda: pluggy.PluginManager("fairlead"))
     origins: Origins = attrs.Factory(Origins)
@@ -126,7 +137,10 @@ def _add(wiring: Wiring, item: Any) -> None:
         check_version(name, metadata.distribution(origin.name))
     port = _port_of(item)
     if not port and isinstance(item, Time):
-        _add_clock(wiring, item, origin)
+        wiring.clock = _only("clock", wiring, wiring.clock, item, origin)
+        return
+    if not port and isinstance(item, Lease):
+        wiring.lease = _only("lease", wiring, wiring.lease, item, origin)
         return
     marked = _marked(item, name, origin)
     if not port and not marked:
@@ -147,14 +161,15 @@ def _add(wiring: Wiring, item: Any) -> None:
     _collect(wiring, key, name, origin)
 
 
-def _add_clock(wiring: Wiring, clock: Time, origin: Origin) -> None:
-    kind = type(clock).__name__
-    if wiring.clock is not None:
+def _only(port: str, wiring: Wiring, standing: T | None, item: T, origin: Origin) -> T:
+    """The one object that fills a port of which an engine has one."""
+    kind = type(item).__name__
+    if standing is not None:
         raise ConfigurationError(
-            f"two clocks, {type(wiring.clock).__name__} and {kind}: an engine has one, take the other out"
+            f"two {port}s, {type(standing).__name__} and {kind}: an engine has one, take the other out"
         )
-    wiring.clock = clock
-    wiring.table.append(Wire("clock", kind, kind, origin))
+    wiring.table.append(Wire(port, kind, kind, origin))
+    return item
 
 
 class _Offer:

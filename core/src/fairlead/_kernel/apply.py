@@ -12,8 +12,10 @@ from typing import Any
 from fairlead import facts as f
 from fairlead._kernel import ledger
 from fairlead._kernel.state import (
+    DOUBT,
     REMEMBERED_ORDERS,
     REMEMBERED_REQUESTS,
+    REMEMBERED_STARTS,
     ZERO,
     AccountState,
     ChangedLimit,
@@ -39,6 +41,9 @@ _DOUBTFUL = (_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL)
 TOMBSTONE_NS = 24 * 3600 * SECOND
 """So long an order that was given up is remembered at least: should it appear after all, it is adopted and canceled."""
 
+REMEMBERED_EPOCHS = 1_000
+"""Starts of which it is known how many orders there had been; ids of older ones count as known."""
+
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
 
@@ -57,12 +62,61 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+    state.epochs[fact.epoch] = state.intents
+    if len(state.epochs) > REMEMBERED_EPOCHS:
+        del state.epochs[next(iter(state.epochs))]
+    state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
     for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
         del state.sweeps[number]  # that was of the run before
     for name in fact.accounts:
         if name in state.accounts:
             state.accounts[name].stream_up = True
             state.uncertain[name] = None
+
+
+def _engine_stopped(state: State, fact: f.EngineStopped) -> None:
+    if not fact.failed:
+        del state.unfinished[-1:]
+
+
+def _account_doubted(state: State, fact: f.AccountDoubted) -> None:
+    scope = f"account:{fact.account}"
+    state.tripped[DOUBT, scope] = Tripped(DOUBT, scope, TradingState.HALTED, fact.reason, fact.now)
+
+
+def _account_adopted(state: State, fact: f.AccountAdopted) -> None:
+    scope = f"account:{fact.account}"
+    state.tripped.pop((DOUBT, scope), None)
+    state.lowered[scope] = TradingState.REDUCE_ONLY
+    _forget(state, fact.account)
+
+
+def _account_moved(state: State, fact: f.AccountMoved) -> None:
+    scope = f"account:{fact.account}"
+    for key in [key for key in state.tripped if key[1] == scope]:
+        del state.tripped[key]
+    state.lowered.pop(scope, None)
+    _forget(state, fact.account)
+
+
+def _forget(state: State, account: str) -> None:
+    """Take an account out, with its orders and positions."""
+    state.accounts.pop(account, None)
+    state.uncertain.pop(account, None)
+    gone = {name for name, order in state.orders.items() if order.account == account}
+    for name in gone:
+        del state.orders[name]
+        state.open.pop(name, None)
+        state.children.pop(name, None)
+    kept = [name for name in state.closed if name not in gone]
+    state.closed.clear()
+    state.closed.extend(kept)
+    for name in [name for name, found in state.discrepancies.items() if found.account == account]:
+        del state.discrepancies[name]
+    for key in [key for key in state.positions if key.account == account]:
+        del state.positions[key]
+    for key in [key for key in state.day_profits if key.account == account]:
+        del state.day_profits[key]
 
 
 def _instrument_defined(state: State, fact: f.InstrumentDefined) -> None:
@@ -324,6 +378,8 @@ def _filled(state: State, fact: f.Filled) -> None:
         _fill_order(state, order, fill.quantity, fill.price, fact.now)
         order.fill_ids = (*order.fill_ids, fill.fill_id)
         order.fee += fill.fee
+        if fact.total is not None:
+            order.totals = (*order.totals, (fact.total, fill.quantity, fill.price))
         if fact.inferred:
             order.inferred = (*order.inferred, fill)
         parent = state.carried_out(order)
@@ -331,6 +387,11 @@ def _filled(state: State, fact: f.Filled) -> None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
+
+
+def _fill_disowned(state: State, fact: f.FillDisowned) -> None:
+    order = _named(state, fact)
+    order.fill_ids = (*order.fill_ids, VOIDED + fact.fill_id)
 
 
 def _check(state: State, fill: Fill, order: Order | None) -> None:
@@ -541,6 +602,10 @@ def _sweep_ended(state: State, fact: f.SweepEnded) -> None:
 
 _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.EngineStarted: _engine_started,
+    f.EngineStopped: _engine_stopped,
+    f.AccountDoubted: _account_doubted,
+    f.AccountAdopted: _account_adopted,
+    f.AccountMoved: _account_moved,
     f.InstrumentDefined: _instrument_defined,
     f.AccountOpened: _account_opened,
     f.StreamChanged: _stream_changed,
@@ -564,6 +629,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.OrderCanceled: _order_canceled,
     f.OrderExpired: _order_expired,
     f.Filled: _filled,
+    f.FillDisowned: _fill_disowned,
     f.FillReversed: _fill_reversed,
     f.CashChanged: _cash_changed,
     f.FlowSettled: _flow_settled,

@@ -34,6 +34,7 @@ class Fills:
         self._recorder = kernel.recorder
         self._state = kernel.state
         self.told: dict[str, Decimal] = {}
+        self._restored = frozenset(kernel.state.open)
         self._moved: dict[tuple[str, str], int] = {}
 
     def moved_since(self, account: str, since_ns: int, instrument: str = "") -> bool:
@@ -90,26 +91,41 @@ class Fills:
             self._take_ours(order, report)
 
     def _take_ours(self, order: Order, report: r.FillReport) -> None:
-        if report.cumulative_quantity is not None:
-            self.tell(order, report.cumulative_quantity)
-        inferred = sum((fill.quantity for fill in order.inferred), ZERO)
-        told = self.told.get(order.client_order_id)
-        listed = order.filled_quantity - inferred + report.quantity
-        if told is not None and listed > told and not _voided(order):
-            self.note(
-                f"fill {report.fill_id} of {order.client_order_id} would make {listed}, and its venue has told of "
-                f"{told}: it is known under another id, and is not booked"
-            )
+        total = report.cumulative_quantity
+        name = order.client_order_id
+        if total is not None and (name in self.told or name not in self._restored):
+            # A fill from before a restart says less than later ones that are booked: only a look-up knows the sum.
+            self.tell(order, total)
+        if self._retold(order, report):
+            self.note(f"fill {report.fill_id} of {name} is known under another id, and is not booked")
             return
         fill = self._make(order.account, report, order.strategy, report.quantity, report.fee, report.fill_id)
         removed = order.inferred
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
-        self._book(order.account, [fill], report.cause, order)
+        self._book(order.account, [fill], report.cause, order, total=total)
+        if order.filled_quantity > order.quantity:
+            self._lower(
+                order.account,
+                f"{name} filled {order.filled_quantity}, more than the {order.quantity} ordered; all of it is booked",
+            )
         if removed and (left := self.missing(order)):
             worth = sum((one.quantity * one.price for one in removed), ZERO) - fill.quantity * fill.price
             price = worth / left if worth > 0 else removed[-1].price
             self._infer(order, left, price)
+
+    def _retold(self, order: Order, report: r.FillReport) -> bool:
+        """Whether an execution is booked already, under another id.
+
+        Where the venue numbers executions by the order's total, the total tells; else the sum of what it has told.
+        """
+        total = report.cumulative_quantity
+        if total is not None:
+            return (total, report.quantity, report.price) in order.totals
+        told = self.told.get(order.client_order_id)
+        inferred = sum((fill.quantity for fill in order.inferred), ZERO)
+        listed = order.filled_quantity - inferred + report.quantity
+        return told is not None and listed > told and not _voided(order)
 
     def infer(self, order: Order, average: Decimal | None) -> bool:
         """Book what the venue has told of and does not list, so that all of it costs `average`.
@@ -149,11 +165,12 @@ class Fills:
         order: Order | None = None,
         *,
         inferred: bool = False,
+        total: Decimal | None = None,
     ) -> None:
         kernel = self._kernel
         for fill in fills:
             self._moved[account, fill.instrument] = self._recorder.now
-            self._recorder.record(f.Filled, fill=fill, reason=reason, inferred=inferred)
+            self._recorder.record(f.Filled, fill=fill, reason=reason, inferred=inferred, total=total)
         kernel.valuer.rebuild(account)
         if order is not None:
             kernel.held.filled(order, fills[0].quantity)
@@ -187,6 +204,10 @@ class Fills:
             f"{report.instrument} moved on account {account}, and it cannot be booked, so the account may only reduce "
             f"until a person has compared it with its venue: {report}"
         )
+        self._lower(account, why)
+
+    def _lower(self, account: str, why: str) -> None:
+        """What should not be is said aloud, and takes no new risk until a person has looked."""
         self.note(why)
         scope = f"account:{account}"
         if scope not in self._state.lowered:
@@ -261,7 +282,12 @@ class Fills:
     def take_back(self, account: str, report: r.FillVoided) -> None:
         """The venue took an execution back."""
         order = self._state.orders.get(report.client_order_id)
-        if order is None or report.fill_id not in order.fill_ids:
+        if order is None:
+            return
+        if report.fill_id not in order.fill_ids:
+            if VOIDED + report.fill_id not in order.fill_ids:
+                name = order.client_order_id
+                self._recorder.record(f.FillDisowned, client_order_id=name, fill_id=report.fill_id)
             return
         fill = self._make(account, report, order.strategy, report.quantity, report.fee, report.fill_id)
         self._recorder.record(f.FillReversed, fill=fill)
@@ -325,4 +351,8 @@ def forgotten(state: State, client_order_id: str) -> bool:
     namespace, epoch, number = (
         int(part, 16) for part in (client_order_id[:4], client_order_id[4:8], client_order_id[8:30])
     )
-    return namespace == state.namespace and epoch <= state.epoch and 0 < number <= state.intents
+    if namespace != state.namespace or epoch > state.epoch:
+        return False
+    # What a start gave out ends where the next one began: beyond that it is of a tail that the journal lost.
+    after = [count for start, count in state.epochs.items() if start > epoch]
+    return 0 < number <= (after[0] if after else state.intents)

@@ -68,8 +68,8 @@ class Kernel:
     order of arrival. Everything that happens at a time of its own is on the `agenda`, which the shell runs up to
     each input's time before handing it over.
 
-    When the journal refuses a record, `fatal` says why, nothing is sent or written any more, and `failed` is
-    called.
+    When the journal refuses a record, `fatal` says why, nothing is sent or written any more, `unwritten` are the
+    orders that the record was about, and `failed` is called.
     """
 
     # With more than thirty attributes the interpreter gives up its fastest way to them, but for slots.
@@ -106,6 +106,7 @@ class Kernel:
         "styles",
         "sweeps",
         "timers",
+        "unwritten",
         "valuer",
         "view",
     )
@@ -163,6 +164,7 @@ class Kernel:
         self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
+        self.unwritten: set[str] = set()
         self.failed: Callable[[str], None] = _nobody
         self._write = journal.append
         self._tape = tape
@@ -342,7 +344,7 @@ class Kernel:
         try:
             write(batch)
         except JournalError as error:
-            self._stop_sending(str(error))
+            self._stop_sending(str(error), batch)
             return
         if self.outbox.waiting:
             self.outbox.release()
@@ -350,8 +352,9 @@ class Kernel:
         for observe in self.observers:
             observe(batch)
 
-    def _stop_sending(self, reason: str) -> None:
+    def _stop_sending(self, reason: str, batch: list[f.Fact]) -> None:
         """Nothing that is not in the journal may be sent: drop what waits, and let nothing more through."""
+        self.unwritten = {name for fact in batch if (name := getattr(fact, "client_order_id", ""))}
         self.fatal = f"the journal cannot be written: {reason}"
         self.gate.blocked = self.fatal
         for _, command in self.outbox.waiting:
@@ -447,11 +450,21 @@ class Kernel:
         self.exits.start()
         self.resolver.start()
 
-    def start_strategies(self, *, restored: bool) -> None:
-        """Give strategies back what they saved and call `on_start`."""
-        self.recorder.input(f.StrategiesStarted, restored=restored)
+    def start_strategies(self, *, restored: bool, stand_by: bool = False) -> None:
+        """Give strategies back what they saved and call `on_start`; to `stand_by`, start none of them.
+
+        What protects positions and what a person asks for works from here on, either way.
+        """
+        self.recorder.input(f.StrategiesStarted, restored=restored, stand_by=stand_by)
         self.exits.recovered()
         self.sweeps.start()
+        if not stand_by:
+            self._start_runners(restored)
+        self._follow_holdings()
+        self.starting = False
+        self.reconciliation.keep_watch()
+
+    def _start_runners(self, restored: bool) -> None:
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
@@ -465,9 +478,6 @@ class Kernel:
             runner.start()
             self._say_if_idle(runner)
         self.timers.restore(self.runners)
-        self._follow_holdings()
-        self.starting = False
-        self.reconciliation.keep_watch()
 
     def _say_if_idle(self, runner: Runner) -> None:
         """A strategy that nothing will ever wake trades nothing: that is hardly what was meant."""

@@ -100,11 +100,18 @@ class Resolver:
         self._look_at(account, self._recorder.now)
 
     def look_up(self, order: Order) -> None:
-        """An order is in doubt: ask for it at once, and then again and again, ever later."""
-        account, now = self._accounts[order.account], self._recorder.now
-        if order.client_order_id not in account.cases:
-            account.cases[order.client_order_id] = _Case(now, now)
-            self._look_at(account, now)
+        """Ask for an order at once; for as long as it is in doubt then again and again, ever later."""
+        account, now, name = self._accounts[order.account], self._recorder.now, order.client_order_id
+        if name in account.cases:
+            return
+        if order.status in (
+            OrderStatus.ACCEPTED,
+            OrderStatus.PARTIALLY_FILLED,
+        ):  # by itself it is not in doubt
+            account.review.add(name)
+        else:
+            account.cases[name] = _Case(now, now)
+        self._look_at(account, now)
 
     def _look_at(self, account: _Account, when: int) -> None:
         if account.look_ns and account.look_ns <= when:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from decimal import Decimal
 
 import attrs
@@ -19,6 +20,12 @@ REMEMBERED_ORDERS = 1_000
 
 REMEMBERED_REQUESTS = 1_000
 """Answered commands kept in the state by their request ids: older ones count as new."""
+
+REMEMBERED_STARTS = 16
+"""Starts kept in the state that did not end in good order."""
+
+DOUBT = "journal"
+"""What a doubt about an account is tripped under, as breakers are under their names; only adopting it ends that."""
 
 ZERO = Decimal(0)
 
@@ -138,9 +145,11 @@ class Handled:
 class State:
     """Everything durable. Only `apply` changes it.
 
+    `epochs` are the last starts, each with how many intents there had been before it.
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
-    lowered trading to. `discrepancies` are the differences between our books and venues' that still are.
+    lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `unfinished`
+    the times of the last starts that did not end in good order, the one that goes on among them.
     """
 
     seq: int = 0
@@ -148,6 +157,7 @@ class State:
     namespace: int = 0
     epoch: int = 0
     intents: int = 0
+    epochs: dict[int, int] = attrs.Factory(dict)
     asks: int = 0
     strategies: tuple[StrategySpec, ...] = ()
     instruments: dict[str, Instrument] = attrs.Factory(dict)
@@ -173,6 +183,17 @@ class State:
     limits: dict[tuple[str, str], ChangedLimit] = attrs.Factory(dict)
     sweeps: dict[int, Sweep] = attrs.Factory(dict)
     requests: dict[str, Handled] = attrs.Factory(dict)
+    unfinished: list[int] = attrs.Factory(list)
+
+    @property
+    def doubted(self) -> dict[str, str]:
+        """The accounts that the journal does not explain, each with the reason."""
+        prefix = "account:"
+        return {
+            scope.removeprefix(prefix): trip.reason
+            for (name, scope), trip in self.tripped.items()
+            if name == DOUBT and scope.startswith(prefix)
+        }
 
     def position(self, account: str, instrument: str, strategy: str = "") -> Position | None:
         """The position under a key (no strategy: the account's net one), None when it never was."""
@@ -205,12 +226,23 @@ class State:
         if not self.lowered and not self.tripped:
             return worst, why
         scopes = scopes_of(intent.account, intent.instrument, intent.strategy)
+        return self._worst(scopes, worst, why)
+
+    def standing(self, account: str) -> tuple[TradingState, str]:
+        """The most severe state that holds for all of an account, and the reason for it."""
+        worst, why = TradingState.ACTIVE, ""
+        if account in self.uncertain:
+            worst, why = self._certainty(account)
+        return self._worst(("engine", f"account:{account}"), worst, why)
+
+    def _worst(self, scopes: Collection[str], worst: TradingState, why: str) -> tuple[TradingState, str]:
         for scope, state in self.lowered.items():
             if scope in scopes and state.severity > worst.severity:
                 worst, why = state, f"{scope} is {state}"
         for trip in self.tripped.values():
             if trip.scope in scopes and trip.state.severity > worst.severity:
-                worst, why = trip.state, f"{trip.breaker} tripped: {trip.reason}"
+                tripped = "" if trip.breaker == DOUBT else f"{trip.breaker} tripped: "
+                worst, why = trip.state, f"{tripped}{trip.reason}"
         return worst, why
 
     def why_paused(self, intent: OrderIntent) -> str:

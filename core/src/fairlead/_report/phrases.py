@@ -70,6 +70,15 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
             )
         case f.OrderUnknown():
             return "unknown", f"{fact.client_order_id}: {fact.reason or 'its answer was lost'}", "alarm"
+        case f.JournalCut():
+            lost = ", and the machine was started anew: more may be missing" if fact.other_boot else ""
+            return "journal", f"{fact.size:,} bytes of a torn record were cut at its end{lost}", "warning"
+        case f.AccountDoubted():
+            return "account", f"{fact.account} is halted until it is adopted: {fact.reason}", "alarm"
+        case f.AccountAdopted():
+            return "account", f"{fact.account} adopted by {fact.who}: {fact.why}"
+        case f.AccountMoved():
+            return "account", f"{fact.account} went on in {fact.to}, by {fact.who}: {fact.why}"
         case f.BreakerTripped():
             return "breaker", f"{fact.breaker} tripped: {fact.reason} ({fact.scope} is {fact.state})", "alarm"
         case f.BreakerReset():
@@ -89,10 +98,10 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
         case f.Commanded():
             return "command", f"{fact.verb} by {fact.who}: {fact.why}"
         case f.SweepStarted():
-            also = " and is closed" if fact.closes else ""
+            also = " and what it holds is closed" if fact.closes else ""
             return (
                 "sweep",
-                f"{fact.scope} is withdrawn{also} ({fact.verb} by {fact.who}: {fact.why})",
+                f"every order of {fact.scope} is withdrawn{also} ({fact.verb} by {fact.who}: {fact.why})",
                 "warning",
             )
         case f.SweepEnded():

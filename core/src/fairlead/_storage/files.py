@@ -67,6 +67,19 @@ class FileLock:
         pid = self.path.read_text(encoding="ascii", errors="replace").strip() if self.path.exists() else ""
         return f"process {pid}" if pid.isdecimal() else "another process"
 
+    def pid(self) -> int:
+        """The process that has it, 0 where none seems to. For showing only: to be sure, take it."""
+        text = self.path.read_text(encoding="ascii", errors="replace").strip() if self.path.exists() else ""
+        pid = int(text) if text.isdecimal() else 0
+        if pid:
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return 0  # it died without letting go
+            except PermissionError:
+                pass  # it lives, and is another user's
+        return pid
+
     def release(self) -> None:
         """Let go; harmless to repeat."""
         if self._handle >= 0:

@@ -1,4 +1,4 @@
-"""The home of an account: who may trade it, from which run, and in which epoch."""
+"""The home of an account: who may trade it, from which run, in which epoch, and how far its journal has come."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from fairlead._storage.files import FileLock, make_folder, write_whole
 from fairlead.errors import ConfigurationError, LeaseLost
@@ -25,8 +27,21 @@ def fairlead_home(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(state).expanduser().absolute() / "fairlead"
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """How far the journal of an account had come when it was last synced: a shorter one is not the whole.
+
+    `account` is the broker's name in that journal. `chain` is the checksum of record `seq` where the journal ended
+    with it in good order, else 0.
+    """
+
+    account: str
+    epoch: int
+    seq: int
+    chain: int = 0
+
+
 class AccountHome:
-    """The lease of one account for one run, in `<root>/accounts/<key>/{lock, epoch, owner}`.
+    """The lease of one account for one run, in `<root>/accounts/<key>/{lock, epoch, owner, mark}`.
 
     `root` is `fairlead_home()`, and a folder of the run for an account on paper. `run` is the run's folder. The lock
     ends with the process; `owner` stays and names the run whose journal holds the account.
@@ -38,6 +53,7 @@ class AccountHome:
                 f"the account key {key!r} must be letters, digits and . _ - only: it names a folder"
             )
         self.key = key
+        self.root = root
         self.folder = root / "accounts" / key
         self._run = run.absolute()
         self._lock = FileLock(self.folder / "lock")
@@ -63,17 +79,47 @@ class AccountHome:
             f"journal of {self.owner or self._run}"
         )
 
+    @property
+    def mark(self) -> Mark | None:
+        """How far its journal had come; None before the first start, or where it cannot be read."""
+        try:
+            return msgspec.json.decode((self.folder / "mark").read_bytes(), type=Mark)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+
+    def set_mark(self, mark: Mark) -> None:
+        """Remember how far the journal has come. It must be synced that far."""
+        write_whole(self.folder / "mark", msgspec.json.encode(mark) + b"\n")
+
+    def raise_epoch(self, epoch: int) -> None:
+        """Go on from a higher epoch, which a journal already holds."""
+        if epoch > self.epoch:
+            write_whole(self.folder / "epoch", f"{epoch}\n".encode())
+
+    def hand_over(self, run: Path) -> None:
+        """Make another run the owner; the caller has the lock, and that run's journal holds the account."""
+        write_whole(self.folder / "owner", f"{run.absolute()}\n".encode())
+
+    @property
+    def holder(self) -> int:
+        """The pid of the process that has it now, 0 while nobody has."""
+        return self._lock.pid()
+
+    def lock(self) -> None:
+        """Keep engines out without beginning an epoch. Raises LeaseLost where one is trading the account."""
+        make_folder(self.folder, 0o700)
+        if not self._lock.take():
+            raise LeaseLost(
+                f"the account {self.key} is being traded by {self._lock.holder()}: stop that engine first"
+            )
+
     def acquire(self) -> tuple[int, int | None]:
         """Lock the account and begin its next epoch, which survives a power cut before this returns.
 
         There is no deadline. Raises LeaseLost where another engine has the account, ConfigurationError where the
         journal of another run holds it.
         """
-        make_folder(self.folder, 0o700)
-        if not self._lock.take():
-            raise LeaseLost(
-                f"the account {self.key} is being traded by {self._lock.holder()}: stop that engine first"
-            )
+        self.lock()
         try:
             self._refuse_other_run()
             epoch = self.epoch + 1
@@ -91,6 +137,9 @@ class AccountHome:
             raise
         return epoch, None
 
+    async def renew(self) -> None:
+        """There is nothing to renew: the lock holds until the process ends."""
+
     def release(self) -> None:
         """Let another engine have it; harmless to repeat."""
         self._lock.release()
@@ -100,5 +149,12 @@ class AccountHome:
         if owner is not None and owner != self._run:
             raise ConfigurationError(
                 f"the account {self.key} belongs to the run {owner}, whose journal holds its orders and limits: go on "
-                f"in that run, with run={str(owner)!r}"
+                f"in that run, with run={str(owner)!r}, or hand it over, `fairlead account move {self.key} --to RUN`"
             )
+
+
+def homes(root: Path) -> list[AccountHome]:
+    """The accounts that have a home below `root`, by their keys; as they are seen from the runs that own them."""
+    folders = sorted(path for path in (root / "accounts").glob("*") if path.is_dir())
+    found = [AccountHome(root, path.name, run=root) for path in folders if _KEY.fullmatch(path.name)]
+    return [AccountHome(root, home.key, run=home.owner or root) for home in found]

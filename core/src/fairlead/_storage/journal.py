@@ -12,8 +12,9 @@ import msgspec
 
 from fairlead._storage.reading import Record, last_segment, payload_hash, read
 from fairlead._storage.segments import SEGMENT_BYTES, Kind, SegmentWriter
+from fairlead._storage.upcasting import UPCASTERS, upcast
 from fairlead.errors import ConfigurationError, JournalError
-from fairlead.facts import AnyFact, Fact
+from fairlead.facts import SCHEMA, AnyFact, Fact, decode
 
 Durability = Literal["process", "full"]
 
@@ -68,7 +69,13 @@ class Journal:
         end, cut = last_segment(folder, Kind.JOURNAL)
         durable = sync_behind or durability == "full"
         writer = SegmentWriter(
-            folder, end, boot_id=boot_id, segment_bytes=segment_bytes, durable=durable, reserve=True
+            folder,
+            end,
+            boot_id=boot_id,
+            schema=SCHEMA,
+            segment_bytes=segment_bytes,
+            durable=durable,
+            reserve=True,
         )
         return cls(writer, durability=durability, sync_behind=sync_behind, cut=cut, previous_boot=end.boot_id)
 
@@ -84,6 +91,16 @@ class Journal:
     def last_seq(self) -> int:
         """The sequence number of the last fact, 0 before the first."""
         return self._writer.seq
+
+    @property
+    def last_chain(self) -> int:
+        """The checksum of the last record, 0 before the first."""
+        return self._writer.chain
+
+    @property
+    def written(self) -> int:
+        """Bytes written since it was opened; may be read from another thread."""
+        return self._writer.written
 
     def append(self, facts: Sequence[Fact], *, last_words: bool = False) -> None:
         """Write the facts of one turn, all or none; no facts, no record.
@@ -131,23 +148,48 @@ class _SyncBehind:
                 return  # the writer keeps it, and the next append raises it
 
 
-def read_facts(folder: Path, since: int = 0) -> Iterator[AnyFact]:
+def read_facts(folder: Path, since: int = 0, *, known_only: bool = False) -> Iterator[AnyFact]:
     """The facts with a sequence number above `since`, in order, up to a torn tail.
 
-    Raises JournalDamaged, or JournalError where a record holds no facts that this version knows.
+    Raises JournalDamaged, or JournalError where a record holds no facts that this version knows; `known_only` passes
+    over such facts, for whoever only looks.
     """
+    decode = known_facts if known_only else decode_facts
     for record in read(folder, since):
-        yield from (fact for fact in decode_facts(record) if fact.seq > since)
+        yield from (fact for fact in decode(record) if fact.seq > since)
 
 
 def decode_facts(record: Record) -> list[AnyFact]:
     """The facts of a journal's record. Raises JournalError where they are none that this version knows."""
+    if record.schema > SCHEMA:
+        raise JournalError(
+            f"record {record.seq} was written by a newer fairlead, whose facts have version {record.schema}, and this "
+            f"one knows {SCHEMA}: start it with that version or a later one; this one can only look"
+        )
     try:
+        if record.schema < SCHEMA and UPCASTERS:
+            return msgspec.convert(upcast(record.payload, record.schema), list[AnyFact])
         return _decoder().decode(record.payload)
     except msgspec.MsgspecError as error:
         raise JournalError(
             f"record {record.seq} holds a fact that this fairlead does not know: {error}"
         ) from error
+
+
+def known_facts(record: Record) -> list[AnyFact]:
+    """The facts of a record that this version can read, one by one where it is not all of them."""
+    if record.schema <= SCHEMA:
+        try:
+            return decode_facts(record)
+        except JournalError:
+            pass
+    found = []
+    for raw in msgspec.msgpack.decode(record.payload, type=list[msgspec.Raw]):
+        try:
+            found.append(decode(raw))
+        except msgspec.MsgspecError:
+            continue
+    return found
 
 
 @functools.cache

@@ -15,15 +15,8 @@ from zlib import crc32
 
 import msgspec
 
-from fairlead._storage.segments import (
-    HEADER_BYTES,
-    RECORD,
-    RECORD_BYTES,
-    Header,
-    Kind,
-    segment_numbers,
-    segment_path,
-)
+from fairlead._storage.archive import number_of, numbers, open_source, place
+from fairlead._storage.segments import HEADER_BYTES, RECORD, RECORD_BYTES, Header, Kind
 from fairlead.errors import JournalDamaged, JournalError
 
 _CHUNK = 1 << 16
@@ -31,11 +24,28 @@ _ZEROS = bytes(_CHUNK)
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One verified record; its checksum is the chain of the next one."""
+    """One verified record; its checksum is the chain of the next one, `schema` that of its segment."""
 
     seq: int
     payload: bytes
     checksum: int
+    schema: int = 1
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A place between two records: `offset` in segment `number`, behind record `seq`, whose checksum is `chain`.
+
+    Number 0 is the place before the first record of a folder.
+    """
+
+    number: int = 0
+    offset: int = 0
+    seq: int = 0
+    chain: int = 0
+
+
+BEGINNING = Position()
+"""The place before the first record."""
 
 
 def read(folder: Path, since: int = 0, *, kind: Kind = Kind.JOURNAL) -> Iterator[Record]:
@@ -44,13 +54,34 @@ def read(folder: Path, since: int = 0, *, kind: Kind = Kind.JOURNAL) -> Iterator
     Ends before a torn tail: a last record that is not whole, with no whole record after it. Anything else that is
     wrong raises JournalDamaged with file, offset and rule. A tape begins with the oldest record that it still has.
     """
-    paths = _paths_since(folder, since, kind)
+    for segment in _walk(_paths_since(folder, since, kind), kind):
+        yield from (record for record in segment.records() if record.seq > since)
+
+
+def read_on(folder: Path, after: Position) -> Iterator[tuple[Record, Position]]:
+    """The records of a journal behind a place, each with the place behind it. Raises JournalDamaged as `read` does.
+
+    The place itself is believed: whoever kept it has to know that what lies before it is what it was.
+    """
+    paths = [path for path in _paths(folder, Kind.JOURNAL) if number_of(path) >= after.number]
+    if after.number and (not paths or number_of(paths[0]) != after.number):
+        raise JournalDamaged(f"{place(folder, after.number)} at byte 0: the file is missing")
+    for segment in _walk(paths, Kind.JOURNAL, after):
+        number = segment.header.number
+        for record in segment.records():
+            yield record, Position(number, segment.offset, record.seq, record.checksum)
+
+
+def _walk(paths: list[Path], kind: Kind, after: Position = BEGINNING) -> Iterator[Segment]:
+    """Segments one after the other, each to be read to its end by the caller; the first from `after` on."""
     previous: Segment | None = None
     for path in paths:
         with Segment(path, kind) as segment:
             if previous is not None:
                 segment.must_continue(previous)
-            yield from (record for record in segment.records() if record.seq > since)
+            elif after.number:
+                segment.offset, segment.seq, segment.chain = after.offset, after.seq, after.chain
+            yield segment
             segment.must_end(last=path is paths[-1])
         previous = segment
 
@@ -68,8 +99,8 @@ def payload_hash() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=16)
 
 
-def last_segment(folder: Path, kind: Kind) -> tuple[Header, int]:
-    """Cut the torn tail of a folder, if it has one, and say how many bytes that took.
+def last_segment(folder: Path, kind: Kind, *, cut: bool = True) -> tuple[Header, int]:
+    """Cut the torn tail of a folder, if it has one, and say how many bytes that took; `cut=False` only says it.
 
     The header is what a next segment continues: number, sequence and chain of the folder's end, and the boot in
     which its last record was written. Raises JournalDamaged where what is wrong is no torn tail.
@@ -81,9 +112,10 @@ def last_segment(folder: Path, kind: Kind) -> tuple[Header, int]:
         for _ in segment.records():
             pass
         torn = segment.must_end(last=True)
-        if segment.size > segment.offset:
+        if cut and segment.size > segment.offset:
             _truncate(segment.path, segment.offset)
-    return Header(kind, segment.header.number, segment.seq, segment.chain, _boot_of_last_record(paths)), torn
+    boot, header = _boot_of_last_record(paths, kind), segment.header
+    return Header(kind, header.number, segment.seq, segment.chain, boot, header.schema), torn
 
 
 def repair_tail(folder: Path, *, kind: Kind = Kind.JOURNAL) -> int:
@@ -147,7 +179,7 @@ class Tail:
     def _open_next(self, found: list[Record]) -> bool:
         segment = self._segment
         assert segment is not None
-        path = segment_path(self.folder, segment.header.number + 1)
+        path = place(self.folder, segment.header.number + 1)
         if not path.exists():
             if segment.is_deleted():
                 raise JournalError(
@@ -168,15 +200,13 @@ class Segment:
 
     def __init__(self, path: Path, kind: Kind) -> None:
         self.path = path
+        self._source = open_source(path)
+        self._read = self._source.read
         try:
-            self._file = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            raise JournalError(f"{path} was deleted before it was read") from None
-        try:
-            self.header = Header.unpack(os.pread(self._file, HEADER_BYTES, 0), path)
+            self.header = Header.unpack(self._read(HEADER_BYTES, 0), path)
             self._check_header(kind)
         except BaseException:  # whatever stopped it, the file must not stay open
-            os.close(self._file)
+            self._source.close()
             raise
         self.offset = HEADER_BYTES
         self.seq = self.header.after
@@ -192,16 +222,16 @@ class Segment:
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self._file)
+        self._source.close()
 
     @property
     def size(self) -> int:
         """Bytes of the file, those not used yet included."""
-        return os.fstat(self._file).st_size
+        return self._source.size
 
     def is_deleted(self) -> bool:
         """Whether the file has lost its name."""
-        return os.fstat(self._file).st_nlink == 0
+        return self._source.deleted
 
     def whole_records(self) -> Iterator[Record]:
         """The whole records from `offset` on, up to the first that is not."""
@@ -251,18 +281,18 @@ class Segment:
     def _check_header(self, kind: Kind) -> None:
         if self.header.kind is not kind:
             raise JournalError(f"{self.path} is a {self.header.kind.name.lower()}, not a {kind.name.lower()}")
-        if self.header.number != int(self.path.stem):
+        if self.header.number != number_of(self.path):
             raise JournalDamaged(
                 f"{self.path} at byte 0: its header says that it is number {self.header.number}"
             )
 
     def _window(self) -> bytes:
         """Bytes from `offset` on: a chunk, or all of the record there if that is larger."""
-        data = os.pread(self._file, _CHUNK, self.offset)
+        data = self._read(_CHUNK, self.offset)
         if len(data) >= RECORD_BYTES:
             needed = RECORD_BYTES + RECORD.unpack_from(data)[0]
             if len(data) < needed <= self.size - self.offset:
-                data = os.pread(self._file, needed, self.offset)
+                data = self._read(needed, self.offset)
         return data
 
     def _parse(self, data: bytes, at: int) -> Record | str:
@@ -281,13 +311,13 @@ class Segment:
             return "the chain of checksums breaks"
         if seq <= self.seq:
             return f"record {seq} follows record {self.seq}"
-        return Record(seq, data[start : start + length], crc)
+        return Record(seq, data[start : start + length], crc, self.header.schema)
 
     def _rest(self) -> bytes:
         """What is written after `offset`: up to the last byte of the file that is not zero."""
         parts: list[bytes] = []
         at, used = self.offset, 0
-        while data := os.pread(self._file, _CHUNK, at):
+        while data := self._read(_CHUNK, at):
             parts.append(data)
             if data != _ZEROS[: len(data)]:
                 used = len(parts)
@@ -314,16 +344,16 @@ def _first_valid(rest: bytes, size: int) -> int | None:
 
 def _paths(folder: Path, kind: Kind) -> list[Path]:
     """The segments of a folder in order. Raises JournalDamaged where one is missing."""
-    numbers = segment_numbers(folder)
+    found = numbers(folder)
     first = 1
-    if kind is Kind.TAPE and numbers:
+    if kind is Kind.TAPE and found:
         # The oldest of a tape may be gone, and may be going while the folder is listed.
-        first = next(n for i, n in enumerate(numbers) if numbers[-1] - n == len(numbers) - 1 - i)
-        numbers = [n for n in numbers if n >= first]
-    for expected, number in enumerate(numbers, first):
+        first = next(n for i, n in enumerate(found) if found[-1] - n == len(found) - 1 - i)
+        found = [n for n in found if n >= first]
+    for expected, number in enumerate(found, first):
         if number != expected:
-            raise JournalDamaged(f"{segment_path(folder, expected)} at byte 0: the file is missing")
-    return [segment_path(folder, number) for number in numbers]
+            raise JournalDamaged(f"{place(folder, expected)} at byte 0: the file is missing")
+    return [place(folder, number) for number in found]
 
 
 def _paths_since(folder: Path, since: int, kind: Kind) -> list[Path]:
@@ -337,17 +367,21 @@ def _paths_since(folder: Path, since: int, kind: Kind) -> list[Path]:
     return paths
 
 
-def _boot_of_last_record(paths: list[Path]) -> str:
+def _boot_of_last_record(paths: list[Path], kind: Kind) -> str:
     """The boot id of the last segment that has a record; openings without one leave segments that have none."""
     for path in reversed(paths):
-        if path.stat().st_size > HEADER_BYTES:
-            return _header(path).boot_id
+        with Segment(path, kind) as segment:
+            if segment.size > HEADER_BYTES:
+                return segment.header.boot_id
     return ""
 
 
 def _header(path: Path) -> Header:
-    with path.open("rb") as file:
-        return Header.unpack(file.read(HEADER_BYTES), path)
+    source = open_source(path)
+    try:
+        return Header.unpack(source.read(HEADER_BYTES, 0), path)
+    finally:
+        source.close()
 
 
 def _truncate(path: Path, size: int) -> None:

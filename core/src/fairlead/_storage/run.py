@@ -8,12 +8,12 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from fairlead._storage.files import FileLock, make_folder, sync_folder, write_whole
-from fairlead.errors import ConfigurationError, JournalDamaged
+from fairlead.errors import ConfigurationError
 
 
 class RunFolder:
@@ -29,6 +29,7 @@ class RunFolder:
         self.tape = self.path / "tape"
         self.snapshots = self.path / "snapshots"
         self.quarantine = self.path / "quarantine"
+        self.index = self.path / "index.sqlite"
         self.logs = self.path / "logs"
         self.reports = self.path / "reports"
         self.paper = self.path / "paper"
@@ -115,25 +116,26 @@ class RunFolder:
                 f"another run="
             ) from error
 
-    def quarantine_journal(self, damage: JournalDamaged) -> NoReturn:
-        """Move a damaged journal to `quarantine/<n>` and raise JournalDamaged, which says where it is.
+    def quarantine_journal(self) -> Path:
+        """Move a damaged journal with its snapshots to `quarantine/<n>` and return where it is.
 
-        Nothing takes its place: until a person decides, `lost_journal` names it.
+        What took its place knows nothing of what stood in it: `quarantined` names it for good.
         """
         make_folder(self.quarantine)
         kept = _new_numbered(self.quarantine)
         self.journal.rename(kept)  # onto the empty folder that took the number
+        if self.snapshots.is_dir():
+            self.snapshots.rename(kept / "snapshots")
+        sync_folder(kept)
         sync_folder(self.quarantine)
         sync_folder(self.path)
-        raise JournalDamaged(
-            f"{damage}; the journal was moved to {kept}: restore a backup or adopt the account"
-        ) from damage
+        return kept
 
     @property
-    def lost_journal(self) -> Path | None:
-        """The quarantined journal that none has replaced; with it gone the run must not trade."""
+    def quarantined(self) -> Path | None:
+        """The journal that was moved away last, None where none ever was."""
         kept = _numbers(self.quarantine)
-        return self.quarantine / f"{kept[-1]:04d}" if kept and not self.journal.exists() else None
+        return self.quarantine / f"{kept[-1]:04d}" if kept else None
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -3,13 +3,14 @@
 A folder holds `000001.seg`, `000002.seg`, …: a header of 72 bytes, then records, each on a multiple of 8 bytes.
 Numbers are little-endian.
 
-    header   8s "fairlead" · u16 version · u8 kind · u8 0 · u32 number · u64 after · u32 chain · 36s boot id · u32 0 ·
-             u32 crc32
+    header   8s "fairlead" · u16 version · u8 kind · u8 0 · u32 number · u64 after · u32 chain · 36s boot id ·
+             u16 schema · u16 0 · u32 crc32
     record   u32 length · u32 crc32 · u64 seq · u32 chain · payload of `length` bytes · zeros up to a multiple of 8
 
 The checksum is the chain: each record holds the crc32 of the one before it (0 before the first) as its `chain`, and
 its own crc32 is over seq, chain and payload. So every record can be verified by itself, and none can be missing or
-in another place. `after` and `chain` of a header are sequence number and crc32 of the last record before the file.
+in another place. `version` is that of this layout, `schema` that of what the payloads hold (0 is read as 1). `after`
+and `chain` of a header are sequence number and crc32 of the last record before the file.
 Length 0, or the end of the file, is the end of the data.
 
 A file gets its name when its header is complete, and every opening of the folder begins a new one: no file is
@@ -40,7 +41,7 @@ VERSION = 1
 
 RECORD = struct.Struct("<IIQI")
 RECORD_BYTES = RECORD.size
-_HEADER = struct.Struct("<8sHBxIQI36s4x")
+_HEADER = struct.Struct("<8sHBxIQI36sHxx")
 _U32 = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size + _U32.size
 
@@ -66,6 +67,7 @@ class Header(msgspec.Struct, frozen=True):
     after: int = 0
     chain: int = 0
     boot_id: str = ""
+    schema: int = 1
 
     def pack(self) -> bytes:
         """Its bytes in the file."""
@@ -77,6 +79,7 @@ class Header(msgspec.Struct, frozen=True):
             self.after,
             self.chain,
             self.boot_id.encode("ascii"),
+            self.schema,
         )
         data = _HEADER.pack(*fields)
         return data + _U32.pack(crc32(data))
@@ -88,12 +91,12 @@ class Header(msgspec.Struct, frozen=True):
             raise JournalDamaged(f"{path} at byte 0: it does not begin as a segment does")
         if _U32.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
             raise JournalDamaged(f"{path} at byte 0: the checksum of its header does not match")
-        _, version, kind, number, after, chain, boot_id = _HEADER.unpack_from(data)
+        _, version, kind, number, after, chain, boot_id, schema = _HEADER.unpack_from(data)
         if version > VERSION:
             raise JournalError(
                 f"{path} has format {version} and this fairlead knows {VERSION}: use a newer one"
             )
-        return cls(Kind(kind), number, after, chain, boot_id.rstrip(b"\0").decode("ascii"))
+        return cls(Kind(kind), number, after, chain, boot_id.rstrip(b"\0").decode("ascii"), schema or 1)
 
 
 def boot_id() -> str:
@@ -130,6 +133,7 @@ class SegmentWriter:
         previous: Header,
         *,
         boot_id: str,
+        schema: int = 1,
         segment_bytes: int = SEGMENT_BYTES,
         durable: bool = False,
         reserve: bool = False,
@@ -144,6 +148,8 @@ class SegmentWriter:
         self._kind = previous.kind
         self._number = previous.number
         self._boot_id = boot_id
+        self._schema = schema
+        self._before = 0
         self._segment_bytes = segment_bytes
         self._durable = durable
         self._cap = cap
@@ -158,6 +164,11 @@ class SegmentWriter:
         if self._reserve is not None:
             os.close(_allocate(self._reserve, RESERVE_BYTES))
         self._begin_segment(0, last_words=False)
+
+    @property
+    def written(self) -> int:
+        """Bytes that this writer has stored, headers included; may be read from another thread."""
+        return self._before + self._offset
 
     def append(self, seq: int, payload: bytes, last_words: bool = False) -> None:
         """Store one record; it survives the death of the process from the return on.
@@ -253,6 +264,7 @@ class SegmentWriter:
                 raise
             raise _no_room(self.folder, size, error) from error
         self._number += 1
+        self._before += self._offset
         self._file, self._map, self._room = file, memory, len(memory)
         self._offset = self._synced = HEADER_BYTES
         if self._cap is not None:
@@ -270,7 +282,7 @@ class SegmentWriter:
         return os.open(new, os.O_RDWR)
 
     def _write_header(self, file: int, new: Path) -> None:
-        header = Header(self._kind, self._number + 1, self.seq, self.chain, self._boot_id)
+        header = Header(self._kind, self._number + 1, self.seq, self.chain, self._boot_id, self._schema)
         os.pwrite(file, header.pack(), 0)
         if self._durable:
             os.fsync(file)

@@ -47,6 +47,11 @@ class Tape:
         self._writer.close()
 
 
+def last_event(folder: Path) -> int:
+    """The sequence number of the last event of a tape, 0 where there is none. Raises JournalDamaged."""
+    return last_segment(folder, Kind.TAPE)[0].after
+
+
 def read_tape(folder: Path, since: int = 0) -> Iterator[tuple[int, MarketEvent]]:
     """The events after `since` that the tape still has, each with its sequence number. Raises JournalDamaged."""
     for record in read(folder, since, kind=Kind.TAPE):

@@ -23,6 +23,7 @@ from fairlead.testing.broker import (
     silence,
 )
 from fairlead.testing.facts import FactList, Recorder
+from fairlead.testing.lease import FakeLease
 from fairlead.testing.market import FakeStream, make_instrument
 from fairlead.testing.time import ManualClock, VirtualClock, VirtualLoop, run_virtual
 
@@ -32,6 +33,7 @@ __all__ = [
     "Bench",
     "FactList",
     "FakeBroker",
+    "FakeLease",
     "FakeStream",
     "ManualClock",
     "Puppet",

@@ -180,8 +180,13 @@ class Bench:
         return self.journal.of(kind)
 
     def check(self) -> None:
-        """Assert that folding the journal gives the live state, byte for byte."""
-        assert fingerprint(self.journal.fold()) == fingerprint(self.state), "fold and live state differ"
+        """Assert that folding the journal gives the live state, byte for byte, from a snapshot as well."""
+        live, count = fingerprint(self.state), len(self.journal.facts)
+        assert fingerprint(self.journal.fold()) == live, "fold and live state differ"
+        for place in (count // 2, count - 1):
+            assert fingerprint(self.journal.fold(place)) == live, (
+                f"a snapshot after {place} facts changes the state"
+            )
 
     # --- feeding --------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fairlead import facts as f
 from fairlead._kernel.apply import apply
+from fairlead._kernel.packing import pack, unpack
 from fairlead._kernel.state import State
 from fairlead.errors import JournalError
 from fairlead.facts import Fact
@@ -40,10 +41,12 @@ class FactList:
         """The facts of one kind."""
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
-    def fold(self) -> State:
-        """The state that these facts give: what a restart begins with."""
+    def fold(self, snapshot: int | None = None) -> State:
+        """The state that these facts give: what a restart begins with, from a snapshot after so many facts or none."""
         state = State()
-        for fact in self.facts:
+        for count, fact in enumerate(self.facts):
+            if count == snapshot:
+                state = unpack(pack(state))
             apply(state, fact)
         return state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,9 +20,49 @@ def journal() -> None:
 @JSON
 def journal_verify(run: Path, as_json: bool) -> None:
     """Verify every record of a run's journal: checksums, their chain, sequence."""
-    from fairlead._cli.reading import verify_journal
+    from fairlead._cli.journals import verify_journal
 
     verify_journal(run, as_json)
+
+
+@journal.command("backup")
+@RUN
+@click.argument("dest", type=click.Path(path_type=Path), metavar="DEST")
+@JSON
+def journal_backup(run: Path, dest: Path, as_json: bool) -> None:
+    """Copy a run's journal to DEST/journal, verified, also while its engine runs."""
+    from fairlead._cli.journals import backup_journal
+
+    backup_journal(run, dest, as_json)
+
+
+@journal.command("compact")
+@RUN
+@JSON
+def journal_compact(run: Path, as_json: bool) -> None:
+    """Make a snapshot and pack the segments behind it; no fact is lost, and all verbs still read them."""
+    from fairlead._cli.journals import compact_journal
+
+    compact_journal(run, as_json)
+
+
+@journal.command("export")
+@RUN
+@click.option(
+    "--format", "shape", type=click.Choice(["jsonl", "csv", "parquet"]), default="jsonl", show_default=True
+)
+@click.option("--since", metavar="TIME", help="From this time on, such as 2024-01-31T00:00+00:00.")
+@click.option("--until", metavar="TIME", help="Up to this time, which is left out.")
+@click.option("--type", "types", multiple=True, metavar="FACT", help="Only these facts; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write; standard output without it.")
+def journal_export(**options: Any) -> None:
+    """Write the facts of a run: quantities and money as text, times as ns.
+
+    With one --type, csv and parquet have a column for each of its fields.
+    """
+    from fairlead._cli.exporting import export_journal
+
+    export_journal(**options)
 
 
 @click.command()

@@ -1,0 +1,60 @@
+"""The accounts of a run: locked for as long as it goes on, in an epoch that never goes back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from fairlead._storage.home import AccountHome, Mark, fairlead_home
+from fairlead._storage.journal import Journal
+from fairlead._storage.run import RunFolder
+from fairlead.ports import BrokerAdapter, Lease
+
+
+def home_of(name: str, broker: BrokerAdapter, folder: RunFolder) -> AccountHome:
+    """The home of a broker's account: in the run's folder on paper, else where this user's accounts live."""
+    profile = broker.profile
+    root = folder.paper if profile.environment == "paper" else fairlead_home()
+    key = f"{profile.venue}.{profile.environment}.{getattr(broker, 'fingerprint', name)}"
+    return AccountHome(root, key, run=folder.path)
+
+
+class Ownership:
+    """Takes every account of a run, and the lease if one is among its plugins; gives all back with the stack.
+
+    `epoch` is above every epoch that any of them has seen, `deadline_ns` the lease's, None where it has none.
+    """
+
+    def __init__(
+        self,
+        brokers: Mapping[str, BrokerAdapter],
+        folder: RunFolder,
+        lease: Lease | None,
+        stack: contextlib.AsyncExitStack,
+    ) -> None:
+        self.homes = {name: home_of(name, broker, folder) for name, broker in brokers.items()}
+        self.epoch = 0
+        self.deadline_ns: int | None = None
+        for home in self.homes.values():
+            self.epoch = max(self.epoch, home.acquire()[0])
+            stack.callback(home.release)
+        if lease is not None:
+            epoch, self.deadline_ns = lease.acquire()
+            stack.callback(lease.release)
+            self.epoch = max(self.epoch, epoch)
+        self._record_epoch()
+
+    def go_beyond(self, epoch: int) -> None:
+        """Rise above the epoch that a journal holds: one that was brought here may know more than the home does."""
+        self.epoch = max(self.epoch, epoch + 1)
+        self._record_epoch()
+
+    def mark(self, journal: Journal, *, ended: bool = False) -> None:
+        """Sync the journal and remember how far it has come; with `ended`, that it ended there. Raises JournalError."""
+        journal.sync()
+        for name, home in self.homes.items():
+            home.set_mark(Mark(name, self.epoch, journal.last_seq, journal.last_chain if ended else 0))
+
+    def _record_epoch(self) -> None:
+        for home in self.homes.values():
+            home.raise_epoch(self.epoch)
