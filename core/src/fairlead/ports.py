@@ -389,6 +389,7 @@ class CircuitBreaker(Protocol):
     A breaker whose limits a person may change while it runs has `limits() -> Mapping[str, str]`, each by its name;
     `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what
     makes no sense; and `change(name, text)`. The engine writes each change down and makes it again after a restart.
+    With `used(account, view) -> Mapping[str, float | None]` the part of each that is used stands in `fairlead risk`.
     """
 
     @property

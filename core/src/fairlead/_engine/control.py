@@ -18,6 +18,7 @@ from fairlead._control.server import ControlServer
 from fairlead._engine import looking
 from fairlead._engine.distributions import core_version
 from fairlead._engine.parts import Parts, kind_of
+from fairlead._engine.risk import risk
 from fairlead._models.accounts import KILL
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fairlead.control")
 
-LOOKS = ("status", "positions", "orders", "balance", "breakers", "health")
+LOOKS = ("status", "positions", "orders", "balance", "breakers", "risk", "health")
 """What can be looked at; every other verb is a command."""
 
 _FAULTS = {
@@ -127,6 +128,8 @@ class Control:
                 fault=self._fault,
                 reasons=self._reasons,
             )
+        if what == "risk":
+            return risk(self._kernel)
         return getattr(looking, what)(self._kernel)
 
 

@@ -32,6 +32,7 @@ from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import OVERLAP_NS, first_books
 from fairlead._engine.reopening import doubts, learn, reopen
+from fairlead._engine.risk import RiskKeeper
 from fairlead._engine.signals import signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.supervision import Supervisor
@@ -137,6 +138,7 @@ class Session:
                 stack.enter_context(ClockWatch(self._time, self._loop, self._clock_stepped))
             await self._start(kernel, journal)
             await self._connect_streams(kernel, stack)
+            stack.enter_context(RiskKeeper(kernel, self._folder.path, self._loop))
             observers.started(self._engine)
             self._stop_at(until, stack)
             try:

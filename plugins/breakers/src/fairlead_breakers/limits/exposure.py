@@ -44,6 +44,13 @@ class Leverage(NumberRule):
         high = f"leverage {exposure / equity:.6g} is above {self.most:g}"
         return f"{high}: exposure {figure(exposure)}, equity {figure(equity)}"
 
+    def used(self, account: str, view: View) -> float | None:
+        """The worst case over what equity allows."""
+        equity, worst = view.equity(account), view.exposure(account)
+        if equity is None or worst is None:
+            return None
+        return worst / (equity * self.most) if equity > 0 else 1.0
+
     def allows(self, account: str, instrument: str, view: View) -> Allowance | None:
         """Exposures below it."""
         return Allowance(leverage=self.most)
@@ -56,22 +63,27 @@ class Exposure(AmountRule):
 
     def why(self, intent: OrderIntent, view: View) -> str:
         """Compare the sum with the order in it."""
-        after = self._sum(intent, view, intent)
+        after = self._sum(intent.account, view, intent)
         if after is None:
             why = f"{self.short}: exposure is unknown: a price or a rate is missing"
         else:
             why = self.compare("exposure", after, intent, view)
         if not why or shrinks(intent, view, self.scope.owner):
             return ""
-        before = None if after is None else self._sum(intent, view, None)
+        before = None if after is None else self._sum(intent.account, view, None)
         return "" if before is not None and after is not None and after <= before else why
 
-    def _sum(self, intent: OrderIntent, view: View, more: OrderIntent | None) -> float | None:
-        account, owner, total = intent.account, self.scope.owner, 0.0
+    def used(self, account: str, view: View) -> float | None:
+        """The sum over the amount."""
+        return self.part(self._sum(account, view, None), account, view)
+
+    def _sum(self, account: str, view: View, more: OrderIntent | None) -> float | None:
+        owner, total = self.scope.owner, 0.0
         if owner is None and not self.scope.words:
             return view.exposure(account) if more is None else view.exposure_with(more)
-        for name in {intent.instrument: None} | dict.fromkeys(self.scope.instruments(account, view)):
-            sides = view.reach(account, name, owner, more if name == intent.instrument else None)
+        own = "" if more is None else more.instrument
+        for name in dict.fromkeys([*([own] if own else []), *self.scope.instruments(account, view)]):
+            sides = view.reach(account, name, owner, more if name == own else None)
             worth = view.market_value(account, name, max(sides)) if any(sides) else 0.0
             if worth is None:
                 return None
@@ -132,6 +144,13 @@ class Margin(NumberRule):
         if equity is None or margin is None:
             return f"max_margin is unknown: the {'equity' if equity is None else 'margin'} of {intent.account} is"
         return f"margin {figure(margin)} is above {self.text} of the equity of {figure(equity)}"
+
+    def used(self, account: str, view: View) -> float | None:
+        """The margin over what equity allows."""
+        equity, margin = view.equity(account), view.margin(account)
+        if equity is None or margin is None:
+            return None
+        return margin / (equity * self.most) if equity > 0 else 1.0
 
 
 class FreeFunds(AmountRule):

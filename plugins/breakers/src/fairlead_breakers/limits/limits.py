@@ -251,6 +251,10 @@ class Limits:
         """The limits that a person may change, each as it would be written."""
         return {rule.name: rule.text for rule in self._rules if rule.changes}
 
+    def used(self, account: str, view: View) -> Mapping[str, float | None]:
+        """The part of each limit that an account uses, 1 at the limit; None where that is unknown."""
+        return {rule.name: rule.used(account, view) for rule in self._rules if rule.changes}
+
     def looser(self, name: str, text: str) -> float:
         """By what factor another setting lets more through; below 1 it is tighter. Raises ConfigurationError."""
         with setting(self.name, name):

@@ -49,6 +49,16 @@ class PositionValue(AmountRule):
             why = self.compare("position value", worth, intent, view)
         return "" if why and shrinks(intent, view, self.scope.owner) else why
 
+    def used(self, account: str, view: View) -> float | None:
+        """The largest position over the amount."""
+        worths = []
+        for name in self.scope.instruments(account, view):
+            side = max(view.reach(account, name, self.scope.owner))
+            worths.append(view.market_value(account, name, side) if side else 0.0)
+        if None in worths:
+            return None
+        return self.part(max((worth for worth in worths if worth), default=0.0), account, view)
+
     def allows(self, account: str, instrument: str, view: View) -> Allowance | None:
         """No position is worth more than the whole exposure of its account; of a strategy's nothing is known."""
         if not self.scope.holds(instrument, view):

@@ -286,6 +286,11 @@ class OpenOrders(NumberRule):
             return ""
         return f"{there} orders are open and {held} are held, and max_open_orders is {self.text}"
 
+    def used(self, account: str, view: View) -> float | None:
+        """How many work, over how many may."""
+        working = (order.status is not OrderStatus.HELD for order in self.scope.orders(account, view))
+        return sum(working) / self.most
+
 
 class UnknownOrders(NumberRule):
     """How many orders may be in doubt at once before no new one is sent."""

@@ -60,6 +60,10 @@ class Rule:
         """What it has nothing against, NOTHING where it concerns no such order, None where it must see each."""
         return None
 
+    def used(self, account: str, view: View) -> float | None:
+        """The part of it that an account uses now; None where that is unknown, or it is of single orders."""
+        return None
+
     def fold(self, fact: Fact, view: View) -> Trip | None:
         """See a fact happen; only rules that count do."""
         return None
@@ -138,6 +142,13 @@ class AmountRule(Rule):
     def looser(self, setting: object) -> float:
         """How many times as much it is."""
         return self.amount.looser(Amount(setting, shares=self.shares))
+
+    def part(self, have: float | None, account: str, view: View) -> float | None:
+        """A figure over the amount; None where either is unknown."""
+        most = self.amount.of(self.short, account, view)
+        if have is None or isinstance(most, str):
+            return None
+        return have / most if most > 0 else 1.0
 
     def compare(self, what: str, have: float, intent: OrderIntent, view: View) -> str:
         """The reason where a figure is above the amount."""
