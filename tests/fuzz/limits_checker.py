@@ -149,6 +149,12 @@ class Checker:
             return False
         return self.coming(intent.instrument, owner, str(intent.side), intent) <= abs(held)
 
+    def lessens(self, intent: Any, owner: str) -> bool:
+        held = self.held[owner, intent.instrument]
+        if not held or (held > 0) == (intent.side == "buy"):
+            return False
+        return self.sides(intent.instrument, owner, intent)[int(intent.side == "sell")] < abs(held)
+
     # --- judging --------------------------------------------------------------------------------------------
 
     def submitted(self, fact: Any) -> None:
@@ -227,7 +233,9 @@ class Checker:
     def _max_exposure(self, value: Any, intent: Any, now: int, owner: str) -> str:
         after = self.gross(owner, intent)
         why = self.above(after, value)
-        return "" if not why or self.shrinks(intent, owner) or after <= self.gross(owner) * NEAR else why
+        if not why or self.shrinks(intent, owner):
+            return ""
+        return "" if after <= self.gross(owner) * NEAR and self.lessens(intent, owner) else why
 
     def _max_net_exposure(self, value: Any, intent: Any, now: int, owner: str) -> str:
         return "" if self.shrinks(intent, owner) else self.above(self.net(intent, owner), value)
@@ -236,7 +244,8 @@ class Checker:
         after = self.gross("", intent)
         if after <= self.equity() * float(value) * NEAR or self.shrinks(intent, ""):
             return ""
-        return "" if after <= self.gross("") * NEAR else f"{after} over {self.equity()}"
+        lessens = after <= self.gross("") * NEAR and self.lessens(intent, "")
+        return "" if lessens else f"{after} over {self.equity()}"
 
     def _max_margin(self, value: Any, intent: Any, now: int, owner: str) -> str:
         return self._max_leverage(float(value.rstrip("%")) / 100 * 10, intent, now, owner)

@@ -64,6 +64,18 @@ def shrinks(intent: OrderIntent, view: View, strategy: str | None = None) -> boo
     return intent.quantity + sum(leaving.values()) <= abs(held)
 
 
+def lessens(intent: OrderIntent, view: View, strategy: str | None = None) -> bool:
+    """Whether a position ends smaller than it is, even where an order goes through it to the other side.
+
+    Of an account a strategy's exit may do that, where another one holds the other side.
+    """
+    held = view.position(intent.account, intent.instrument, strategy)
+    if not held or (held > 0) == (intent.side is Side.BUY):
+        return False
+    long, short = view.reach(intent.account, intent.instrument, strategy, intent)
+    return (short if held > 0 else long) < abs(held)
+
+
 def protects(intent: OrderIntent) -> bool:
     """Whether an order carries out a stop, a take-profit or a person's flatten: it must get through."""
     return intent.reduce_only and bool(intent.parent or intent.sweep)

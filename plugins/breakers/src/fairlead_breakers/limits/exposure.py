@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead import OrderIntent, Side
 from fairlead.ports import Allowance, View
-from fairlead_breakers._shared import figure, reduces, shrinks
+from fairlead_breakers._shared import figure, lessens, reduces, shrinks
 from fairlead_breakers.limits.rule import NEAR, NOTHING, Amount, AmountRule, NumberRule
 
 
@@ -17,7 +17,7 @@ def _bounded(amount: Amount) -> Allowance:
 class Leverage(NumberRule):
     """The worst case of positions and all that may still fill, over equity.
 
-    An order that does not raise this worst case always passes; only reduce-only orders do while equity is unknown.
+    Beyond it only what makes a position smaller passes; while equity is unknown, reduce-only orders too.
     """
 
     of_orders = False
@@ -30,7 +30,7 @@ class Leverage(NumberRule):
             if exposure <= equity * self.most:
                 return ""
             before = view.exposure(intent.account)
-            if before is not None and exposure <= before:
+            if before is not None and exposure <= before and lessens(intent, view):
                 return ""
         elif intent.reduce_only:
             return ""
@@ -70,8 +70,10 @@ class Exposure(AmountRule):
             why = self.compare("exposure", after, intent, view)
         if not why or shrinks(intent, view, self.scope.owner):
             return ""
-        before = None if after is None else self._sum(intent.account, view, None)
-        return "" if before is not None and after is not None and after <= before else why
+        if after is None or not lessens(intent, view, self.scope.owner):
+            return why
+        before = self._sum(intent.account, view, None)
+        return "" if before is not None and after <= before else why
 
     def used(self, account: str, view: View) -> float | None:
         """The sum over the amount."""
@@ -137,7 +139,7 @@ class Margin(NumberRule):
             if margin <= equity * self.most:
                 return ""
             before = view.margin(intent.account)
-            if before is not None and margin <= before:
+            if before is not None and margin <= before and lessens(intent, view):
                 return ""
         if shrinks(intent, view) or (intent.reduce_only and (equity is None or margin is None)):
             return ""
