@@ -1,6 +1,7 @@
-"""Strategies that several tests run lie in `stories/`, where their child processes find them; so do packages here."""
+"""What tests share with their child processes lies in `stories`, `killing`, `fuzz` and `simulation`, found by both."""
 
 import sys
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parent / "stories"), str(Path(__file__).parent)]
+HERE = Path(__file__).parent
+sys.path += [str(HERE / "stories"), str(HERE / "killing"), str(HERE)]

@@ -58,6 +58,10 @@ SEAMS = {
         "threading.Thread",
     ): "the seam of threads: sees a loop that blocks",
     (
+        "core/src/fairlead/_engine/shutdown.py",
+        "threading.Thread",
+    ): "the seam of threads: ends what blocks the end of a run",
+    (
         "core/src/fairlead/_engine/background.py",
         "threading.Thread",
     ): "background() is a thread; the kernel stays in it",
@@ -65,6 +69,11 @@ SEAMS = {
         "core/src/fairlead/_cli/screen.py",
         "time.sleep",
     ): "a terminal in a process of its own, for a person's eyes",
+    (
+        "core/src/fairlead/_cli/reconciling.py",
+        "time.monotonic",
+    ): "a person at the command line waits for a comparison",
+    ("core/src/fairlead/_cli/reconciling.py", "time.sleep"): "the same",
     ("core/src/fairlead/_cli/logs.py", "time.sleep"): "a terminal that follows a file, for a person's eyes",
     (
         "core/src/fairlead/_control/client.py",

@@ -89,12 +89,16 @@ class StrategySpec:
 
 
 class EngineStarted(Fact, frozen=True, kw_only=True):
-    """An engine took the accounts; `epoch` rises with each start."""
+    """An engine took the accounts; `epoch` rises with each start.
+
+    `tail_lost` says that a power cut may have taken the journal's last records: orders that were in them are ours.
+    """
 
     namespace: int
     epoch: int
     strategies: tuple[StrategySpec, ...] = ()
     accounts: tuple[str, ...] = ()
+    tail_lost: bool = False
 
 
 class EngineStopped(Fact, frozen=True, kw_only=True):
@@ -151,8 +155,19 @@ class StrategiesStarted(Fact, frozen=True, kw_only=True):
     stand_by: bool = False
 
 
+class EngineStopping(Fact, frozen=True, kw_only=True):
+    """An input: the run ends. Nothing new is opened, strategies stop, what is in flight may settle until `until_ns`.
+
+    `leaves` says that no strategy's `on_exit` acts: a backtest leaves all as it stands, and values it.
+    """
+
+    reason: str = ""
+    until_ns: int = 0
+    leaves: bool = False
+
+
 class StrategiesStopped(Fact, frozen=True, kw_only=True):
-    """An input: strategies are told of the end."""
+    """An input: strategies have seen their last event, and say what to remember."""
 
 
 class InstrumentDefined(Fact, frozen=True, kw_only=True):
@@ -225,6 +240,14 @@ class DiscrepancyResolved(Fact, frozen=True, kw_only=True):
     why: str = ""
 
 
+class ResolutionEnded(Fact, frozen=True, kw_only=True):
+    """What was owed for a DiscrepancyResolved, whose number is `resolution`, was sent, as `order`, or why not."""
+
+    resolution: int
+    order: str = ""
+    why: str = ""
+
+
 class DiscrepancyGone(Fact, frozen=True, kw_only=True):
     """The two agree again."""
 
@@ -232,7 +255,7 @@ class DiscrepancyGone(Fact, frozen=True, kw_only=True):
 
 
 class OrderAdopted(Fact, frozen=True, kw_only=True):
-    """An order that nobody here placed works at the venue: it is reserved for, and can be canceled."""
+    """An order is as its venue has it: one that nobody here placed is reserved for from now on, ours has new terms."""
 
     client_order_id: str
     intent: OrderIntent
@@ -493,6 +516,27 @@ class TimerCanceled(Fact, frozen=True, kw_only=True):
     name: str
 
 
+class BarProgress(msgspec.Struct, frozen=True):
+    """How far the bars of an interval have got: those begun, as (start in ns, open, high, low, close, volume).
+
+    `source` is the feed that they are made of, `counted` what of its size a bar by count has, `done` the start of the
+    newest time bar that is closed, in ns, -1 before the first.
+    """
+
+    instrument: str
+    interval: str
+    source: str
+    begun: tuple[tuple[int, float, float, float, float, float], ...] = ()
+    counted: float = 0.0
+    done: int = -1
+
+
+class BarState(Fact, frozen=True, kw_only=True):
+    """The bars in progress that are made here, all of them; an input where the tape had more than the journal."""
+
+    bars: tuple[BarProgress, ...]
+
+
 class Asked(Fact, frozen=True, kw_only=True):
     """A strategy sent a question out; its answer comes back as an input."""
 
@@ -566,10 +610,10 @@ class CommandAnswered(Fact, frozen=True, kw_only=True):
 
 
 class SweepStarted(Fact, frozen=True, kw_only=True):
-    """A person had the orders of a scope withdrawn; the sweep goes on, restarts included, until it has ended.
+    """The orders of a scope are withdrawn, as a person or an `on_exit` wanted: the sweep goes on until it has ended.
 
-    `verb` is "cancel_all", "flatten", "kill" or "stop"; `closes` says that what is held is closed too. A stop ends
-    at `until_ns`, if that is not 0, whatever is left by then.
+    Restarts do not end it. `verb` is "cancel_all", "flatten", "kill", "stop", or "exit" for a strategy's `on_exit`;
+    `closes` says that what is held is closed too. A stop ends at `until_ns`, if that is not 0, whatever is left.
     """
 
     verb: str
@@ -605,6 +649,7 @@ AnyFact = (
     | AccountAdopted
     | AccountMoved
     | StrategiesStarted
+    | EngineStopping
     | StrategiesStopped
     | InstrumentDefined
     | AccountOpened
@@ -614,6 +659,7 @@ AnyFact = (
     | AccountRecovered
     | DiscrepancyFound
     | DiscrepancyResolved
+    | ResolutionEnded
     | DiscrepancyGone
     | OrderAdopted
     | OrderDenied
@@ -644,6 +690,7 @@ AnyFact = (
     | StrategyPaused
     | TimerSet
     | TimerCanceled
+    | BarState
     | Asked
     | Noted
     | BreakerTripped

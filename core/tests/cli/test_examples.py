@@ -13,11 +13,12 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def test_the_first_example_is_wired_as_it_reads(fairlead) -> None:
-    """Its four breakers, its broker and its stream stand in the wiring table, in the order of the list."""
+    """Broker, stream, breakers and reconciler stand in the wiring table, in the order of the list."""
     done = fairlead("check", EXAMPLES / "01_paper.py")
     assert done.exit_code == 0, done.output
     names = [line.split()[1] for line in done.stdout.partition("\n\n")[0].splitlines()[1:]]
-    assert names == ["Cross", "paper", "synthetic", "Limits", "DailyLoss", "Drawdown", "StaleData"]
+    breakers = ["Limits", "DailyLoss", "Drawdown", "StaleData"]
+    assert names == ["Cross", "paper", "synthetic", *breakers, "HaltOnMismatch"]
 
 
 @pytest.mark.full
@@ -44,3 +45,17 @@ def test_an_engine_inside_a_program_is_heard_and_stopped(tmp_path: Path, capsys)
     assert fills
     assert "USDT in all" in said
     assert f"stopped after {len(fills)} fills" in said
+
+
+def test_an_engine_that_is_killed_goes_on(tmp_path: Path, capsys) -> None:
+    """Killed in the middle of its orders and started again: steps, orders and position go on, nothing is sent twice."""
+    example = runpy.run_path(str(EXAMPLES / "04_crash_and_resume.py"))
+    facts = example["main"](str(tmp_path / "crash"), steps=8)
+    said = capsys.readouterr().out
+    assert "sent in lives [1, 2], sent twice: none" in said
+    numbers = [int(text.split()[1].rstrip(":")) for text in example["notes"](facts)]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(numbers[-1] + 1))
+    assert "the run ended: SIGTERM" in said
+    last = example["notes"](facts)[-1]
+    assert example["held"](facts) != 0, last

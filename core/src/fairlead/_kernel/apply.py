@@ -19,7 +19,9 @@ from fairlead._kernel.state import (
     ZERO,
     AccountState,
     ChangedLimit,
+    Decided,
     Handled,
+    Owed,
     State,
     Sweep,
     Timer,
@@ -29,6 +31,7 @@ from fairlead._kernel.state import (
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reconciliation import TRADING
 from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
 from fairlead.units import SECOND
@@ -62,6 +65,7 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+    state.tail_lost = fact.tail_lost
     state.epochs[fact.epoch] = state.intents
     if len(state.epochs) > REMEMBERED_EPOCHS:
         del state.epochs[next(iter(state.epochs))]
@@ -150,27 +154,46 @@ def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
 
 def _discrepancy_found(state: State, fact: f.DiscrepancyFound) -> None:
     state.discrepancies[fact.discrepancy.id] = fact.discrepancy
+    state.decided.pop(fact.discrepancy.id, None)
+
+
+def _discrepancy_resolved(state: State, fact: f.DiscrepancyResolved) -> None:
+    found = state.discrepancies.get(fact.discrepancy)
+    if found is None:
+        return
+    state.decided[found.id] = Decided(fact.action, fact.who, fact.why)
+    if fact.action in TRADING:
+        state.owed[fact.seq] = Owed(found, fact.action)
+
+
+def _resolution_ended(state: State, fact: f.ResolutionEnded) -> None:
+    state.owed.pop(fact.resolution, None)
 
 
 def _discrepancy_gone(state: State, fact: f.DiscrepancyGone) -> None:
     state.discrepancies.pop(fact.discrepancy, None)
+    state.decided.pop(fact.discrepancy, None)
 
 
 def _order_adopted(state: State, fact: f.OrderAdopted) -> None:
     intent = fact.intent
-    order = Order(
-        client_order_id=fact.client_order_id,
-        intent=intent,
-        status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
-        quantity=intent.quantity,
-        limit_price=intent.limit_price,
-        stop_price=intent.stop_price,
-        broker_order_id=fact.broker_order_id,
-        filled_quantity=fact.filled_quantity,
-        created_ns=fact.now,
-        updated_ns=fact.now,
-    )
-    state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    order = state.open.get(fact.client_order_id)
+    if order is None:
+        order = Order(
+            client_order_id=fact.client_order_id,
+            intent=intent,
+            status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
+            quantity=intent.quantity,
+            broker_order_id=fact.broker_order_id,
+            filled_quantity=fact.filled_quantity,
+            created_ns=fact.now,
+        )
+        state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    else:
+        _reserve(state, order, -order.remaining_quantity)
+        order.intent, order.quantity = intent, intent.quantity
+    order.limit_price, order.stop_price = intent.limit_price, intent.stop_price
+    order.updated_ns = fact.now
     _reserve(state, order, order.remaining_quantity)
 
 
@@ -499,6 +522,10 @@ def _strategy_saved(state: State, fact: f.StrategySaved) -> None:
     state.saved[fact.strategy] = fact.state
 
 
+def _bar_state(state: State, fact: f.BarState) -> None:
+    state.bars, state.bars_seq = fact.bars, fact.seq
+
+
 def _strategy_halted(state: State, fact: f.StrategyHalted) -> None:
     state.halted[fact.strategy] = fact.reason
 
@@ -612,6 +639,8 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.FillsListed: _fills_listed,
     f.AccountRecovered: _account_recovered,
     f.DiscrepancyFound: _discrepancy_found,
+    f.DiscrepancyResolved: _discrepancy_resolved,
+    f.ResolutionEnded: _resolution_ended,
     f.DiscrepancyGone: _discrepancy_gone,
     f.OrderAdopted: _order_adopted,
     f.OrderDenied: _order_denied,
@@ -637,6 +666,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.HighWaterMark: _high_water_mark,
     f.DayStarted: _day_started,
     f.StrategySaved: _strategy_saved,
+    f.BarState: _bar_state,
     f.StrategyHalted: _strategy_halted,
     f.StrategyFaulted: _strategy_faulted,
     f.StrategyPaused: _strategy_paused,

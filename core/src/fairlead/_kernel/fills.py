@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fairlead import facts as f
 from fairlead._kernel.apply import VOIDED
+from fairlead._kernel.identity import Origin, origin
 from fairlead._kernel.state import ZERO, State
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 INFERRED = "inferred:"
 """What the id of a fill begins with that stands in for one that the venue has not listed."""
-
-_ID = re.compile("[0-9a-f]{32}")
 
 
 class Fills:
@@ -71,6 +69,8 @@ class Fills:
             return (
                 forgotten(self._state, report.client_order_id) or report.fill_id in self._state.external_fills
             )
+        if order.strategy == EXTERNAL and report.fill_id in self._state.external_fills:
+            return True  # booked before the order was adopted
         return report.fill_id in order.fill_ids or VOIDED + report.fill_id in order.fill_ids
 
     def take(self, account: str, report: r.FillReport) -> None:
@@ -87,6 +87,10 @@ class Fills:
             return
         elif order is None:
             self._book(account, self._shared_out(account, report), report.cause)
+            if origin(self._state, report.client_order_id) is Origin.LOST:
+                self._kernel.reconciliation.lost(
+                    account, f"a fill of {report.client_order_id}, which the journal never gave out"
+                )
         else:
             self._take_ours(order, report)
 
@@ -104,10 +108,11 @@ class Fills:
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
         self._book(order.account, [fill], report.cause, order, total=total)
-        if order.filled_quantity > order.quantity:
+        ordered = max(order.quantity, order.intent.quantity)  # linked orders shrink when one of them fills
+        if order.filled_quantity > ordered:
             self._lower(
                 order.account,
-                f"{name} filled {order.filled_quantity}, more than the {order.quantity} ordered; all of it is booked",
+                f"{name} filled {order.filled_quantity}, more than the {ordered} ordered; all of it is booked",
             )
         if removed and (left := self.missing(order)):
             worth = sum((one.quantity * one.price for one in removed), ZERO) - fill.quantity * fill.price
@@ -342,17 +347,5 @@ def _voided(order: Order) -> bool:
 
 
 def forgotten(state: State, client_order_id: str) -> bool:
-    """Whether an id is of an order of ours that ended so long ago that the state has let it go: its fills are booked.
-
-    An id tells whose order it is, of which start, and its number; the journal has given out numbers up to `intents`.
-    """
-    if client_order_id in state.orders or not _ID.fullmatch(client_order_id):
-        return False
-    namespace, epoch, number = (
-        int(part, 16) for part in (client_order_id[:4], client_order_id[4:8], client_order_id[8:30])
-    )
-    if namespace != state.namespace or epoch > state.epoch:
-        return False
-    # What a start gave out ends where the next one began: beyond that it is of a tail that the journal lost.
-    after = [count for start, count in state.epochs.items() if start > epoch]
-    return 0 < number <= (after[0] if after else state.intents)
+    """Whether an id is of an order of ours that the state has let go, so long ago it ended: its fills are booked."""
+    return client_order_id not in state.orders and origin(state, client_order_id) is Origin.OURS

@@ -15,8 +15,9 @@ import attrs
 
 from fairlead import facts as f
 from fairlead._kernel.clock import TIMER
+from fairlead._kernel.identity import Origin, origin
 from fairlead._models import reports as r
-from fairlead._models.accounts import TradingState
+from fairlead._models.accounts import EXTERNAL, TradingState
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus
 from fairlead._models.venue import FillsSince, Inquiry, Lookup, OrderReport, VenueProfile
 from fairlead.units import SECOND
@@ -64,12 +65,14 @@ class _Case:
 class _Account:
     """What is being asked on one account.
 
-    `review` are orders to be looked up at once, whatever they seem to be; all fills are booked up to `listed_ns`.
+    `review` are orders to be looked up at once, whatever they seem to be, and `asking` who waits for that; all fills
+    are booked up to `listed_ns`.
     """
 
     name: str
     profile: VenueProfile
     review: set[str] = attrs.Factory(set)
+    asking: dict[str, list[Callable[[], None]]] = attrs.Factory(dict)
     cases: dict[str, _Case] = attrs.Factory(dict)
     listed_ns: int = 0
     fills_due_ns: int = 0
@@ -99,8 +102,15 @@ class Resolver:
         account.fills_wanted = True
         self._look_at(account, self._recorder.now)
 
+    def reconnected(self, name: str) -> None:
+        """The private stream is there again: what was being asked when it broke may never be answered."""
+        self._accounts[name].asked_ns = 0
+        self.review(name)
+
     def look_up(self, order: Order) -> None:
         """Ask for an order at once; for as long as it is in doubt then again and again, ever later."""
+        if not self.follows(order):
+            return
         account, now, name = self._accounts[order.account], self._recorder.now, order.client_order_id
         if name in account.cases:
             return
@@ -112,6 +122,27 @@ class Resolver:
         else:
             account.cases[name] = _Case(now, now)
         self._look_at(account, now)
+
+    def inform(self, order: Order, told: Callable[[], None]) -> None:
+        """Look an order up at once, whatever it seems to be, and tell when the answer, and its fills, are booked.
+
+        Nobody is told where the venue does not answer. At a venue in this process nothing gets lost: no look is needed.
+        """
+        account = self._accounts[order.account]
+        if account.profile.exact:
+            told()
+            return
+        account.review.add(order.client_order_id)
+        account.asking.setdefault(order.client_order_id, []).append(told)
+        self._look_at(account, self._recorder.now)
+
+    def _answer(self, account: _Account) -> None:
+        """Tell those who asked for orders that are known now."""
+        if account.fills_wanted:
+            return
+        for name in [name for name in account.asking if name not in account.review]:
+            for told in account.asking.pop(name):
+                told()
 
     def _look_at(self, account: _Account, when: int) -> None:
         if account.look_ns and account.look_ns <= when:
@@ -163,7 +194,15 @@ class Resolver:
     # --- who is in doubt ------------------------------------------------------------------------------------
 
     def _at_venue(self, account: str) -> list[Order]:
-        return [o for o in self._state.open.values() if o.account == account and o.status in AT_VENUE]
+        return [
+            o
+            for o in self._state.open.values()
+            if o.account == account and o.status in AT_VENUE and self.follows(o)
+        ]
+
+    def follows(self, order: Order) -> bool:
+        """Whether it finds out about an order by its id; of orders that others placed, snapshots tell."""
+        return order.strategy != EXTERNAL or origin(self._state, order.client_order_id) is Origin.OURS
 
     def _open_case(self, account: _Account, order: Order) -> None:
         name, now = order.client_order_id, self._recorder.now
@@ -201,6 +240,7 @@ class Resolver:
         account.listed_ns = max(account.listed_ns, report.asked_ns)
         account.fills_due_ns = self._recorder.now + account.profile.backfill_ns
         self._look_at(account, self._recorder.now)
+        self._answer(account)
 
     def looked_up(self, name: str, report: r.LookedUp) -> None:
         """How orders stand: each is judged by itself."""
@@ -218,6 +258,7 @@ class Resolver:
                 self._found(account, order, found)
             self._back_off(account, order)
         self._look_at(account, self._recorder.now)
+        self._answer(account)
 
     def _back_off(self, account: _Account, order: Order) -> None:
         case = account.cases.get(order.client_order_id)
@@ -283,9 +324,10 @@ class Resolver:
             if order.client_order_id in reports.ending:
                 reports.end(order, reports.ending[order.client_order_id][1], order.filled_quantity)
             elif order.status is not OrderStatus.UNKNOWN:
-                reports.fills.note(
-                    f"{order.client_order_id} was at its venue, which does not know it any more"
-                )
+                case = account.cases.get(order.client_order_id)
+                if case is None or not case.looks:
+                    text = f"{order.client_order_id} was at its venue, which does not know it any more"
+                    reports.fills.note(text)
                 reports.doubt(order, "its venue does not know it any more")
             return
         if profile.validity_ns is None:
@@ -358,7 +400,7 @@ class Resolver:
     def _end_recovery(self, account: _Account) -> None:
         unresolved = tuple(sorted({*account.cases, *account.review}))
         self._recorder.record(f.AccountRecovered, account=account.name, unresolved=unresolved)
-        self._kernel.reconciliation.begin(account.name, lambda: self.recovered(account.name, True))
+        self._kernel.reconciliation.begin(account.name, lambda reached: self.recovered(account.name, reached))
 
 
 def _ask_nobody(account: str, inquiry: Inquiry) -> None:

@@ -108,6 +108,17 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
             return "sweep", f"number {fact.sweep} is over: {fact.reason}"
         case f.CashChanged():
             return "cash", f"{fact.account} {fact.amount:+f} {fact.currency}: {fact.reason}"
+        case f.DiscrepancyFound():
+            return "books", f"{fact.discrepancy} [{fact.discrepancy.id}]", "warning"
+        case f.DiscrepancyResolved():
+            why = f": {fact.why or fact.adjustment}" if fact.why or fact.adjustment else ""
+            return "books", f"{fact.action} of {fact.discrepancy} by {fact.who}{why}", "warning"
+        case f.DiscrepancyGone():
+            return "books", f"{fact.discrepancy} is gone"
+        case f.OrderAdopted():
+            wanted = fact.intent
+            what = f"{wanted.side} {figure(wanted.quantity)} {short(wanted.instrument)}"
+            return "adopted", f"{fact.client_order_id}: {what}, for {wanted.strategy}", "warning"
         case f.FillReversed():
             return "fill", f"taken back: {fact.fill.fill_id}", "alarm"
         case f.ClockStepped():
