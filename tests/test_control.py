@@ -284,12 +284,12 @@ def test_the_page_names_every_key(running):
     for (its, name), keys in listed.items():
         if name == "status":
             found = status
-        elif name == "reconcile":
+        elif name in ("reconcile", "risk"):
             found = data(name)
         else:
             found = status[name][0] if its else data(name)[0]
         assert set(found) == keys, name
-    assert len(listed) == 12
+    assert len(listed) == 13
 
 
 # --- steering -------------------------------------------------------------------------------------------------------
