@@ -503,12 +503,16 @@ class Noted(Fact, frozen=True, kw_only=True):
 
 
 class BreakerTripped(Fact, frozen=True, kw_only=True):
-    """A breaker found its limit passed: what it measured, what it lowers trading to, and where."""
+    """A breaker found its limit passed: what it measured, what it lowers trading to, and where.
+
+    `action` is what is done besides, "cancel_entries" or "flatten": a SweepStarted of the same input follows.
+    """
 
     breaker: str
     reason: str
     state: TradingState
     scope: str
+    action: str = ""
 
 
 class BreakerReset(Fact, frozen=True, kw_only=True):
@@ -545,10 +549,10 @@ class CommandAnswered(Fact, frozen=True, kw_only=True):
 
 
 class SweepStarted(Fact, frozen=True, kw_only=True):
-    """A person had the orders of a scope withdrawn; the sweep goes on, restarts included, until it has ended.
+    """A person or a breaker had the orders of a scope withdrawn; it goes on, restarts included, until it has ended.
 
-    `verb` is "cancel_all", "flatten", "kill" or "stop"; `closes` says that what is held is closed too. A stop ends
-    at `until_ns`, if that is not 0, whatever is left by then.
+    `verb` is "cancel_all", "cancel_entries", "flatten", "kill" or "stop"; `closes` says that what is held is closed
+    too. A stop ends at `until_ns`, if that is not 0, whatever is left by then.
     """
 
     verb: str
@@ -570,6 +574,12 @@ class ClockStepped(Fact, frozen=True, kw_only=True):
     """The wall clock and the engine's clock parted by this many nanoseconds."""
 
     step_ns: int
+
+
+class EngineLagged(Fact, frozen=True, kw_only=True):
+    """The engine came to what was due this many nanoseconds late."""
+
+    lag_ns: int
 
 
 AnyFact = (
@@ -632,6 +642,7 @@ AnyFact = (
     | SweepStarted
     | SweepEnded
     | ClockStepped
+    | EngineLagged
 )
 
 _encoder = msgspec.msgpack.Encoder(decimal_format="string")

@@ -22,6 +22,7 @@ from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.inquiries import Inquiries
 from fairlead._engine.keeping import SnapshotKeeper
+from fairlead._engine.lagwatch import LagWatch
 from fairlead._engine.lastwords import say_last_words
 from fairlead._engine.leasing import LeaseKeeper
 from fairlead._engine.moments import moment
@@ -43,7 +44,7 @@ from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
-from fairlead.facts import ClockStepped, EngineStopped, Fact, Noted
+from fairlead.facts import ClockStepped, EngineLagged, EngineStopped, Fact, Noted
 from fairlead.ports import Snapshot, Subscription
 from fairlead.units import SECOND, duration
 
@@ -133,6 +134,7 @@ class Session:
             stack.enter_context(StallSampler(kernel, self._thread, self._stalled))
             if isinstance(self._time, SystemTime):
                 stack.enter_context(ClockWatch(self._time, self._loop, self._clock_stepped))
+                stack.enter_context(LagWatch(self._loop, self._lagged))
             await self._start(kernel, journal)
             await self._connect_streams(kernel, stack)
             observers.started(self._engine)
@@ -469,6 +471,11 @@ class Session:
         assert self.kernel is not None
         kernel = self.kernel
         self._door.note(kernel.turn, lambda: kernel.recorder.input(ClockStepped, step_ns=step_ns))
+
+    def _lagged(self, lag_ns: int) -> None:
+        assert self.kernel is not None
+        kernel = self.kernel
+        self._door.note(kernel.turn, lambda: kernel.recorder.input(EngineLagged, lag_ns=lag_ns))
 
     @property
     def phase(self) -> str:

@@ -9,6 +9,7 @@ from fairlead._kernel.market import Market
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import Position
+from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order
 
 
@@ -79,6 +80,14 @@ class KernelView:
         return [
             p for k, p in self._state.positions.items() if k.account == account and k.strategy and p.quantity
         ]
+
+    def order(self, client_order_id: str) -> Order | None:
+        """An order by our id, open or closed a short while ago."""
+        return self._state.orders.get(client_order_id)
+
+    def instrument(self, name: str) -> Instrument | None:
+        """The rules of an instrument, by its long form."""
+        return self._state.instruments.get(name)
 
     def orders(self, account: str) -> Sequence[Order]:
         """Orders that may still fill."""
