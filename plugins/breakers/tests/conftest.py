@@ -6,8 +6,9 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from fairlead import Order, OrderIntent, OrderStatus, Position, Side
+from fairlead import Instrument, Order, OrderIntent, OrderStatus, Position, Side
 from fairlead.ports import View
+from fairlead.testing import make_instrument
 
 NOW = 1_700_000_000_000_000_000
 
@@ -28,6 +29,8 @@ class FakeView:
     cadences: dict[str, int] = attrs.Factory(dict)
     held: dict[str, Decimal] = attrs.Factory(dict)
     working: list[Order] = attrs.Factory(list)
+    marks: dict[str, float | None] = attrs.Factory(dict)
+    open: list[Position] = attrs.Factory(list)
 
     def accounts(self) -> Sequence[str]:
         return ["paper"]
@@ -54,7 +57,7 @@ class FakeView:
         return self.after
 
     def mark(self, instrument: str) -> float | None:
-        return 100.0
+        return self.marks.get(instrument, 100.0)
 
     def age(self, instrument: str) -> int | None:
         received = self.received.get(instrument)
@@ -73,10 +76,16 @@ class FakeView:
         return self.held.get(strategy, Decimal(0))
 
     def positions(self, account: str) -> Sequence[Position]:
-        return []
+        return self.open
 
     def orders(self, account: str) -> Sequence[Order]:
         return self.working
+
+    def order(self, client_order_id: str) -> Order | None:
+        return next((order for order in self.working if order.client_order_id == client_order_id), None)
+
+    def instrument(self, name: str) -> Instrument | None:
+        return make_instrument()
 
 
 _: View = FakeView()

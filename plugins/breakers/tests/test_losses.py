@@ -195,7 +195,7 @@ def test_other_facts_are_nothing_to_it(view):
         (lambda: DailyLoss("5%", reset="soon"), "DailyLoss: reset: 'soon' is no rule: write"),
         (lambda: Drawdown(10), "Drawdown: limit: 10 must be above 0% and below 100%: write"),
         (lambda: Drawdown("0%"), "Drawdown: limit: '0%' must be above 0% and below 100%: write"),
-        (lambda: Drawdown("ten"), "Drawdown: limit: ratio 'ten' is not a number: pass"),
+        (lambda: Drawdown("ten"), "Drawdown: limit: 'ten' is not money: write"),
     ],
 )
 def test_bad_setting_names_breaker_rule_and_remedy(build, message):

@@ -33,13 +33,14 @@ class Closed(NamedTuple):
 
 
 class _Open(NamedTuple):
+    """`cash` is what it has paid (below 0) and got so far, fees and funding included; `cost` what entries were worth."""
+
     quantity: Decimal
-    average: Decimal
+    cash: Decimal
     cost: Decimal
-    profit: Decimal
 
 
-_FLAT = _Open(_ZERO, _ZERO, _ZERO, _ZERO)
+_FLAT = _Open(_ZERO, _ZERO, _ZERO)
 
 
 class Trades:
@@ -63,35 +64,30 @@ class Trades:
 
     def _filled(self, fact: Filled, instrument: Instrument, view: View) -> Closed | None:
         fill, key = fact.fill, (fact.fill.account, fact.fill.instrument, fact.fill.strategy)
-        held = self._open.get(key, _FLAT)
-        signed, fee = _moved(fill, instrument), _fee(fill, instrument)
+        held, signed, fee = self._open.get(key, _FLAT), _moved(fill, instrument), _fee(fill, instrument)
         if not held.quantity or (held.quantity > 0) == (signed > 0):
             self._open[key] = _more(held, signed, fill.price, fee, instrument)
             return None
         closing = min(abs(signed), abs(held.quantity))
         part = fee * closing / fill.quantity
-        earned = instrument.profit(closing.copy_sign(held.quantity), held.average, fill.price) - part
-        left, rest = (
-            held.quantity - closing.copy_sign(held.quantity),
-            signed + closing.copy_sign(held.quantity),
-        )
-        total = held.profit + earned
+        left, rest = held.quantity - closing.copy_sign(held.quantity), signed + closing.copy_sign(held.quantity)
+        cash = held.cash + _flow(-closing.copy_sign(held.quantity), fill.price, instrument) - part
         if instrument.quantity(left):
-            self._open[key] = _Open(left, held.average, held.cost, total)
+            self._open[key] = _Open(left, cash, held.cost)
             return None
+        profit = cash - _flow(left, fill.price, instrument)  # what is too little to be sold is worth something
         del self._open[key]
         if instrument.quantity(rest):
             self._open[key] = _more(_FLAT, rest, fill.price, fee - part, instrument)
         order = view.order(fill.client_order_id)
         stopped = bool(fact.reason) or (order is not None and order.type in _STOPS)
-        return Closed(*key, total, float(total / held.cost) if held.cost else 0.0, stopped)
+        return Closed(*key, profit, float(profit / held.cost) if held.cost else 0.0, stopped)
 
     def _funded(self, fact: CashChanged) -> None:
         for strategy, share in fact.shares.items():
             key = (fact.account, fact.instrument, strategy)
             if key in self._open:
-                held = self._open[key]
-                self._open[key] = held._replace(profit=held.profit + share)
+                self._open[key] = self._open[key]._replace(cash=self._open[key].cash + share)
 
     def _settle(self, view: View) -> None:
         """Agree with the positions that there are: a breaker may be new to a run, and a fill may be taken back."""
@@ -104,9 +100,7 @@ class Trades:
                     continue
                 held = self._open.get(key)
                 if held is None or held.quantity != position.quantity:
-                    average = position.average_price
-                    cost = instrument.notional(abs(position.quantity), average)
-                    held = _Open(position.quantity, average, cost, held.profit if held else _ZERO)
+                    held = _more(_FLAT, position.quantity, position.average_price, _ZERO, instrument)
                 there[key] = held
         self._open = there
 
@@ -121,9 +115,14 @@ class Trades:
 
 
 def _more(held: _Open, signed: Decimal, price: Decimal, fee: Decimal, instrument: Instrument) -> _Open:
-    average = instrument.average(abs(held.quantity), held.average, abs(signed), price)
     cost = held.cost + instrument.notional(abs(signed), price)
-    return _Open(held.quantity + signed, average, cost, held.profit - fee)
+    return _Open(held.quantity + signed, held.cash + _flow(signed, price, instrument) - fee, cost)
+
+
+def _flow(signed: Decimal, price: Decimal, instrument: Instrument) -> Decimal:
+    """What buying (selling) this much brings in the settlement currency: an inverse contract brings it when bought."""
+    worth = instrument.notional(signed, price)
+    return worth if instrument.inverse else -worth
 
 
 def _moved(fill: Fill, instrument: Instrument) -> Decimal:

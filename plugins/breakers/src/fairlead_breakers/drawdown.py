@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from math import inf
 from typing import Any
 
@@ -10,7 +11,7 @@ from fairlead import Money, OrderIntent
 from fairlead.facts import CashChanged, DayStarted, FlowSettled, StrategiesStarted
 from fairlead.ports import EQUITY, Trip, View
 from fairlead_breakers._latch import Act, act
-from fairlead_breakers._shared import Wants, figure, loss_limit, reduces, setting
+from fairlead_breakers._shared import Wants, figure, loss_limit, ratio, reduces, setting
 
 _STATIC = (DayStarted, StrategiesStarted, CashChanged, FlowSettled)
 
@@ -29,7 +30,7 @@ class Drawdown:
 
     def __init__(
         self,
-        limit: str | Money,
+        limit: str | float | Decimal | Money,
         *,
         trailing: bool = True,
         action: Act = "reduce_only",
@@ -38,7 +39,7 @@ class Drawdown:
         self.name = name
         self.wants: Wants = (EQUITY,) if trailing else (EQUITY, *_STATIC)
         with setting(name, "limit"):
-            part, money = loss_limit(limit)
+            part, money = loss_limit(limit) if isinstance(limit, str | Money) else (ratio(limit), None)
         self._keep = float(1 - part)
         self._amount, self._currency = (float(money.amount), money.currency) if money else (0.0, "")
         self._limit = str(money) if money else f"{(part * 100).normalize():f} %"
