@@ -3,7 +3,15 @@
 import pytest
 
 from fairlead import OrderStatus, TradingState
-from fairlead.facts import BreakerReset, BreakerSaved, BreakerTripped, Filled, OrderCanceled, SweepEnded, SweepStarted
+from fairlead.facts import (
+    BreakerReset,
+    BreakerSaved,
+    BreakerTripped,
+    Filled,
+    OrderCanceled,
+    SweepEnded,
+    SweepStarted,
+)
 from fairlead.ports import Quote, Trip
 from fairlead.testing import Bench, reject
 from fairlead.units import SECOND

@@ -209,7 +209,9 @@ def test_a_stop_that_was_withdrawn_leaves_it_bare():
 
 
 @settings(max_examples=25)
-@given(st.lists(st.tuples(st.sampled_from(["buy", "sell", "stop", "cancel"]), st.integers(0, 15)), max_size=20))
+@given(
+    st.lists(st.tuples(st.sampled_from(["buy", "sell", "stop", "cancel"]), st.integers(0, 15)), max_size=20)
+)
 def test_any_bare_time_is_found(path):
     """Any sequence of trades, stops and cancels: tripped exactly when it was bare for ten seconds together."""
     bench = ready(UnprotectedPosition("10s"))
@@ -223,7 +225,8 @@ def test_any_bare_time_is_found(path):
         elif what == "stop" and held - len(stops) > 0:
             stops.append(bench.do(lambda s: s.sell(1, stop_price=50, reduce_only=True)))
         elif what == "cancel" and stops:
-            bench.do(lambda s, o=stops.pop(): s.cancel(o))
+            last = stops.pop()
+            bench.do(lambda s, order=last: s.cancel(order))
         is_bare = held > len(stops)
         before = bare if is_bare else 0
         bare = before + pause if is_bare else 0

@@ -283,7 +283,9 @@ def test_an_action_beside_the_loss():
 
 
 @settings(max_examples=30)
-@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(1, 400)), min_size=1, max_size=25), st.integers(0, 25))
+@given(
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(1, 400)), min_size=1, max_size=25), st.integers(0, 25)
+)
 def test_rolling_loss_is_that_of_the_window(make_view, intent, path, crash):
     """Any path of equity and pauses, a restart between: compared with the sample of a day ago."""
     view, breaker, samples = make_view(), RollingLoss("5 USDT"), []

@@ -1,6 +1,7 @@
 """Breakers of how prices move: PriceJump, Volatility, Correlation, FeedDisagreement."""
 
 from decimal import Decimal
+from itertools import pairwise
 from math import log, sqrt
 
 import attrs
@@ -96,7 +97,7 @@ def test_volatility_is_that_of_the_last_samples(make_view, intent, path):
     view, breaker, samples, marks = make_view(), Volatility("2%", 4, "1m"), [], []
     for (mark,), trip in zip([(m,) for m in path], sampled(breaker, view, [(m,) for m in path]), strict=True):
         marks = [] if mark is None else [*marks, mark][-5:]
-        samples = [log(b / a) for a, b in zip(marks, marks[1:], strict=False)]
+        samples = [log(b / a) for a, b in pairwise(marks)]
         wild = None
         if len(samples) == 4:
             mean = sum(samples) / 4
@@ -138,7 +139,7 @@ def test_correlation_of_what_is_held(make_view, intent, path, held, side):
     view.received[ETH] = view.now
     view.open = [holding(held)]
     list(sampled(breaker, view, path, (BTC, ETH)))
-    ours = [[log(b[i] / a[i]) for a, b in zip(path, path[1:], strict=False)][-4:] for i in (0, 1)]
+    ours = [[log(b[i] / a[i]) for a, b in pairwise(path)][-4:] for i in (0, 1)]
     refused = True
     if len(ours[0]) == 4:
         means = [sum(one) / 4 for one in ours]
@@ -212,14 +213,15 @@ def test_two_venues_in_an_engine():
     brokers = [
         FakeBroker(i, name=n, profile=attrs.evolve(profile, venue=n)) for i, n in ((one, "a"), (other, "b"))
     ]
-    bench = Bench(
-        Puppet(one.id, other.id), broker=brokers, breakers=[FeedDisagreement("1%", after="1h")]
-    )
+    bench = Bench(Puppet(one.id, other.id), broker=brokers, breakers=[FeedDisagreement("1%", after="1h")])
     bench.price(100, instrument=one.id)
     bench.price(102, instrument=other.id)
     bench.advance("1s")
     bench.advance("1ms")
-    assert sorted(trip.scope for trip in bench.of(BreakerTripped)) == [f"instrument:{one.id}", f"instrument:{other.id}"]
+    assert sorted(trip.scope for trip in bench.of(BreakerTripped)) == [
+        f"instrument:{one.id}",
+        f"instrument:{other.id}",
+    ]
     bench.price(100, instrument=other.id)
     bench.advance("2s")
     assert len(bench.of(BreakerReset)) == 2

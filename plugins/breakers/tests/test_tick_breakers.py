@@ -83,7 +83,10 @@ def test_gaps_between_bars(make_view, intent, path):
 def test_bars_of_trades_may_lie_apart(view):
     """A bar of a hundred trades begins when the next trade comes; only a long silence is a gap."""
     breaker = DataGap("1m")
-    made = [Bar(BTC, "tick:100", 1.0, 1.0, 1.0, 1.0, 1.0, at, at + SECOND, at) for at in (0, 30 * SECOND, 92 * SECOND)]
+    made = [
+        Bar(BTC, "tick:100", 1.0, 1.0, 1.0, 1.0, 1.0, at, at + SECOND, at)
+        for at in (0, 30 * SECOND, 92 * SECOND)
+    ]
     assert [breaker.watch(bar, view) is not None for bar in made] == [False, False, True]
 
 

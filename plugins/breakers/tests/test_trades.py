@@ -202,9 +202,7 @@ def test_low_profit_sums_the_window(path):
 def test_low_profit_is_an_instruments_own():
     """The other instrument trades on."""
     broker = FakeBroker(make_instrument(), make_instrument(ETH))
-    bench = Bench(
-        Puppet("BTC/USDT:USDT", ETH), broker=broker, breakers=[LowProfitInstrument("2%", trades=2)]
-    )
+    bench = Bench(Puppet("BTC/USDT:USDT", ETH), broker=broker, breakers=[LowProfitInstrument("2%", trades=2)])
     for _ in range(2):
         trade(bench, 0.5, instrument=broker.listed[0].id)
         trade(bench, 3, instrument=broker.listed[1].id)

@@ -33,6 +33,7 @@ _MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, FlowSettled, 
 """After these, what equity is measured against may be another."""
 
 _Check = Callable[[OrderIntent, View], Trip | None]
+_Watch = Callable[[Any, View], Trip | None]
 _Checks = tuple[tuple[str, _Check], ...]
 
 _EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
@@ -121,21 +122,23 @@ class Board:
 
     def attach(self, lane: Lane) -> None:
         """Show an instrument's events to the breakers that want them."""
-        for breaker in self.breakers:
-            for kind in breaker.wants:
-                if isinstance(kind, type) and kind in _EVENT_KINDS:
-                    lane.attach(_EVENT_KINDS[kind], BREAKER, self._sink(breaker))
+        for kind, name in _EVENT_KINDS.items():
+            wanting = tuple((b.name, b.watch) for b in self.breakers if kind in b.wants)
+            if wanting:
+                lane.attach(name, BREAKER, self._sink(wanting))
 
-    def _sink(self, breaker: CircuitBreaker) -> Callable[[object], None]:
-        watch, view = breaker.watch, self._view
+    def _sink(self, wanting: tuple[tuple[str, _Watch], ...]) -> Callable[[object], None]:
+        """One call for all of them: it is made at every tick."""
+        view = self._view
 
-        def show(event: Any) -> None:  # at every tick, so without a detour
-            try:
-                trip = watch(event, view)
-            except Exception as error:
-                trip = _broken(error)
-            if trip is not None:
-                self._found(breaker.name, trip, event)
+        def show(event: object) -> None:
+            for name, watch in wanting:
+                try:
+                    trip = watch(event, view)
+                except Exception as error:
+                    trip = _broken(error)
+                if trip is not None:
+                    self._found(name, trip, event)
 
         return show
 

@@ -33,7 +33,7 @@ class Closed(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """`cash` is what it has paid (below 0) and got so far, fees and funding included; `cost` what entries were worth."""
+    """`cash` is what it has got so far, less what it has paid, fees included; `cost` is what its entries were worth."""
 
     quantity: Decimal
     cash: Decimal
@@ -70,12 +70,17 @@ class Trades:
             return None
         closing = min(abs(signed), abs(held.quantity))
         part = fee * closing / fill.quantity
-        left, rest = held.quantity - closing.copy_sign(held.quantity), signed + closing.copy_sign(held.quantity)
+        left, rest = (
+            held.quantity - closing.copy_sign(held.quantity),
+            signed + closing.copy_sign(held.quantity),
+        )
         cash = held.cash + _flow(-closing.copy_sign(held.quantity), fill.price, instrument) - part
         if instrument.quantity(left):
             self._open[key] = _Open(left, cash, held.cost)
             return None
-        profit = cash - _flow(left, fill.price, instrument)  # what is too little to be sold is worth something
+        profit = cash - _flow(
+            left, fill.price, instrument
+        )  # what is too little to be sold is worth something
         del self._open[key]
         if instrument.quantity(rest):
             self._open[key] = _more(_FLAT, rest, fill.price, fee - part, instrument)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fairlead import ConfigurationError, OrderIntent, duration_text
@@ -41,6 +41,8 @@ class FeedDisagreement(Latch):
         self._same = [tuple(group) for group in same]
         self._after, self._every = span(name, "after", after), span(name, "every", every)
         self._rest: list[str] = []
+        self._watched: list[str] = []
+        self._partners: dict[str, tuple[str, ...]] = {}
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Refuse what does not reduce while another source disagrees or cannot be told."""
@@ -69,8 +71,9 @@ class FeedDisagreement(Latch):
 
     def _differs(self, name: str, view: View) -> tuple[str, bool]:
         """What is against an instrument in words, and whether that is known and not only unknown."""
-        mine, unknown = self._mark(name, view), ""
-        for other in self._others(name, view):
+        others, unknown = self._others(name, view), ""
+        mine = self._mark(name, view) if others else None
+        for other in others:
             theirs = self._mark(other, view)
             if mine is None or theirs is None:
                 silent = f"no mark of {name if mine is None else other} for {duration_text(self._after)}"
@@ -80,14 +83,18 @@ class FeedDisagreement(Latch):
                 return f"{why}: more than {self._limit:.4%} apart", True
         return unknown, False
 
-    def _others(self, name: str, view: View) -> Iterator[str]:
-        symbol = name.rpartition("@")[0]
-        for other in view.watched():
-            if other != name and other.rpartition("@")[0] == symbol:
-                yield other
-        for group in self._same:
-            if name in group:
-                yield from (other for other in group if other != name)
+    def _others(self, name: str, view: View) -> tuple[str, ...]:
+        """What an instrument is compared with, worked out anew where other things are watched."""
+        watched = view.watched()
+        if watched != self._watched:
+            self._watched, self._partners = list(watched), {}
+        found = self._partners.get(name)
+        if found is None:
+            symbol = name.rpartition("@")[0]
+            groups = [*self._same, [other for other in watched if other.rpartition("@")[0] == symbol]]
+            tied = [other for group in groups if name in group for other in group if other != name]
+            found = self._partners[name] = tuple(dict.fromkeys(tied))
+        return found
 
     def _mark(self, name: str, view: View) -> float | None:
         age = view.age(name)

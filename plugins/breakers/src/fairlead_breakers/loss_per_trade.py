@@ -43,7 +43,10 @@ class LossPerTrade(Latch):
 
     def watch(self, item: Any, view: View) -> Trip | None:
         """A price moved, or a position changed."""
-        if isinstance(item, Quote | Trade | Bar):
+        kind = type(item)
+        if kind is Quote or kind is Trade or kind is Bar:
+            if not self._bands:
+                return None
             band = self._bands.get(item.instrument)
             return None if band is None else self._judge(item.instrument, band, view)
         super().watch(item, view)

@@ -62,13 +62,14 @@ class OrderRate(Latch):
 
     def _just_placed(self, intent: OrderIntent, view: View) -> int:
         """Orders of this moment, as far as they were not counted when they left."""
-        placed = 0
+        now, placed = view.now, 0
         for order in reversed(view.orders(intent.account)):
-            if order.created_ns < view.now:
+            if order.created_ns < now:
                 break
             placed += order.strategy == intent.strategy
-        times = self._sent.times.get(intent.strategy, ())
-        return max(0, placed - sum(when == view.now for when in times))
+        if placed:
+            placed -= sum(when == now for when in self._sent.times.get(intent.strategy, ()))
+        return max(0, placed)
 
     def _why(self, sent: int) -> str:
         return f"{sent} orders and cancels within {duration_text(self._span)}, more than {self._most}"

@@ -73,8 +73,9 @@ class PriceJump(Latch):
         path = self._paths.get(name)
         if path is None or not path.full(now):
             return f"prices of {name} are not known for {duration_text(self._span)} yet"
-        if path.high > path.low * (1 + self._limit) or path.low < path.high * (1 - self._limit):
-            return self._moved(name, path.low, path.high)
+        low, high = path.low, path.high
+        if high > low * (1 + self._limit) or low < high * (1 - self._limit):
+            return self._moved(name, low, high)
         return ""
 
     def _judge(self, name: str, price: float, view: View) -> Trip | None:
