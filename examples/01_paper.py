@@ -10,6 +10,7 @@ from collections import deque
 from fairlead import Bar, Fill, LiveTradingEngine, Strategy
 from fairlead_breakers import DailyLoss, Drawdown, Limits, StaleData
 from fairlead_paper import PaperBroker
+from fairlead_reconcile import HaltOnMismatch
 from fairlead_streams import SyntheticStream
 
 
@@ -53,6 +54,7 @@ engine = LiveTradingEngine(
         DailyLoss("2_000 USDT"),
         Drawdown("10%"),
         StaleData(after="5s"),
+        HaltOnMismatch(every="1m"),
     ],
     run="runs/cross",  # journal, tape, logs and reports of this run live here
 )

@@ -607,6 +607,28 @@ def test_a_run_folder_in_use_is_refused(tmp_path):
     assert strategy.seen == [100, 101, 102]
 
 
+def test_an_object_runs_in_one_engine_at_a_time(tmp_path):
+    """A broker given to two engines is refused to the second, named with the run that has it; then it is free again."""
+    import asyncio
+
+    def engine(name: str, broker: FakeBroker) -> LiveTradingEngine:
+        plugins = [broker, Scripted(*GOOD), VirtualClock(START_NS)]
+        return LiveTradingEngine(Watcher(), plugins, run=tmp_path / name, breakers="none")
+
+    broker = FakeBroker()
+
+    async def both() -> str:
+        first = asyncio.ensure_future(engine("one", broker).run(until="20s"))
+        await asyncio.sleep(1)
+        refusal = "broker fake runs already, in the engine of .*one: make one for each engine"
+        with pytest.raises(ConfigurationError, match=refusal):
+            await engine("two", broker).run(until="1s")
+        return await first
+
+    assert run_virtual(both()) == "the time was up"
+    assert run_virtual(engine("three", broker).run(until="1s")) == "the time was up"
+
+
 def test_one_engine_runs_once_at_a_time(tmp_path):
     """A second `run()` of a running engine is refused; the first goes on."""
     import asyncio

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.full
 
 TRADE = """
 import json, sys
+from decimal import Decimal
 from fairlead import LiveTradingEngine, Strategy
-from fairlead.facts import BreakerTripped, Filled, OrderDenied
+from fairlead.facts import BreakerTripped, DiscrepancyResolved, Filled, OrderDenied
 from fairlead.testing import FakeBroker, Recorder, VirtualClock, make_instrument, run_virtual
 from fairlead_paper import PaperBroker
 from fairlead_streams import SyntheticStream
@@ -36,7 +37,7 @@ class Buyer(Strategy):
 
     def on_quote(self, quote):
         self.seen += 1
-        self.buy(value="10 USDT")
+        self.buy(value="100 USDT" if kind == "reconciler" else "10 USDT")
 
 
 kind, plugin, start = sys.argv[1:]
@@ -47,9 +48,19 @@ if ":" in plugin:
     plugin = getattr(importlib.import_module(module), name)()
 fake = FakeBroker(make_instrument("BTC/USDT", "acme"))
 broker = plugin if kind == "broker" else PaperBroker() if kind == "breaker" else fake
+if kind == "reconciler":
+    settle = fake.executed
+
+    def rebated(*filled):  # each fill comes with a rebate that nobody tells of
+        report, held = settle(*filled), fake.balances
+        held["BTC"] = held.get("BTC", 0) + report.quantity
+        held["USDT"] += Decimal("0.01") - report.quantity * report.price
+        return report
+
+    fake.executed = rebated
 stream = plugin if kind == "stream" else SyntheticStream("BTC/USDT@acme")
 recorder, buyer = Recorder(), Buyer()
-more = [plugin] if kind == "breaker" else []
+more = [plugin] if kind in ("breaker", "reconciler") else []
 plugins = [broker, stream, *more, recorder, VirtualClock(int(start))]
 engine = LiveTradingEngine(buyer, plugins, run="run", breakers="none")
 run_virtual(engine.run(until="30s"))
@@ -57,6 +68,7 @@ print(json.dumps({
     "seen": buyer.seen,
     "fills": len(recorder.of(Filled)),
     "trips": len(recorder.of(BreakerTripped)),
+    "adopted": [fact.who for fact in recorder.of(DiscrepancyResolved) if fact.action == "adopt"],
     "denied": sorted({reason for fact in recorder.of(OrderDenied) for reason in fact.reasons}),
     "table": engine.describe(),
 }))
@@ -112,6 +124,7 @@ def test_a_new_plugin_is_installed_found_tested_and_used(tmp_path: Path, kind: s
     assert "fairlead-acme 0.1.0" in said["table"]
     assert said["seen"] > 20
     assert said["fills"] > 20 if kind != "breaker" else said["trips"] == 1
+    assert set(said["adopted"]) == ({"acme"} if kind == "reconciler" else set())
 
 
 def test_the_wheel_of_the_core_has_every_template(tmp_path: Path) -> None:

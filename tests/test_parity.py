@@ -13,6 +13,7 @@ from stories import BTC, ETH, Cross, Dice, Patient, Wanderer
 
 from fairlead import LiveTradingEngine, Strategy
 from fairlead import facts as f
+from fairlead._report.digest import digest
 from fairlead._storage.journal import read_facts
 from fairlead.ports import BrokerAdapter, VenueProfile
 from fairlead_breakers import (
@@ -222,3 +223,26 @@ def test_two_streams(tmp_path: Path, ticks: Any) -> None:
     ]
     strategies = [Dice(BTC, 2, name="btc", allocation="40%"), Patient(ETH, name="eth", allocation="40%")]
     agree(both(tmp_path, strategies, streams[1], plugins=[streams[0], Drawdown("20%")]), f.Filled, f.Answered)
+
+
+class Holder(Strategy):
+    """Has a position when it ends."""
+
+    def on_start(self) -> None:
+        self.watch("BTC/USDT", quotes=True, trades=True)
+
+    def on_quote(self, quote: Any) -> None:
+        if not self.position():
+            self.buy("0.5")
+
+
+def test_a_run_is_worth_in_its_report_what_it_was_worth_to_its_strategy(tmp_path: Path) -> None:
+    """At the end, position included: a trade between two quotes values nothing, there as here."""
+    stream = SyntheticStream("BTC/USDT", seed=42, speed="max", duration="1m")
+    holder = Holder()
+    engine = LiveTradingEngine(holder, [PaperBroker(), stream], run=tmp_path / "run", breakers="none")
+    asyncio.run(engine.run())
+    [account] = digest(engine.folder).accounts.values()
+    assert account.equity == pytest.approx(holder.equity, abs=1e-6)
+    result = engine.backtest()
+    assert account.equity == pytest.approx(result.accounts[0].equity_end, abs=1e-6)

@@ -65,6 +65,11 @@ SEAMS = {
         "core/src/fairlead/_cli/screen.py",
         "time.sleep",
     ): "a terminal in a process of its own, for a person's eyes",
+    (
+        "core/src/fairlead/_cli/reconciling.py",
+        "time.monotonic",
+    ): "a person at the command line waits for a comparison",
+    ("core/src/fairlead/_cli/reconciling.py", "time.sleep"): "the same",
     ("core/src/fairlead/_cli/logs.py", "time.sleep"): "a terminal that follows a file, for a person's eyes",
     (
         "core/src/fairlead/_control/client.py",

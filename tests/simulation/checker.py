@@ -265,6 +265,7 @@ def orders_move_along_the_table(e: Evidence) -> Iterator[Finding]:
                 yield seq, f"{order.name} went from {before or 'nothing'} to {status} by {fact['t']}"
             before = status
     known = {_plain_id(fill["fill_id"]) for _, fill, _ in e.booked} | _contained(e)
+    known |= {_plain_id(fact["fill_id"]) for fact in e.of("FillDisowned")}  # taken back before it was told
     for fact in e.of("ReportReceived"):
         for report in (fact["report"], *fact["report"].get("fills", ())):
             if (
@@ -454,7 +455,7 @@ def reduce_only_reduces(e: Evidence) -> Iterator[Finding]:
         if order.intent.get("reduce_only") and (held * order.signed >= 0 or order.quantity > abs(held)):
             yield seq, f"reduce-only {order.name} of {order.quantity} was sent with {held} held"
     for seq, order, before, after, crossed in e.reduced:
-        crossed = crossed or e.seen[order.name].filled > order.quantity
+        crossed = crossed or e.seen[order.name].most > order.quantity
         if not crossed and (abs(after) >= abs(before) or after * before < 0):
             yield seq, f"reduce-only {order.name} took {order.intent['strategy']} from {before} to {after}"
 

@@ -53,6 +53,7 @@ class Seen:
     ended: list[int] = attrs.Factory(list)
     writes: list[tuple[int, bool]] = attrs.Factory(list)
     filled: Decimal = ZERO
+    most: Decimal = ZERO
 
 
 class Evidence:
@@ -271,12 +272,14 @@ class Evidence:
                 pay(self.venue_cash, instrument, signed, price, fee, currency)
                 if name:
                     seen.filled += abs(signed)
+                    seen.most = max(seen.most, seen.filled)
             elif kind == "void":
                 _, _, name, fill_id, instrument, signed, price, fee, currency, _ = self.venue_fills[entry[2]]
                 self.voids.add(fill_id)
                 self.venue_positions[instrument] -= signed
                 pay(self.venue_cash, instrument, -signed, price, -fee, currency)
                 self.seen[name].filled -= abs(signed)
+                self.seen[name].ended.append(at)  # only fills of ended orders are taken back
 
 
 def pay(

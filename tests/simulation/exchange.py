@@ -84,6 +84,8 @@ class Exchange:
         self.ids_open_only = False
         self.forgets = False
         self.void_next = False
+        self.renamed: set[str] = set()
+        self.heard: Callable[[], bool] = lambda: True
         self.delisted: set[str] = set()
         self.lies: set[str] = set()
         self.venue = SimulatedVenue(cash, instruments=listed, fees=_Fees(weather), fills=FillBySize())
@@ -176,8 +178,9 @@ class Exchange:
     def _filled(self, now: int, report: FillReport) -> FillReport:
         self._book(now, report)
         if report.client_order_id and self.weather.strikes("fill.ids"):
+            self.renamed.add(report.fill_id)
             return _changed(report, fill_id=f"ws-{report.fill_id}")
-        if self.void_next and report.client_order_id:
+        if self.void_next and report.client_order_id and self.heard():
             self.void_next = False
             asyncio.get_running_loop().call_soon(self._void_at_once)
         if report.client_order_id and self.weather.rolls("fill.over"):
@@ -250,7 +253,7 @@ class Exchange:
         return bool(part)
 
     def _void_at_once(self) -> None:
-        if self.void(0):
+        if self.heard() and self.void(0):
             self.weather.fire("void.early")
 
     def void(self, older_than_ns: int = 15 * SECOND) -> bool:
@@ -259,7 +262,7 @@ class Exchange:
         voided = {entry[2] for entry in self.ledger if entry[0] == "void"}
         for report in reversed(self.venue.desk.fills):
             name = report.client_order_id
-            told = report.event_ns <= newest and report.fill_id not in voided
+            told = report.event_ns <= newest and report.fill_id not in voided | self.renamed
             if name in self.venue.desk.closed and told:
                 break
         else:

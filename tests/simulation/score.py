@@ -14,9 +14,6 @@ from simulation.day import Outcome, play
 from simulation.faults import CATALOGUE, EXCUSED, KINDS, drawn
 
 AWAITED = {
-    "fill.ids": "of fills in parts that have two ids each, one is booked twice and another never (S03)",
-    "void.early": "a fill that is taken back before it was told is not remembered, and booked when it is told (S05)",
-    "fill.over": "more filled than ordered is booked, and nobody is told (S12)",
     "acct.away": "money that moved while nobody listened is learned by a reconciler, and these days have none (R8)",
     "power": "orders that the venue has and the journal lost are neither adopted nor halt the account (R9)",
 }

@@ -89,12 +89,16 @@ class StrategySpec:
 
 
 class EngineStarted(Fact, frozen=True, kw_only=True):
-    """An engine took the accounts; `epoch` rises with each start."""
+    """An engine took the accounts; `epoch` rises with each start.
+
+    `tail_lost` says that a power cut may have taken the journal's last records: orders that were in them are ours.
+    """
 
     namespace: int
     epoch: int
     strategies: tuple[StrategySpec, ...] = ()
     accounts: tuple[str, ...] = ()
+    tail_lost: bool = False
 
 
 class EngineStopped(Fact, frozen=True, kw_only=True):
@@ -225,6 +229,14 @@ class DiscrepancyResolved(Fact, frozen=True, kw_only=True):
     why: str = ""
 
 
+class ResolutionEnded(Fact, frozen=True, kw_only=True):
+    """What was owed for a DiscrepancyResolved, whose number is `resolution`, was sent, as `order`, or why not."""
+
+    resolution: int
+    order: str = ""
+    why: str = ""
+
+
 class DiscrepancyGone(Fact, frozen=True, kw_only=True):
     """The two agree again."""
 
@@ -232,7 +244,7 @@ class DiscrepancyGone(Fact, frozen=True, kw_only=True):
 
 
 class OrderAdopted(Fact, frozen=True, kw_only=True):
-    """An order that nobody here placed works at the venue: it is reserved for, and can be canceled."""
+    """An order is as its venue has it: one that nobody here placed is reserved for from now on, ours has new terms."""
 
     client_order_id: str
     intent: OrderIntent
@@ -360,11 +372,20 @@ class Filled(Fact, frozen=True, kw_only=True):
     """We traded. `reason` is empty where we ordered it, else what did (liquidation, ...).
 
     It is `inferred` where the venue told a cumulative quantity and listed no execution: the true one takes its place.
+    `total` is what the order had filled with it, where the venue says.
     """
 
     fill: Fill
     reason: str = ""
     inferred: bool = False
+    total: Decimal | None = None
+
+
+class FillDisowned(Fact, frozen=True, kw_only=True):
+    """The venue took an execution back that it had not told of yet: told later, it is not booked."""
+
+    client_order_id: str
+    fill_id: str
 
 
 class FillReversed(Fact, frozen=True, kw_only=True):
@@ -603,6 +624,7 @@ AnyFact = (
     | AccountRecovered
     | DiscrepancyFound
     | DiscrepancyResolved
+    | ResolutionEnded
     | DiscrepancyGone
     | OrderAdopted
     | OrderDenied
@@ -620,6 +642,7 @@ AnyFact = (
     | OrderCanceled
     | OrderExpired
     | Filled
+    | FillDisowned
     | FillReversed
     | CashChanged
     | FlowSettled

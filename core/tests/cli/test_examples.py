@@ -13,11 +13,12 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def test_the_first_example_is_wired_as_it_reads(fairlead) -> None:
-    """Its four breakers, its broker and its stream stand in the wiring table, in the order of the list."""
+    """Broker, stream, breakers and reconciler stand in the wiring table, in the order of the list."""
     done = fairlead("check", EXAMPLES / "01_paper.py")
     assert done.exit_code == 0, done.output
     names = [line.split()[1] for line in done.stdout.partition("\n\n")[0].splitlines()[1:]]
-    assert names == ["Cross", "paper", "synthetic", "Limits", "DailyLoss", "Drawdown", "StaleData"]
+    breakers = ["Limits", "DailyLoss", "Drawdown", "StaleData"]
+    assert names == ["Cross", "paper", "synthetic", *breakers, "HaltOnMismatch"]
 
 
 @pytest.mark.full

@@ -61,9 +61,9 @@ def test_a_new_plugin_is_clean(fairlead, tmp_path: Path, kind: str) -> None:
 
 def test_a_kind_that_is_not_there_is_refused_with_those_that_are(fairlead, tmp_path: Path) -> None:
     """The kinds are the folders of templates, and nothing more is promised."""
-    made = fairlead("plugins", "new", "reconciler", "acme", "--into", tmp_path)
+    made = fairlead("plugins", "new", "shadow", "acme", "--into", tmp_path)
     assert made.exit_code == 2
-    assert "'reconciler' is no kind of plugin to begin with: there are breaker, broker, stream" in made.stderr
+    assert "'shadow' is no kind of plugin to begin with: there are breaker, broker, reconciler" in made.stderr
     assert list(tmp_path.iterdir()) == []
 
 

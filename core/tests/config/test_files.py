@@ -95,6 +95,14 @@ def test_a_class_of_values_is_written_as_a_table(write, monkeypatch):
     assert broker.pair == (1, "x")
 
 
+def test_reconcilers_stand_in_the_order_in_which_they_decide(write):
+    """Each is a table, by its entry point's name or another, with the arguments of its class."""
+    text = '[reconcile.external_orders]\npolicy = "cancel"\n[reconcile.halt]\nuse = "halt_on_mismatch"\nevery = "1m"'
+    engine = LiveTradingEngine.from_file(write(text))
+    assert list(engine.wiring.reconcilers) == ["external_orders", "halt"]
+    assert engine.wiring.reconcilers["halt"].every_ns == 60_000_000_000
+
+
 def test_a_function_that_makes_a_plugin_will_do_for_a_class(write):
     """An entry point may name any callable; what it takes by ** is passed on."""
     engine = LiveTradingEngine.from_file(write('[broker.mine]\nuse = "made"\ncash = "7 USDT"\nother = "x"'))
@@ -341,7 +349,7 @@ def test_config_schema_has_every_argument_of_every_plugin(fairlead):
         part["section"]: part
         for part in json.loads(fairlead("config", "schema", "--json").stdout)["sections"]
     }
-    assert list(sections) == ["engine", "strategy", "broker", "stream", "breaker"]
+    assert list(sections) == ["engine", "strategy", "broker", "stream", "breaker", "reconcile"]
     keys = {key["name"]: key for key in sections["engine"]["keys"]}
     assert keys["durability"]["type"] == '"process" or "full"'
     plugins = {plugin["use"]: plugin for plugin in sections["breaker"]["plugins"]}

@@ -28,7 +28,7 @@ ROWS = {
     # what there is no place for
     "section": Wrong("[enginee]", "enginee (test.toml:1)", "no such section", "did you mean 'engine'?"),
     "later section": Wrong(
-        "[reconcile]", "reconcile (test.toml:1)", "no such section", "there are engine, strategy"
+        "[shadow]", "shadow (test.toml:1)", "no such section", "there are engine, strategy"
     ),
     "section as a value": Wrong("engine = 5", "engine", "it is a value", "write it as a table, [engine]"),
     "section without a name": Wrong(

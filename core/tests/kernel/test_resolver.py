@@ -1,6 +1,7 @@
 """Orders in doubt: what proves something, what does not, and that nothing is lost or sent twice meanwhile."""
 
 from decimal import Decimal
+from functools import partial
 
 import attrs
 import pytest
@@ -13,6 +14,7 @@ from fairlead.ports import (
     Canceled,
     CancelRejected,
     FillReport,
+    FillVoided,
     OrderReport,
     Rejected,
     StreamDown,
@@ -500,3 +502,84 @@ def test_fills_older_than_one_that_is_booked_are_booked_after_a_restart():
     bench.advance("5s")
     assert [fact.fill.fill_id for fact in bench.of(f.Filled)] == ["f3", "f1", "f2"]
     assert held(bench) == D("0.6")
+
+
+# --- what venues do besides -------------------------------------------------------------------------------------
+
+
+def test_a_fill_that_was_taken_back_before_it_was_told_is_not_booked(bench):
+    """The order in which the two arrive makes no difference."""
+    order = limit(bench)
+    fill = bench.broker.executed(order.client_order_id)
+    fields = {name: getattr(fill, name) for name in FillVoided.__struct_fields__}
+    bench.broker.emit(FillVoided(**fields))
+    bench.broker.emit(fill)
+    assert held(bench) == 0
+    bench.restart()
+    bench.broker.emit(fill)
+    assert held(bench) == 0
+    bench.check()
+
+
+def test_more_than_was_ordered_is_said_aloud_and_takes_no_new_risk(bench):
+    """Booked, noted, and reduce-only until a person has looked."""
+    order = limit(bench)
+    fill = bench.broker.fill(order, 1)
+    bench.broker.emit(_again(fill, "f2", quantity=D("0.5"), cumulative_quantity=D("1.5")))
+    assert held(bench) == D("1.5")
+    assert bench.state.lowered == {"account:fake": TradingState.REDUCE_ONLY}
+    assert any("more than the 1 ordered" in text for text in notes(bench))
+
+
+def test_parts_that_have_two_ids_each_are_all_booked_once(bench):
+    """The order's total after each tells them apart, whichever way they come."""
+    order = limit(bench, quantity=3)
+    parts = [unseen(bench, order) for _ in range(3)]
+    listed = [_again(part, f"rest-{part.fill_id}") for part in parts]
+    for report in (parts[2], listed[2], listed[0], parts[0], listed[1], parts[1]):
+        bench.broker.emit(report)
+    assert held(bench) == 3
+    assert len(bench.of(f.Filled)) == 3
+    bench.check()
+
+
+def test_an_order_that_left_the_book_unheard_is_looked_up(bench):
+    """A snapshot without it is a hint, its look-up the evidence."""
+    bench = ready(watch_ns=15_000_000_000)
+    order = limit(bench)
+    bench.broker.working.pop(order.client_order_id)
+    bench.advance("1m")
+    assert order.status is OrderStatus.CANCELED
+    bench.check()
+
+
+def test_ids_of_a_tail_that_the_journal_lost_are_not_taken_for_known(bench):
+    """A fill of an order that no journal knows is booked as external, however many orders there have been since."""
+    limit(bench)
+    bench.restart()
+    bench.price(100)
+    bench.advance("1s")
+    for _ in range(5):
+        limit(bench)
+    lost = f"0001{1:04x}{3:022x}01"  # the third order of the first start, of which the journal has one
+    bench.broker.emit(
+        FillReport(
+            client_order_id=lost, fill_id="z1", instrument=bench.instrument, side=Side.BUY, quantity=D(2),
+            price=D(100), fee=D(0), fee_currency="USDT",
+        )
+    )  # fmt: skip
+    assert held(bench) == 2
+    bench.check()
+
+
+def test_after_so_many_attempts_an_intent_becomes_a_new_one():
+    """Its id has no room for more."""
+    stops = MARKET_AND_LIMIT.order_types | {"stop"}
+    bench = ready(exact=True, order_types=frozenset(stops))
+    order = limit(bench)
+    for _ in range(300):
+        bench.kernel.turn(partial(bench.kernel.desk.again, order, D(1)))
+        order = next(reversed(bench.state.orders.values()))
+    names = [submit.client_order_id for submit in bench.broker.submits]
+    assert len(names) == len(set(names)) == 301
+    assert bench.state.intents == 2

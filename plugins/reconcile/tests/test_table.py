@@ -167,6 +167,8 @@ def expected(strategy: Any, row: Row, bench: Any) -> Action | None:
         case ManualApproval():
             return Action.ASK
         case FlattenUnknown():
+            if orders:
+                return Action.CANCEL
             return Action.FLATTEN if row.kind is not K.CASH and grown(row, bench) else None
         case ExternalOrders():
             return Action.ADOPT if row.kind is K.EXTERNAL_ORDER else None

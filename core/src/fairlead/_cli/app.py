@@ -10,6 +10,7 @@ from fairlead._cli.faults import CommandFailed, code_of
 from fairlead._cli.verbs import (
     accounts,
     beginning,
+    books,
     config,
     data,
     engines,
@@ -69,7 +70,7 @@ def cli() -> None:
 
 
 _AREAS = (
-    beginning, trading, looking, engines, steering, orders, data, accounts, runs, plugins, config, shell,
+    beginning, trading, looking, engines, steering, orders, books, data, accounts, runs, plugins, config, shell,
 )  # fmt: skip
 for verb in (verb for area in _AREAS for verb in area.VERBS):
     cli.add_command(verb)

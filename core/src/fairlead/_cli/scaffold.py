@@ -29,7 +29,12 @@ COMMON = "common"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _MOST = 40
-_SUMMARY = {"broker": "A broker", "stream": "A data stream", "breaker": "A circuit breaker"}
+_SUMMARY = {
+    "broker": "A broker",
+    "stream": "A data stream",
+    "breaker": "A circuit breaker",
+    "reconciler": "A reconciliation strategy",
+}
 
 
 def kinds() -> list[str]:

@@ -72,7 +72,7 @@ def command(deed: Deed, manner: Manner) -> dict[str, Any]:
             arguments = _long_scope(arguments, status)
             if asks:
                 _confirm(client, deed, arguments, status)
-        found = client.command(deed.verb, manner.why or _why(), arguments, manner.request)
+        found = client.command(deed.verb, manner.why or asked_by(), arguments, manner.request)
     answer = dict(found) if isinstance(found, Mapping) else {}
     if manner.as_json:
         print_json(answer)
@@ -86,7 +86,8 @@ def on_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _why() -> str:
+def asked_by() -> str:
+    """The reason of a command that was given none."""
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -91,8 +91,9 @@ class _Reader:
         for name, content in tables.items():
             path = (*under, name)
             if name not in SECTIONS:
-                what = "a profile in a profile" if name == PROFILE else "no such section"
-                self.fault(path, f"{what}: {suggestion(name, SECTIONS)}")
+                nested = name == PROFILE
+                what = "a profile in a profile" if nested else "no such section"
+                self.fault(path, f"{what}: {suggestion('' if nested else name, SECTIONS)}")
             elif not isinstance(content, dict):
                 self.fault(path, f"it is a value: write it as a table, {SECTIONS[name].heading}")
             elif name == "engine":

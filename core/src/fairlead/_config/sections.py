@@ -33,6 +33,11 @@ SECTIONS = {
         Section("broker", "Where orders go: the accounts.", "broker"),
         Section("stream", "Where market data come from.", "stream"),
         Section("breaker", "What limits and stops.", "breaker"),
+        Section(
+            "reconcile",
+            "What is done where an account's books and its venue differ: the first that answers decides.",
+            "reconciler",
+        ),
     )
 }
 """By name, in the order in which they are documented."""

@@ -89,10 +89,12 @@ def open_accounts(
     epoch: int,
     contained: Mapping[str, tuple[str, ...]] = {},
     learned: Sequence[Learned] = (),
+    tail_lost: bool = False,
 ) -> None:
     """Write down the start of a run, what it learned of its journal, and the accounts that are new to that.
 
-    `snapshots` are theirs, `contained` the ids of the fills that these contain.
+    `snapshots` are theirs, `contained` the ids of the fills that these contain; `tail_lost` says that a power cut may
+    have taken the journal's last records.
     """
     record = kernel.recorder.record
     kernel.recorder.cause = kernel.recorder.seq + 1
@@ -102,6 +104,7 @@ def open_accounts(
         epoch=epoch,
         strategies=tuple(spec(strategy) for strategy in parts.strategies),
         accounts=tuple(parts.brokers),
+        tail_lost=tail_lost,
     )
     for kind, fields in learned:
         record(kind, **fields)

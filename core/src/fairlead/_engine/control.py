@@ -16,6 +16,7 @@ from fairlead._control.protocol import REFUSED, ControlError, Request
 from fairlead._control.registry import Announcement, Engine
 from fairlead._control.server import ControlServer
 from fairlead._engine import looking
+from fairlead._engine.differing import discrepancies
 from fairlead._engine.distributions import core_version
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._models.accounts import KILL
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fairlead.control")
 
-LOOKS = ("status", "positions", "orders", "balance", "breakers", "health")
+LOOKS = ("status", "positions", "orders", "balance", "breakers", "discrepancies", "health")
 """What can be looked at; every other verb is a command."""
 
 _FAULTS = {
@@ -127,6 +128,8 @@ class Control:
                 fault=self._fault,
                 reasons=self._reasons,
             )
+        if what == "discrepancies":
+            return discrepancies(self._kernel)
         return getattr(looking, what)(self._kernel)
 
 

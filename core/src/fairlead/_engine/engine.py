@@ -232,6 +232,14 @@ class LiveTradingEngine:
 
         return {"running": False} if self._session is None else self._session.query(health)
 
+    def discrepancies(self) -> dict[str, Any]:
+        """Where books and venues differ, what was decided, and what each reconciler would do; compares nothing."""
+        if self._session is None:
+            raise ConfigurationError("discrepancies needs a running engine")
+        from fairlead._engine.differing import discrepancies
+
+        return self._session.query(discrepancies)
+
     async def events(self, since: int = 0) -> AsyncIterator[AnyFact]:
         """The facts after a sequence number, then those that come, for as long as one listens."""
         from fairlead._engine.tailing import tail_facts

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
 from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
+from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
 from fairlead._engine.distributions import core_version
@@ -112,6 +113,7 @@ class Session:
         async with contextlib.AsyncExitStack() as stack:
             self._folder.lock()
             stack.callback(self._folder.unlock)
+            stack.enter_context(claim(self._parts, str(self._folder.path)))
             journal, kernel = self._open(stack)
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
@@ -179,6 +181,7 @@ class Session:
             agenda.use(self._time)
         limit = self._engine.crash_limit
         self._learned = learn(opened, owned.homes, now=max(self._time.now(), state.now), crash_limit=limit)
+        self._tail_lost = opened.explains_missing_tail(self._engine.durability)
         if self._engine.durability == "full":
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=_Synced(journal), tape=tape)
         else:
@@ -230,6 +233,7 @@ class Session:
                 epoch=self._owned.epoch,
                 contained=contained,
                 learned=self._learned,
+                tail_lost=self._tail_lost,
             )
             kernel.start_accounts()
 

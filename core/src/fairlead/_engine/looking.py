@@ -17,6 +17,7 @@ from fairlead._kernel.market import Lane
 from fairlead._kernel.state import Tripped
 from fairlead._models.accounts import EXTERNAL, Position, TradingState
 from fairlead._models.orders import Order, OrderStatus
+from fairlead._models.reconciliation import Action
 from fairlead.ports import CircuitBreaker
 from fairlead.units import MINUTE, exact
 
@@ -104,6 +105,10 @@ def _problems(kernel: Kernel, found: Mapping[str, Any]) -> tuple[list[str], bool
         if not row["stream_up"]:
             said.append(f"account {row['account']} is away: its private stream is down")
         said += [f"the equity of account {row['account']} is unknown: {text}" for text in row["missing"]]
+    for one in kernel.reconciliation.standing(set(kernel.state.accounts)):
+        decided = kernel.state.decided.get(one.id)
+        if decided is None or decided.action is not Action.IGNORE:
+            said.append(f"books and venue differ: {one}")
     said += [f"the answer to order {name} was lost: it may be working" for name in found["unknown_orders"]]
     said += [
         f"data of {row['instrument']} are stale: nothing came for {row['age_ns'] / 1e9:.0f} s"

@@ -9,6 +9,7 @@ from typing import Any
 import pluggy
 
 from fairlead import facts as f
+from fairlead._models.accounts import EXTERNAL
 from fairlead.facts import Fact
 
 log = logging.getLogger("fairlead.plugins")
@@ -20,8 +21,12 @@ _SPOKEN = frozenset(
         f.AccountDoubted,
         f.BreakerReset,
         f.BreakerTripped,
+        f.DiscrepancyFound,
+        f.DiscrepancyGone,
+        f.DiscrepancyResolved,
         f.JournalCut,
         f.Noted,
+        f.OrderAdopted,
         f.OrderUnknown,
         f.StateChanged,
         f.StrategyFaulted,
@@ -29,15 +34,34 @@ _SPOKEN = frozenset(
         f.StrategyPaused,
     }
 )
-_ALARMS = frozenset({"command", "flatten", "idle", "market", "protection", "reports", "tape", "unprotected"})
+_ALARMS = frozenset(
+    {
+        "command",
+        "flatten",
+        "idle",
+        "market",
+        "protection",
+        "reconciliation",
+        "reports",
+        "tape",
+        "unprotected",
+    }
+)
 """Parts of the engine that note what should not be. What strategies note is theirs; a stall was logged as it began."""
 
 
 def speak(batch: Sequence[Fact]) -> None:
     """Log what a person should know at once: who was halted, what tripped, what was refused."""
     for fact in batch:
-        if type(fact) in _SPOKEN:
+        if type(fact) in _SPOKEN or _is_foreign(fact):
             _say(fact)
+
+
+def _is_foreign(fact: Fact) -> bool:
+    """Whether somebody else traded on the account, or paid in or out."""
+    if type(fact) is f.Filled:
+        return fact.fill.strategy == EXTERNAL
+    return type(fact) is f.CashChanged and bool(fact.flow or not fact.valued)
 
 
 def _say(fact: Any) -> None:

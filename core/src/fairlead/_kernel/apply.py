@@ -18,7 +18,9 @@ from fairlead._kernel.state import (
     REMEMBERED_STARTS,
     ZERO,
     AccountState,
+    Decided,
     Handled,
+    Owed,
     State,
     Sweep,
     Timer,
@@ -28,6 +30,7 @@ from fairlead._kernel.state import (
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
+from fairlead._models.reconciliation import TRADING
 from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
 from fairlead.units import SECOND
@@ -39,6 +42,9 @@ _DOUBTFUL = (_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL)
 
 TOMBSTONE_NS = 24 * 3600 * SECOND
 """So long an order that was given up is remembered at least: should it appear after all, it is adopted and canceled."""
+
+REMEMBERED_EPOCHS = 1_000
+"""Starts of which it is known how many orders there had been; ids of older ones count as known."""
 
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
@@ -58,6 +64,10 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
+    state.tail_lost = fact.tail_lost
+    state.epochs[fact.epoch] = state.intents
+    if len(state.epochs) > REMEMBERED_EPOCHS:
+        del state.epochs[next(iter(state.epochs))]
     state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
     for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
         del state.sweeps[number]  # that was of the run before
@@ -143,27 +153,46 @@ def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
 
 def _discrepancy_found(state: State, fact: f.DiscrepancyFound) -> None:
     state.discrepancies[fact.discrepancy.id] = fact.discrepancy
+    state.decided.pop(fact.discrepancy.id, None)
+
+
+def _discrepancy_resolved(state: State, fact: f.DiscrepancyResolved) -> None:
+    found = state.discrepancies.get(fact.discrepancy)
+    if found is None:
+        return
+    state.decided[found.id] = Decided(fact.action, fact.who, fact.why)
+    if fact.action in TRADING:
+        state.owed[fact.seq] = Owed(found, fact.action)
+
+
+def _resolution_ended(state: State, fact: f.ResolutionEnded) -> None:
+    state.owed.pop(fact.resolution, None)
 
 
 def _discrepancy_gone(state: State, fact: f.DiscrepancyGone) -> None:
     state.discrepancies.pop(fact.discrepancy, None)
+    state.decided.pop(fact.discrepancy, None)
 
 
 def _order_adopted(state: State, fact: f.OrderAdopted) -> None:
     intent = fact.intent
-    order = Order(
-        client_order_id=fact.client_order_id,
-        intent=intent,
-        status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
-        quantity=intent.quantity,
-        limit_price=intent.limit_price,
-        stop_price=intent.stop_price,
-        broker_order_id=fact.broker_order_id,
-        filled_quantity=fact.filled_quantity,
-        created_ns=fact.now,
-        updated_ns=fact.now,
-    )
-    state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    order = state.open.get(fact.client_order_id)
+    if order is None:
+        order = Order(
+            client_order_id=fact.client_order_id,
+            intent=intent,
+            status=_S.PARTIALLY_FILLED if fact.filled_quantity else _S.ACCEPTED,
+            quantity=intent.quantity,
+            broker_order_id=fact.broker_order_id,
+            filled_quantity=fact.filled_quantity,
+            created_ns=fact.now,
+        )
+        state.orders[fact.client_order_id] = state.open[fact.client_order_id] = order
+    else:
+        _reserve(state, order, -order.remaining_quantity)
+        order.intent, order.quantity = intent, intent.quantity
+    order.limit_price, order.stop_price = intent.limit_price, intent.stop_price
+    order.updated_ns = fact.now
     _reserve(state, order, order.remaining_quantity)
 
 
@@ -371,6 +400,8 @@ def _filled(state: State, fact: f.Filled) -> None:
         _fill_order(state, order, fill.quantity, fill.price, fact.now)
         order.fill_ids = (*order.fill_ids, fill.fill_id)
         order.fee += fill.fee
+        if fact.total is not None:
+            order.totals = (*order.totals, (fact.total, fill.quantity, fill.price))
         if fact.inferred:
             order.inferred = (*order.inferred, fill)
         parent = state.carried_out(order)
@@ -378,6 +409,11 @@ def _filled(state: State, fact: f.Filled) -> None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
+
+
+def _fill_disowned(state: State, fact: f.FillDisowned) -> None:
+    order = _named(state, fact)
+    order.fill_ids = (*order.fill_ids, VOIDED + fact.fill_id)
 
 
 def _check(state: State, fill: Fill, order: Order | None) -> None:
@@ -594,6 +630,8 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.FillsListed: _fills_listed,
     f.AccountRecovered: _account_recovered,
     f.DiscrepancyFound: _discrepancy_found,
+    f.DiscrepancyResolved: _discrepancy_resolved,
+    f.ResolutionEnded: _resolution_ended,
     f.DiscrepancyGone: _discrepancy_gone,
     f.OrderAdopted: _order_adopted,
     f.OrderDenied: _order_denied,
@@ -611,6 +649,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.OrderCanceled: _order_canceled,
     f.OrderExpired: _order_expired,
     f.Filled: _filled,
+    f.FillDisowned: _fill_disowned,
     f.FillReversed: _fill_reversed,
     f.CashChanged: _cash_changed,
     f.FlowSettled: _flow_settled,

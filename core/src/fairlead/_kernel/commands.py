@@ -17,7 +17,7 @@ from fairlead._kernel.state import scopes_of
 from fairlead._kernel.words import flag, only
 from fairlead._models.accounts import EXTERNAL, KILL, TradingState
 from fairlead._models.orders import Order, OrderStatus
-from fairlead._models.reconciliation import Action, Resolution
+from fairlead._models.reconciliation import BOOKING, Action, Discrepancy, Resolution, fitting
 from fairlead.errors import ConfigurationError, FairleadError
 from fairlead.units import duration_text, written_duration
 
@@ -257,24 +257,33 @@ class Commands:
         def act() -> Answer:
             for account in accounts:
                 self._kernel.reconciliation.check(account)
-            standing = [found for found in self._state.discrepancies.values() if found.account in accounts]
-            return {"accounts": accounts, "standing": [{"id": one.id, "what": str(one)} for one in standing]}
+            standing = self._kernel.reconciliation.standing(accounts)
+            return {
+                "accounts": accounts,
+                "now_ns": self._recorder.now,
+                "standing": [{"id": one.id, "what": str(one)} for one in standing],
+            }
 
         return act
 
     def _approve(self, who: str, why: str, arguments: Arguments) -> Act:
-        """Decide about one difference: adopt what the venue has, unless another `action` is named."""
+        """Decide about one difference: take the venue's truth over, unless another `action` is named."""
         only("approve", arguments, "discrepancy", "action", "cause")
         known = self._state.discrepancies
         found = known[self._known("approve", "discrepancy", arguments.get("discrepancy", ""), set(known))]
-        actions = [a for a in Action if a not in (Action.WARN, Action.ASK)]
-        action = arguments.get("action", str(Action.ADOPT))
+        action = arguments.get("action", _usual(found))
+        actions = sorted(fitting(found.kind) - {Action.WARN, Action.ASK})
         if action not in actions:
-            raise ConfigurationError(f"approve has no action {action!r}: write one of {', '.join(actions)}")
+            raise ConfigurationError(
+                f"approve has no action {action!r} for {found.kind}: write one of {', '.join(actions)}"
+            )
+        if Action(action) in BOOKING and (left := self._kernel.reconciliation.obstacle(found)):
+            raise ConfigurationError(f"{found.id} cannot be booked now: {left}")
         resolution = Resolution(Action(action), arguments.get("cause", ""), why)
 
         def act() -> Answer:
             self._kernel.reconciliation.resolve(found, resolution, who)
+            self._kernel.reconciliation.check(found.account)
             return {"discrepancy": found.id, "action": action, "what": str(found)}
 
         return act
@@ -341,6 +350,12 @@ class Commands:
             there = ", ".join(sorted(known)) or "none"
             raise ConfigurationError(f"{verb}: there is no {what} {name!r} here (there are: {there})")
         return name
+
+
+def _usual(found: Discrepancy) -> str:
+    """What approving a difference means where nothing else is said; "" where nothing can be booked."""
+    fit = fitting(found.kind)
+    return next((str(action) for action in (Action.ADOPT, Action.CANCEL) if action in fit), "")
 
 
 @contextmanager

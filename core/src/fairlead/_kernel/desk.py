@@ -232,8 +232,11 @@ class Desk:
 
     def again(self, order: Order, quantity: Decimal) -> None:
         """Place an order of the same terms once more, as the next attempt at the same intent."""
+        before = order.client_order_id
+        if before.endswith("ff"):  # its id has no room for another attempt: it becomes a new intent
+            before = ""
         wanted = min(order.quantity, quantity)
-        self.place(msgspec.structs.replace(order.intent, quantity=wanted, repeats=order.client_order_id))
+        self.place(msgspec.structs.replace(order.intent, quantity=wanted, repeats=before))
 
 
 def on_the_wire(order: Order, profile: VenueProfile) -> OrderIntent:

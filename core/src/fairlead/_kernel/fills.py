@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fairlead import facts as f
 from fairlead._kernel.apply import VOIDED
+from fairlead._kernel.identity import Origin, origin
 from fairlead._kernel.state import ZERO, State
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 INFERRED = "inferred:"
 """What the id of a fill begins with that stands in for one that the venue has not listed."""
-
-_ID = re.compile("[0-9a-f]{32}")
 
 
 class Fills:
@@ -71,6 +69,8 @@ class Fills:
             return (
                 forgotten(self._state, report.client_order_id) or report.fill_id in self._state.external_fills
             )
+        if order.strategy == EXTERNAL and report.fill_id in self._state.external_fills:
+            return True  # booked before the order was adopted
         return report.fill_id in order.fill_ids or VOIDED + report.fill_id in order.fill_ids
 
     def take(self, account: str, report: r.FillReport) -> None:
@@ -87,32 +87,50 @@ class Fills:
             return
         elif order is None:
             self._book(account, self._shared_out(account, report), report.cause)
+            if origin(self._state, report.client_order_id) is Origin.LOST:
+                self._kernel.reconciliation.lost(
+                    account, f"a fill of {report.client_order_id}, which the journal never gave out"
+                )
         else:
             self._take_ours(order, report)
 
     def _take_ours(self, order: Order, report: r.FillReport) -> None:
+        total = report.cumulative_quantity
         name = order.client_order_id
-        if report.cumulative_quantity is not None and (name in self.told or name not in self._restored):
+        if total is not None and (name in self.told or name not in self._restored):
             # A fill from before a restart says less than later ones that are booked: only a look-up knows the sum.
-            self.tell(order, report.cumulative_quantity)
-        inferred = sum((fill.quantity for fill in order.inferred), ZERO)
-        told = self.told.get(order.client_order_id)
-        listed = order.filled_quantity - inferred + report.quantity
-        if told is not None and listed > told and not _voided(order):
-            self.note(
-                f"fill {report.fill_id} of {order.client_order_id} would make {listed}, and its venue has told of "
-                f"{told}: it is known under another id, and is not booked"
-            )
+            self.tell(order, total)
+        if self._retold(order, report):
+            self.note(f"fill {report.fill_id} of {name} is known under another id, and is not booked")
             return
         fill = self._make(order.account, report, order.strategy, report.quantity, report.fee, report.fill_id)
         removed = order.inferred
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
-        self._book(order.account, [fill], report.cause, order)
+        self._book(order.account, [fill], report.cause, order, total=total)
+        ordered = max(order.quantity, order.intent.quantity)  # linked orders shrink when one of them fills
+        if order.filled_quantity > ordered:
+            self._lower(
+                order.account,
+                f"{name} filled {order.filled_quantity}, more than the {ordered} ordered; all of it is booked",
+            )
         if removed and (left := self.missing(order)):
             worth = sum((one.quantity * one.price for one in removed), ZERO) - fill.quantity * fill.price
             price = worth / left if worth > 0 else removed[-1].price
             self._infer(order, left, price)
+
+    def _retold(self, order: Order, report: r.FillReport) -> bool:
+        """Whether an execution is booked already, under another id.
+
+        Where the venue numbers executions by the order's total, the total tells; else the sum of what it has told.
+        """
+        total = report.cumulative_quantity
+        if total is not None:
+            return (total, report.quantity, report.price) in order.totals
+        told = self.told.get(order.client_order_id)
+        inferred = sum((fill.quantity for fill in order.inferred), ZERO)
+        listed = order.filled_quantity - inferred + report.quantity
+        return told is not None and listed > told and not _voided(order)
 
     def infer(self, order: Order, average: Decimal | None) -> bool:
         """Book what the venue has told of and does not list, so that all of it costs `average`.
@@ -152,11 +170,12 @@ class Fills:
         order: Order | None = None,
         *,
         inferred: bool = False,
+        total: Decimal | None = None,
     ) -> None:
         kernel = self._kernel
         for fill in fills:
             self._moved[account, fill.instrument] = self._recorder.now
-            self._recorder.record(f.Filled, fill=fill, reason=reason, inferred=inferred)
+            self._recorder.record(f.Filled, fill=fill, reason=reason, inferred=inferred, total=total)
         kernel.valuer.rebuild(account)
         if order is not None:
             kernel.held.filled(order, fills[0].quantity)
@@ -190,6 +209,10 @@ class Fills:
             f"{report.instrument} moved on account {account}, and it cannot be booked, so the account may only reduce "
             f"until a person has compared it with its venue: {report}"
         )
+        self._lower(account, why)
+
+    def _lower(self, account: str, why: str) -> None:
+        """What should not be is said aloud, and takes no new risk until a person has looked."""
         self.note(why)
         scope = f"account:{account}"
         if scope not in self._state.lowered:
@@ -264,7 +287,12 @@ class Fills:
     def take_back(self, account: str, report: r.FillVoided) -> None:
         """The venue took an execution back."""
         order = self._state.orders.get(report.client_order_id)
-        if order is None or report.fill_id not in order.fill_ids:
+        if order is None:
+            return
+        if report.fill_id not in order.fill_ids:
+            if VOIDED + report.fill_id not in order.fill_ids:
+                name = order.client_order_id
+                self._recorder.record(f.FillDisowned, client_order_id=name, fill_id=report.fill_id)
             return
         fill = self._make(account, report, order.strategy, report.quantity, report.fee, report.fill_id)
         self._recorder.record(f.FillReversed, fill=fill)
@@ -319,13 +347,5 @@ def _voided(order: Order) -> bool:
 
 
 def forgotten(state: State, client_order_id: str) -> bool:
-    """Whether an id is of an order of ours that ended so long ago that the state has let it go: its fills are booked.
-
-    An id tells whose order it is, of which start, and its number; the journal has given out numbers up to `intents`.
-    """
-    if client_order_id in state.orders or not _ID.fullmatch(client_order_id):
-        return False
-    namespace, epoch, number = (
-        int(part, 16) for part in (client_order_id[:4], client_order_id[4:8], client_order_id[8:30])
-    )
-    return namespace == state.namespace and epoch <= state.epoch and 0 < number <= state.intents
+    """Whether an id is of an order of ours that the state has let go, so long ago it ended: its fills are booked."""
+    return client_order_id not in state.orders and origin(state, client_order_id) is Origin.OURS

@@ -411,6 +411,10 @@ class Kernel:
             return found
         return self.define(self.find(symbol)).instrument
 
+    def rules(self, instrument: str) -> Instrument | None:
+        """The rules of an instrument by its long form, used here already or not; None if it is unknown."""
+        return self.state.instruments.get(instrument) or self.catalogue.get(instrument)
+
     def find(self, symbol: str) -> Instrument:
         """The instrument of a long or short name. Raises ConfigurationError for none, or more than one."""
         return named(symbol, self.catalogue)

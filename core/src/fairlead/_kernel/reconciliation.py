@@ -6,61 +6,84 @@ it is up to the reconcilers, in the user's order; without one it is told, and no
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
 from fairlead import facts as f
+from fairlead._kernel.adjusting import Adjusting
 from fairlead._kernel.clock import TIMER
-from fairlead._kernel.state import ZERO
+from fairlead._kernel.comparison import Comparison
 from fairlead._models import reports as r
-from fairlead._models.accounts import EXTERNAL, TradingState
-from fairlead._models.orders import CLOSED, Liquidity, OrderIntent, OrderStatus, OrderType, Side
+from fairlead._models.accounts import TradingState
 from fairlead._models.reconciliation import (
+    BOOKING,
     POSITIONS,
+    TRADING,
     Action,
     Discrepancy,
     DiscrepancyKind,
     Resolution,
-    Severity,
-    severity,
+    fitting,
 )
-from fairlead._models.venue import OrderReport, Snapshot, TakeSnapshot, VenueProfile
+from fairlead._models.venue import Snapshot, TakeSnapshot, VenueProfile
+from fairlead._secrets.scrub import said
 from fairlead.units import SECOND
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
     from fairlead.ports import Reconciler
 
+ENGINE = "engine"
+"""Who decides where no reconciler does."""
+
+START_NS = 30 * SECOND
+"""How long a start waits for a first snapshot, before it is refused."""
+
 _AGAIN_NS = SECOND // 4
 _PATIENCE_NS = 15 * SECOND
-_WITHOUT_PRICE = "no price to book it at yet"
-_CENT = Decimal("1e-8")
+_ROUNDS, _BUSY_ROUNDS = 10, 3
+"""How many snapshots in a row may show something new, and how many may come while something is in flight."""
 
-_MOVING = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL)
+_BY_FILLS = POSITIONS | {DiscrepancyKind.CASH}
+"""What executions may explain that have not been listed yet."""
 
 
 @attrs.define
 class _Books:
-    """One account: what the last snapshot showed, and which differences wait until they can be booked."""
+    """One account, and what its last snapshot showed.
+
+    `rounds` is how many snapshots in a row showed something new, `absent` are open orders that the last one did not
+    list, `seen_ns` is when each difference was first seen, `compared_ns` when a comparison was last finished.
+    """
 
     name: str
     profile: VenueProfile
     every_ns: int
     seen: dict[str, Discrepancy] = attrs.Factory(dict)
-    waiting: set[str] = attrs.Factory(set)
+    seen_ns: dict[str, int] = attrs.Factory(dict)
+    absent: set[str] = attrs.Factory(set)
     snapshot: Snapshot | None = None
+    taken_ns: int = 0
     asked_ns: int = 0
     due_ns: int = 0
     rounds: int = 0
-    done: Callable[[], None] | None = None
+    compared_ns: int = 0
+    done: Callable[[bool], None] | None = None
+
+
+@attrs.frozen
+class Proposal:
+    """What one reconciler would do about a difference; `fault` says why its answer cannot be used, if so."""
+
+    reconciler: str
+    resolution: Resolution | None
+    fault: str = ""
 
 
 class Reconciliation:
-    """Asks for snapshots by the resolver's door, compares, and carries out what reconcilers decide."""
+    """Asks for snapshots by the resolver's door, compares, and has done what reconcilers decide."""
 
     def __init__(
         self, kernel: Kernel, profiles: dict[str, VenueProfile], reconcilers: Sequence[Reconciler]
@@ -68,7 +91,8 @@ class Reconciliation:
         self._kernel = kernel
         self._recorder = kernel.recorder
         self._state = kernel.state
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
+        self._adjusting = Adjusting(kernel)
         self.reconcilers = tuple(reconcilers)
         self._books = {
             name: _Books(name, profile, self._every(profile)) for name, profile in profiles.items()
@@ -83,24 +107,35 @@ class Reconciliation:
 
     # --- when -----------------------------------------------------------------------------------------------
 
-    def begin(self, account: str, done: Callable[[], None]) -> None:
-        """Compare before strategies start, where there is anything to compare; `done` is called at its end."""
+    def begin(self, account: str, done: Callable[[bool], None]) -> None:
+        """Compare before strategies start, where there is anything to compare.
+
+        `done` is called at its end: with False where the venue gave no snapshot within START_NS.
+        """
         books = self._books[account]
         if not books.every_ns and not self.reconcilers:
-            done()
+            done(True)
             return
         books.done = done
         self.check(account)
+        until = self._recorder.now + START_NS
+        self._kernel.schedule(until, lambda: self._end_begin(books), TIMER, 0)
+
+    def _end_begin(self, books: _Books) -> None:
+        if books.done is not None:
+            done, books.done = books.done, None
+            done(books.snapshot is not None)
 
     def check(self, account: str) -> None:
         """Compare as soon as the venue has answered."""
         self._at(self._books[account], self._recorder.now)
 
     def keep_watch(self) -> None:
-        """Compare now and then, from here on."""
+        """Strategies have started: compare now and then from here on, and send what is owed."""
         for books in self._books.values():
             if books.every_ns and not books.due_ns:
                 self._at(books, self._recorder.now + books.every_ns)
+        self._adjusting.settle()
 
     def _at(self, books: _Books, when: int) -> None:
         if books.due_ns and books.due_ns <= when:
@@ -121,156 +156,190 @@ class Reconciliation:
     # --- comparing ------------------------------------------------------------------------------------------
 
     def taken(self, account: str, report: r.SnapshotTaken) -> None:
-        """The venue's view has come: without one of its own it is the last one again."""
+        """The venue's view has come: without one of its own it is the last one again. A late one is passed over."""
         books = self._books[account]
         books.asked_ns = 0
         snapshot = books.snapshot = report.snapshot or books.snapshot
-        if snapshot is None:
+        if snapshot is None or report.asked_ns < books.taken_ns:
             return
-        found = {one.id: one for one in self._differences(books, snapshot, report.asked_ns)}
-        confirmed = [one for name, one in found.items() if books.seen.get(name) == one]
-        fresh = len(confirmed) < len(found)
-        books.seen = found
-        for name in [
-            n for n, one in self._state.discrepancies.items() if one.account == account and n not in found
-        ]:
-            self._recorder.record(f.DiscrepancyGone, discrepancy=name)
-        for one in confirmed:
-            if self._state.discrepancies.get(one.id) != one:
-                self._recorder.record(f.DiscrepancyFound, discrepancy=one)
-            elif one.id not in books.waiting:
-                continue
-            books.waiting.discard(one.id)
-            self._decide(one)
-        self._go_on(books, again=fresh)
+        books.taken_ns = report.asked_ns
+        self._adjusting.snapshots[account] = snapshot
+        comparison = Comparison(self._kernel, account, books.profile, snapshot, report.asked_ns)
+        found = {one.id: one for one in comparison.differences()}
+        fresh = self._missing_orders(books, comparison)
+        confirmed, unsure = self._sort(books, found, report.asked_ns)
+        self._forget(books, found, comparison)
+        moved = self._find(books, confirmed, unsure)
+        if fresh or moved or unsure:
+            self._go_on(books, rounds=_ROUNDS)
+        else:
+            self._go_on(books, rounds=_BUSY_ROUNDS if comparison.passed_over else 0)
 
-    def _go_on(self, books: _Books, *, again: bool) -> None:
+    def _sort(
+        self, books: _Books, found: dict[str, Discrepancy], asked_ns: int
+    ) -> tuple[list[Discrepancy], set[str]]:
+        """Differences that count, and the ids of those that do not count yet.
+
+        One whose figures never rest counts after so many rounds, but is not booked: `unsure` names it as well.
+        """
+        confirmed: list[Discrepancy] = []
+        unsure: set[str] = set()
+        listed_ns = self._state.accounts[books.name].fills_until_ns
+        for name, one in found.items():
+            since = books.seen_ns.setdefault(name, asked_ns)
+            explained = books.profile.exact or listed_ns >= since or one.kind not in _BY_FILLS
+            steady = explained and one.same(books.seen.get(name))
+            if not steady:
+                unsure.add(name)
+            if steady or (name in books.seen and books.rounds + 1 >= _ROUNDS):
+                confirmed.append(one)
+        books.seen = found
+        return confirmed, unsure
+
+    def _forget(self, books: _Books, found: dict[str, Discrepancy], comparison: Comparison) -> None:
+        """What a snapshot does not show any more is gone, unless it says nothing of it."""
+        for name, one in list(self._state.discrepancies.items()):
+            if one.account == books.name and name not in found and not comparison.says_nothing_of(one):
+                self._recorder.record(f.DiscrepancyGone, discrepancy=name)
+        books.seen_ns = {name: since for name, since in books.seen_ns.items() if name in found}
+
+    def _find(self, books: _Books, confirmed: Iterable[Discrepancy], unsure: set[str]) -> bool:
+        """Write down and decide what counts; True where something was booked, so that it has to be looked at again.
+
+        Cash waits for that look, since positions that were adopted have moved it.
+        """
+        moved = booked = False
+        for one in confirmed:
+            if one.kind is DiscrepancyKind.CASH and moved:
+                continue
+            if not self._is_known(one):
+                self._recorder.record(f.DiscrepancyFound, discrepancy=one)
+            elif one.id in self._state.decided:
+                self._insist(one)
+                continue
+            if self._decide(one, unsure):
+                booked = True
+                moved = moved or one.kind in POSITIONS
+        return booked
+
+    def _is_known(self, found: Discrepancy) -> bool:
+        """Whether this difference stands already; what was booked is none any more, and so this is another."""
+        decided = self._state.decided.get(found.id)
+        settled = decided is not None and decided.action in BOOKING
+        lasting = found.kind is DiscrepancyKind.ORDER_STATUS
+        return found.same(self._state.discrepancies.get(found.id)) and (lasting or not settled)
+
+    def _insist(self, found: Discrepancy) -> None:
+        """A cancel may be lost: an order that is over here, and was to go there, is canceled until it is gone."""
+        decided = self._state.decided.get(found.id)
+        order = self._state.orders.get(found.subject)
+        if decided is not None and decided.action is Action.CANCEL and order is not None and order.closed:
+            self._kernel.outbox.cancel(order)
+
+    def _missing_orders(self, books: _Books, comparison: Comparison) -> bool:
+        """Look our orders up that are not listed; others' have ended when two snapshots say so. True to look again."""
+        foreign = set()
+        for order in comparison.absent():
+            name = order.client_order_id
+            if self._kernel.resolver.follows(order):
+                self._kernel.resolver.look_up(order)
+            elif name in books.absent:
+                self._kernel.reports.lapse(order, "its venue does not list it any more")
+            else:
+                foreign.add(name)
+        books.absent = foreign
+        for order in comparison.leaving():
+            self._kernel.outbox.cancel(order)
+        return bool(foreign)
+
+    def _go_on(self, books: _Books, *, rounds: int) -> None:
+        """Look again soon, up to so many times in a row, else when it is due."""
         books.due_ns = 0
         now = self._recorder.now
-        if again:
+        if rounds:
             books.rounds += 1
             if not books.profile.exact:
                 self._kernel.resolver.review(books.name)
-            self._at(books, now + _AGAIN_NS + (0 if books.profile.exact else books.profile.query_lag_ns))
-            if books.rounds < 10:
+            if books.rounds < rounds:
+                lag = 0 if books.profile.exact else books.profile.query_lag_ns
+                self._at(books, now + _AGAIN_NS + lag)
                 return
         books.rounds = 0
-        if not again and books.every_ns:
+        books.compared_ns = now
+        if books.every_ns:
             self._at(books, now + books.every_ns)
-        if books.done is not None:
-            done, books.done = books.done, None
-            done()
+        self._end_begin(books)
 
-    def _differences(self, books: _Books, snapshot: Snapshot, asked_ns: int) -> Iterator[Discrepancy]:
-        since = asked_ns - (0 if books.profile.exact else books.profile.query_lag_ns)
-        if snapshot.positions is not None:
-            yield from self._positions(books, snapshot, since)
-        if snapshot.balances is not None and not self._moving(books.name, since):
-            yield from self._cash(books, snapshot)
-        if snapshot.orders is not None:
-            yield from self._orders(books, snapshot.orders, asked_ns)
+    # --- deciding -------------------------------------------------------------------------------------------
 
-    def _positions(self, books: _Books, snapshot: Snapshot, since: int) -> Iterator[Discrepancy]:
-        theirs = snapshot.positions or {}
-        ours = {
-            key.instrument: position.quantity
-            for key, position in self._state.positions.items()
-            if key.account == books.name and not key.strategy and position.quantity
-        }
-        for name in sorted({*ours, *theirs}):
-            rules = self._state.instruments.get(name) or self._kernel.catalogue.get(name)
-            here, there = ours.get(name, ZERO), theirs.get(name, ZERO)
-            spot = rules is not None and rules.spot
-            if here == there or spot or self._moving(books.name, since, name):
-                continue
-            kind, weight = DiscrepancyKind.QUANTITY, severity(here, there)
-            if not here or not there or (here > 0) != (there > 0):
-                weight = Severity.CRITICAL
-                kind = DiscrepancyKind.SIDE
-                if not here or not there:
-                    kind = DiscrepancyKind.MISSING_HERE if not here else DiscrepancyKind.MISSING_THERE
-            yield self._one(books, kind, name, here, there, weight)
-
-    def _cash(self, books: _Books, snapshot: Snapshot) -> Iterator[Discrepancy]:
-        ours, theirs = self._state.accounts[books.name].balances, snapshot.balances or {}
-        for currency in sorted({*ours, *theirs}):
-            here, there = ours.get(currency, ZERO), theirs.get(currency, ZERO)
-            if abs(here - there) > _CENT:
-                yield self._one(books, DiscrepancyKind.CASH, currency, here, there, severity(here, there))
-
-    def _orders(self, books: _Books, orders: Sequence[OrderReport], asked_ns: int) -> Iterator[Discrepancy]:
-        there = {found.client_order_id or found.broker_order_id: found for found in orders}
-        for name, found in there.items():
-            order = self._state.orders.get(name)
-            if order is None:
-                kind = DiscrepancyKind.EXTERNAL_ORDER
-            elif order.status in CLOSED and order.updated_ns < asked_ns - books.profile.query_lag_ns:
-                kind = DiscrepancyKind.ORDER_STATUS
-            else:
-                continue
-            left = found.quantity - found.filled_quantity
-            yield self._one(books, kind, name, ZERO, left, Severity.CRITICAL, found)
-        for order in self._state.open.values():
-            settled = order.updated_ns < asked_ns - books.profile.query_lag_ns
-            at_rest = order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
-            if order.account == books.name and at_rest and settled and order.client_order_id not in there:
-                self._kernel.resolver.look_up(order)
-
-    def _moving(self, account: str, since: int, instrument: str = "") -> bool:
-        """Whether anything is in flight that may explain a difference."""
-        if self._kernel.reports.fills.moved_since(account, since, instrument):
-            return True
-        return any(
-            order.account == account
-            and order.status in _MOVING
-            and (not instrument or order.instrument == instrument)
-            for order in self._state.open.values()
-        )
-
-    def _one(
-        self,
-        books: _Books,
-        kind: DiscrepancyKind,
-        subject: str,
-        ours: Decimal,
-        theirs: Decimal,
-        weight: Severity,
-        order: OrderReport | None = None,
-    ) -> Discrepancy:
-        about = "position" if kind in POSITIONS else kind
-        name = f"{zlib.crc32(f'{books.name} {about} {subject}'.encode()):08x}"
-        return Discrepancy(
-            id=name,
-            account=books.name,
-            kind=kind,
-            subject=subject,
-            ours=ours,
-            theirs=theirs,
-            severity=weight,
-            order=order,
-        )
-
-    # --- resolving ------------------------------------------------------------------------------------------
-
-    def _decide(self, found: Discrepancy) -> None:
+    def proposals(self, found: Discrepancy) -> Iterator[Proposal]:
+        """What each reconciler says about a difference, in their order; nothing is done."""
         for reconciler in self.reconcilers:
-            resolution = reconciler.resolve(found, self._kernel.view)
-            if resolution is not None:
-                self.resolve(found, resolution, reconciler.name)
-                return
-        self.resolve(found, Resolution(Action.WARN), "engine")
+            try:
+                resolution = reconciler.resolve(found, self._kernel.view)
+            except Exception as error:  # what it may be is unknown, and so is what it would have decided
+                yield Proposal(reconciler.name, None, f"resolve() failed, {said(error)}")
+                continue
+            yield Proposal(reconciler.name, resolution, _unusable(found, resolution))
+
+    def _decide(self, found: Discrepancy, unsure: set[str]) -> bool:
+        """Do what the first reconciler with an answer wants; True where something was booked.
+
+        What the journal lost is nobody's policy: after a power cut it is ours, else a person looks at it first.
+        """
+        if found.kind is DiscrepancyKind.LOST_ORDER:
+            action = Action.ADOPT if self._state.tail_lost else Action.HALT
+            return self._resolve(
+                found, Resolution(action, reason="the journal never gave its id out"), ENGINE, ""
+            )
+        for proposal in self.proposals(found):
+            if proposal.fault:
+                self.say(f"{proposal.reconciler}: {proposal.fault}: {found} is left to a person")
+                asks = Resolution(Action.ASK, reason=proposal.fault)
+                return self._resolve(found, asks, proposal.reconciler, "")
+            if proposal.resolution is not None:
+                wait = "its figures have not come to rest" if found.id in unsure else ""
+                return self._resolve(found, proposal.resolution, proposal.reconciler, wait)
+        return self._resolve(found, Resolution(Action.WARN), ENGINE, "")
+
+    def standing(self, accounts: Iterable[str]) -> list[Discrepancy]:
+        """The differences of accounts that still are, with the figures that were seen last."""
+        latest = {name: one for books in self._books.values() for name, one in books.seen.items()}
+        found = [one for one in self._state.discrepancies.values() if one.account in accounts]
+        return [latest.get(one.id, one) if one.same(latest.get(one.id)) else one for one in found]
+
+    def every_ns(self, account: str) -> int:
+        """How often an account is compared, 0 for only when asked."""
+        return self._books[account].every_ns
+
+    def compared_ns(self, account: str) -> int:
+        """When a comparison of an account was last finished, 0 before the first."""
+        return self._books[account].compared_ns
+
+    def obstacle(self, found: Discrepancy) -> str:
+        """Why what was found cannot be booked now, "" if it can."""
+        moves = found.kind in _BY_FILLS
+        instrument = found.subject if found.kind in POSITIONS else ""
+        since = self._books[found.account].taken_ns + 1
+        decided = self._state.decided.get(found.id)
+        if decided is not None and decided.action in BOOKING:
+            return f"{decided.action} was decided already, by {decided.who}: reconcile to see what is left"
+        if moves and self._kernel.reports.fills.moved_since(found.account, since, instrument):
+            return "it has moved since it was compared: reconcile first"
+        return self._adjusting.obstacle(found)
+
+    def _resolve(self, found: Discrepancy, resolution: Resolution, who: str, wait: str) -> bool:
+        if resolution.action in BOOKING and (why := wait or self._adjusting.obstacle(found)):
+            if (found.id, why) not in self._told:
+                self._told.add((found.id, why))
+                self.say(f"{found}: {why}")
+            return False
+        self.resolve(found, resolution, who)
+        return resolution.action in BOOKING
 
     def resolve(self, found: Discrepancy, resolution: Resolution, who: str) -> None:
-        """Carry a decision out, and write it down. What has no price to be booked at waits for the next check."""
+        """Carry a decision out, and write it down."""
         action = resolution.action
-        if action in (Action.ADOPT, Action.TRADE_BACK, Action.FLATTEN, Action.CANCEL) and not self._can_book(
-            found
-        ):
-            if found.id not in self._told:
-                self._told.add(found.id)
-                self._recorder.record(f.Noted, source="reconciliation", text=f"{found}: {_WITHOUT_PRICE}")
-            self._books[found.account].waiting.add(found.id)
-            return
         self._recorder.record(
             f.DiscrepancyResolved,
             discrepancy=found.id,
@@ -279,126 +348,42 @@ class Reconciliation:
             adjustment=resolution.cause,
             why=resolution.reason,
         )
-        match action:
-            case Action.HALT:
-                self._halt(found, who)
-            case Action.ADOPT | Action.TRADE_BACK | Action.FLATTEN | Action.CANCEL:
-                self._adopt(found, action, resolution.cause or str(action))
-                self._kernel.schedule(self._recorder.now, lambda: self._trade(found, action), TIMER, 0)
+        if action is Action.HALT:
+            self._halt(found.account, str(found), who)
+        elif action in BOOKING:
+            self._books[found.account].seen.pop(found.id, None)  # what comes next is another difference
+            self._adjusting.book(found, action, resolution.cause or str(action))
+        if action in TRADING:
+            self._adjusting.settle()
 
-    def _halt(self, found: Discrepancy, who: str) -> None:
-        self._recorder.record(
-            f.StateChanged,
-            scope=f"account:{found.account}",
-            state=TradingState.HALTED,
-            reason=str(found),
-            who=who,
-        )
-
-    def _can_book(self, found: Discrepancy) -> bool:
-        if found.kind in POSITIONS:
-            return self._price(found) is not None
-        return found.order is None or found.order.side is not None
-
-    def _price(self, found: Discrepancy) -> Decimal | None:
-        """What an adopted position is booked at: the venue's entry price where it opens one, else the mark."""
-        rules = self._state.instruments.get(found.subject) or self._kernel.catalogue.get(found.subject)
-        lane = self._kernel.market.lanes.get(found.subject)
-        snapshot = self._books[found.account].snapshot
-        entry = snapshot.entry_prices.get(found.subject) if snapshot is not None else None
-        if rules is None:
-            return None
-        if not found.ours and entry is not None:
-            return entry
-        return rules.price(lane.mark) if lane is not None and lane.mark else entry
-
-    def _adopt(self, found: Discrepancy, action: Action, cause: str) -> None:
-        """The venue's truth becomes ours, as a fact that names what it is.
-
-        What a position lost is lost by the strategies that hold it, unless it is about to be bought back.
-        """
-        fills, change = self._kernel.reports.fills, found.theirs - found.ours
-        if found.kind in POSITIONS:
-            price = self._price(found)
-            assert price is not None
-            rules = self._state.instruments.get(found.subject) or self._kernel.catalogue[found.subject]
-            fills.adjust(
-                found.account,
-                r.FillReport(
-                    client_order_id="",
-                    fill_id=f"adjusted:{found.id}:{self._recorder.seq}",
-                    instrument=found.subject,
-                    side=Side.BUY if change > 0 else Side.SELL,
-                    quantity=abs(change),
-                    price=price,
-                    fee=ZERO,
-                    fee_currency=rules.settle,
-                    liquidity=Liquidity.UNKNOWN,
-                    cause=cause,
-                ),
-                shared=action is not Action.TRADE_BACK,
+    def _halt(self, account: str, reason: str, who: str) -> None:
+        scope = f"account:{account}"
+        lowered = self._state.lowered.get(scope, TradingState.ACTIVE)
+        if lowered.severity < TradingState.HALTED.severity:
+            self._recorder.record(
+                f.StateChanged, scope=scope, state=TradingState.HALTED, reason=reason, who=who
             )
-        elif found.kind is DiscrepancyKind.CASH:
-            fills.move_cash(
-                found.account, r.AccountChanged(cause=cause, currency=found.subject, amount=change)
-            )
-        elif found.kind is DiscrepancyKind.EXTERNAL_ORDER:
-            self._adopt_order(found)
 
-    def _adopt_order(self, found: Discrepancy) -> None:
-        there = found.order
-        assert there is not None
-        assert there.side is not None
-        kind = OrderType.STOP if there.stop_price is not None else OrderType.LIMIT
-        if there.stop_price is None and there.limit_price is None:
-            kind = OrderType.MARKET
-        elif there.stop_price is not None and there.limit_price is not None:
-            kind = OrderType.STOP_LIMIT
-        intent = OrderIntent(
-            strategy=EXTERNAL,
-            account=found.account,
-            instrument=there.instrument,
-            side=there.side,
-            quantity=there.quantity,
-            type=kind,
-            limit_price=there.limit_price,
-            stop_price=there.stop_price,
-        )
-        self._kernel.reports.fills.ensure_known(there.instrument)
-        self._recorder.record(
-            f.OrderAdopted,
-            client_order_id=found.subject,
-            intent=intent,
-            broker_order_id=there.broker_order_id,
-            filled_quantity=there.filled_quantity,
-        )
+    # --- what the journal does not explain ------------------------------------------------------------------
 
-    def _trade(self, found: Discrepancy, action: Action) -> None:
-        """What trades waits until the account may, and goes through the gate like any other order."""
-        if self._state.uncertain.get(found.account, ()) is None or self._kernel.starting:
-            self._kernel.schedule(self._recorder.now + SECOND, lambda: self._trade(found, action), TIMER, 0)
-            return
-        order = self._state.orders.get(found.subject)
-        if order is not None:
-            if found.kind is DiscrepancyKind.ORDER_STATUS or action in (Action.CANCEL, Action.FLATTEN):
-                self._kernel.outbox.cancel(order)
-            return
-        unwanted = self._state.quantity(found.account, found.subject, EXTERNAL)
-        back = found.ours - found.theirs
-        if found.kind not in POSITIONS or action is Action.ADOPT or not unwanted or not back:
-            return
-        size = min(abs(unwanted), abs(back)) if (unwanted > 0) != (back > 0) else ZERO
-        if action is Action.FLATTEN and abs(found.theirs) < abs(found.ours):
-            return
-        if size:
-            self._kernel.place(
-                OrderIntent(
-                    strategy=EXTERNAL,
-                    account=found.account,
-                    instrument=found.subject,
-                    side=Side.BUY if back > 0 else Side.SELL,
-                    quantity=size,
-                    reduce_only=True,
-                    tag=str(action),
-                )
-            )
+    def lost(self, account: str, what: str) -> None:
+        """The venue has something of ours that the journal does not know: explained by a power cut, or by nothing."""
+        if self._state.tail_lost:
+            self.say(f"{what}: the journal's last records were lost with the machine's power, and it is ours")
+        else:
+            self._halt(account, f"the venue has {what}: resume once you have looked at it there", ENGINE)
+
+    def say(self, text: str) -> None:
+        """Write something down that a person should read."""
+        self._recorder.record(f.Noted, source="reconciliation", text=text)
+
+
+def _unusable(found: Discrepancy, resolution: object) -> str:
+    if resolution is None:
+        return ""
+    if not isinstance(resolution, Resolution):
+        return f"resolve() gave {type(resolution).__name__}, which is no Resolution"
+    fit = fitting(found.kind)
+    if resolution.action not in fit:
+        return f"{resolution.action} does not fit {found.kind}, only {', '.join(sorted(fit))}"
+    return ""

@@ -94,6 +94,10 @@ class Reports:
         else:
             self.refuse(order, f.NOT_ACCEPTED, reason)
 
+    def lapse(self, order: Order, reason: str) -> None:
+        """An order that nobody here placed is over, whatever it filled: fills are booked as they are listed."""
+        self._record(f.OrderCanceled, order, reason=reason)
+
     def doubt(self, order: Order, reason: str) -> None:
         """Nobody knows whether it works: it is reserved for, and its venue is asked."""
         if order.status is not OrderStatus.UNKNOWN and order.status is not OrderStatus.PENDING_CANCEL:

@@ -15,8 +15,9 @@ import attrs
 
 from fairlead import facts as f
 from fairlead._kernel.clock import TIMER
+from fairlead._kernel.identity import Origin, origin
 from fairlead._models import reports as r
-from fairlead._models.accounts import TradingState
+from fairlead._models.accounts import EXTERNAL, TradingState
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus
 from fairlead._models.venue import FillsSince, Inquiry, Lookup, OrderReport, VenueProfile
 from fairlead.units import SECOND
@@ -100,11 +101,20 @@ class Resolver:
         self._look_at(account, self._recorder.now)
 
     def look_up(self, order: Order) -> None:
-        """An order is in doubt: ask for it at once, and then again and again, ever later."""
-        account, now = self._accounts[order.account], self._recorder.now
-        if order.client_order_id not in account.cases:
-            account.cases[order.client_order_id] = _Case(now, now)
-            self._look_at(account, now)
+        """Ask for an order at once; for as long as it is in doubt then again and again, ever later."""
+        if not self.follows(order):
+            return
+        account, now, name = self._accounts[order.account], self._recorder.now, order.client_order_id
+        if name in account.cases:
+            return
+        if order.status in (
+            OrderStatus.ACCEPTED,
+            OrderStatus.PARTIALLY_FILLED,
+        ):  # by itself it is not in doubt
+            account.review.add(name)
+        else:
+            account.cases[name] = _Case(now, now)
+        self._look_at(account, now)
 
     def _look_at(self, account: _Account, when: int) -> None:
         if account.look_ns and account.look_ns <= when:
@@ -156,7 +166,15 @@ class Resolver:
     # --- who is in doubt ------------------------------------------------------------------------------------
 
     def _at_venue(self, account: str) -> list[Order]:
-        return [o for o in self._state.open.values() if o.account == account and o.status in AT_VENUE]
+        return [
+            o
+            for o in self._state.open.values()
+            if o.account == account and o.status in AT_VENUE and self.follows(o)
+        ]
+
+    def follows(self, order: Order) -> bool:
+        """Whether it finds out about an order by its id; of orders that others placed, snapshots tell."""
+        return order.strategy != EXTERNAL or origin(self._state, order.client_order_id) is Origin.OURS
 
     def _open_case(self, account: _Account, order: Order) -> None:
         name, now = order.client_order_id, self._recorder.now
@@ -276,9 +294,10 @@ class Resolver:
             if order.client_order_id in reports.ending:
                 reports.end(order, reports.ending[order.client_order_id][1], order.filled_quantity)
             elif order.status is not OrderStatus.UNKNOWN:
-                reports.fills.note(
-                    f"{order.client_order_id} was at its venue, which does not know it any more"
-                )
+                case = account.cases.get(order.client_order_id)
+                if case is None or not case.looks:
+                    text = f"{order.client_order_id} was at its venue, which does not know it any more"
+                    reports.fills.note(text)
                 reports.doubt(order, "its venue does not know it any more")
             return
         if profile.validity_ns is None:
@@ -351,7 +370,7 @@ class Resolver:
     def _end_recovery(self, account: _Account) -> None:
         unresolved = tuple(sorted({*account.cases, *account.review}))
         self._recorder.record(f.AccountRecovered, account=account.name, unresolved=unresolved)
-        self._kernel.reconciliation.begin(account.name, lambda: self.recovered(account.name, True))
+        self._kernel.reconciliation.begin(account.name, lambda reached: self.recovered(account.name, reached))
 
 
 def _ask_nobody(account: str, inquiry: Inquiry) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
-from fairlead._models.reconciliation import Discrepancy
+from fairlead._models.reconciliation import Action, Discrepancy
 from fairlead.facts import StrategySpec
 
 REMEMBERED_ORDERS = 1_000
@@ -124,6 +124,23 @@ class Sweep:
 
 
 @attrs.define
+class Decided:
+    """What was decided about a discrepancy as it stands, by whom and why."""
+
+    action: Action
+    who: str
+    why: str = ""
+
+
+@attrs.define
+class Owed:
+    """What a resolution still has to send: once the account may trade."""
+
+    discrepancy: Discrepancy
+    action: Action
+
+
+@attrs.define
 class Handled:
     """A command that had a request id: its sequence number, and what was answered, in JSON."""
 
@@ -135,17 +152,22 @@ class Handled:
 class State:
     """Everything durable. Only `apply` changes it.
 
+    `epochs` are the last starts, each with how many intents there had been before it.
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
-    lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `unfinished`
-    the times of the last starts that did not end in good order, the one that goes on among them.
+    lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `decided` what
+    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent. `tail_lost`
+    says that the journal's last records may be missing, `unfinished` are the times of the last starts that did not end
+    in good order, the one that goes on among them.
     """
 
     seq: int = 0
     now: int = 0
     namespace: int = 0
     epoch: int = 0
+    tail_lost: bool = False
     intents: int = 0
+    epochs: dict[int, int] = attrs.Factory(dict)
     asks: int = 0
     strategies: tuple[StrategySpec, ...] = ()
     instruments: dict[str, Instrument] = attrs.Factory(dict)
@@ -167,6 +189,8 @@ class State:
     lowered: dict[str, TradingState] = attrs.Factory(dict)
     uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
     discrepancies: dict[str, Discrepancy] = attrs.Factory(dict)
+    decided: dict[str, Decided] = attrs.Factory(dict)
+    owed: dict[int, Owed] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
     sweeps: dict[int, Sweep] = attrs.Factory(dict)
     requests: dict[str, Handled] = attrs.Factory(dict)

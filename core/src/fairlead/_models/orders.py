@@ -152,7 +152,8 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     empty for a while. `reasons` says why it was denied, rejected, expired or canceled. While it is held,
     `after` are the orders whose end releases it, `triggered` says that its condition was met, and `extreme` is
     the best price a trailing stop has followed. `deadline_ns` is when it could last have been sent, `inferred` are
-    those of its fills that the venue has not listed yet, `given_up` says that it was never found at its venue.
+    those of its fills that the venue has not listed yet, `totals` what it had filled after each of its fills, with
+    their quantity and price, where the venue says; `given_up` says that it was never found at its venue.
     """
 
     client_order_id: str
@@ -175,6 +176,7 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     expiring: bool = False
     deadline_ns: int = 0
     inferred: tuple[Fill, ...] = ()
+    totals: tuple[tuple[Decimal, Decimal, Decimal], ...] = ()
     given_up: bool = False
 
     def __repr__(self) -> str:

@@ -13,9 +13,10 @@ from fairlead._models.words import Word
 class DiscrepancyKind(Word):
     """How two views of an account differ.
 
-    Of a position: its `quantity`, its `side`, or that it is `missing_here` or `missing_there`; `cash` is of a currency;
-    an `external_order` works at the venue and nobody here placed it; `order_status` is one that is over here and
-    works there.
+    Of a position: its `quantity`, its `side`, or that it is `missing_here` or `missing_there`; `cash` is of a currency.
+    An `external_order` works at the venue and nobody here placed it; a `lost_order` has an id of ours that the journal
+    never gave out; `order_status` is one that is over here and works there, `order_terms` one whose quantity or price
+    is another there. `mode` is a setting of the account that its profile wants otherwise.
     """
 
     QUANTITY = "quantity"
@@ -24,7 +25,10 @@ class DiscrepancyKind(Word):
     MISSING_THERE = "missing_there"
     CASH = "cash"
     EXTERNAL_ORDER = "external_order"
+    LOST_ORDER = "lost_order"
     ORDER_STATUS = "order_status"
+    ORDER_TERMS = "order_terms"
+    MODE = "mode"
 
 
 POSITIONS = frozenset(
@@ -37,11 +41,21 @@ POSITIONS = frozenset(
 )
 """The kinds that are about a position."""
 
+ORDERS = frozenset(
+    {
+        DiscrepancyKind.EXTERNAL_ORDER,
+        DiscrepancyKind.LOST_ORDER,
+        DiscrepancyKind.ORDER_STATUS,
+        DiscrepancyKind.ORDER_TERMS,
+    }
+)
+"""The kinds that are about an order."""
+
 
 class Severity(Word):
     """How much a discrepancy matters: below 1 % of the larger figure it is minor, below 5 % moderate, else critical.
 
-    A position that is missing or on the wrong side, and an order, are critical whatever their size.
+    A position that is missing or on the wrong side, an order and a setting are critical whatever their size.
     """
 
     MINOR = "minor"
@@ -67,11 +81,35 @@ class Action(Word):
     ASK = "ask"
 
 
+TRADING = frozenset({Action.TRADE_BACK, Action.FLATTEN, Action.CANCEL})
+"""The actions that send something."""
+
+BOOKING = TRADING | {Action.ADOPT}
+"""The actions that change the books."""
+
+
+def fitting(kind: DiscrepancyKind) -> frozenset[Action]:
+    """The actions that make sense for a kind: cash cannot be traded back, nor a setting be booked."""
+    if kind in POSITIONS:
+        booking = BOOKING - {Action.CANCEL}
+    elif kind is DiscrepancyKind.CASH:
+        booking = frozenset({Action.ADOPT})
+    elif kind is DiscrepancyKind.ORDER_STATUS:
+        booking = frozenset({Action.CANCEL})
+    elif kind in ORDERS:
+        booking = frozenset({Action.ADOPT, Action.CANCEL})
+    else:
+        booking = frozenset()
+    return booking | {Action.WARN, Action.IGNORE, Action.HALT, Action.ASK}
+
+
 @attrs.frozen(kw_only=True)
 class Discrepancy:
-    """One difference, seen twice: `subject` is an instrument, a currency or an order; `ours` and `theirs` the figures.
+    """One difference, seen twice.
 
-    `id` stays the same for as long as the difference is about the same thing. `order` is the venue's view of an order.
+    `subject` is an instrument, a currency, an order or a setting; `ours` and `theirs` are the figures, of a setting
+    `expected` and `actual` its values. `id` stays the same for as long as the difference is about the same thing.
+    `order` is the venue's view of an order.
     """
 
     id: str
@@ -82,9 +120,26 @@ class Discrepancy:
     theirs: Decimal
     severity: Severity
     order: OrderReport | None = None
+    expected: str = ""
+    actual: str = ""
+
+    @property
+    def change(self) -> Decimal:
+        """What the books lack to agree with the venue, signed."""
+        return self.theirs - self.ours
+
+    def same(self, other: Discrepancy | None) -> bool:
+        """Whether another is this difference still, though both sides have moved by as much meanwhile."""
+        return other is not None and self._essence == other._essence
+
+    @property
+    def _essence(self) -> tuple[object, ...]:
+        return self.id, self.kind, self.change, self.severity, self.order, self.actual
 
     def __str__(self) -> str:
         figures = f"{self.ours} here, {self.theirs} there"
+        if self.kind is DiscrepancyKind.MODE:
+            figures = f"{self.expected} wanted, {self.actual} there"
         return f"{self.kind} of {self.subject} on account {self.account}: {figures} ({self.severity})"
 
 

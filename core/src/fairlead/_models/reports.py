@@ -82,7 +82,8 @@ class Triggered(_OrderReport, frozen=True, kw_only=True):
 class FillReport(_OrderReport, frozen=True, kw_only=True):
     """One execution. `client_order_id` is empty where nobody here ordered it; `cause` then says what did.
 
-    `cumulative_quantity` is what the venue says the order has filled in all, including this.
+    `cumulative_quantity` is what the order had filled with this execution and all before it; None where the venue tells
+    only a total of the moment, which may contain later ones.
     """
 
     fill_id: str

@@ -55,6 +55,9 @@ class VenueProfile:
     - `definitive_codes` are the codes of a Rejected that prove that the order is not there; after any other one the
       order is looked up. None where each Rejected is definitive.
 
+    `modes` are the settings that the account must have, such as `{"position_mode": "net", "margin_mode": "cross",
+    "leverage": "5"}`; reconciliation compares them with those of a snapshot.
+
     `rate_limits` are the venue's own numbers, or lower ones: beyond them new orders are denied and cancels wait.
     """
 
@@ -78,6 +81,7 @@ class VenueProfile:
     equivalents: tuple[tuple[str, str], ...] = ()
     zone: str = "UTC"
     venue_options: frozenset[str] = frozenset()
+    modes: Mapping[str, str] = attrs.Factory(dict)
 
     @property
     def patience_ns(self) -> int:
@@ -142,14 +146,17 @@ class OrderReport:
 class Snapshot:
     """The venue's view of an account. A part that could not be had is None, never empty.
 
-    `orders` are the open ones, `positions` signed quantities by instrument, `balances` totals by currency,
-    `entry_prices` average prices of positions, as far as the venue tells.
+    `orders` are the open ones, `positions` signed quantities by instrument (both legs of a hedged account together),
+    `balances` totals by currency, `entry_prices` average prices of positions, as far as the venue tells. `modes` are
+    settings of the account (`position_mode`) or of one instrument (`leverage BTC/USDT:USDT@venue`), of which a profile
+    may want certain ones.
     """
 
     orders: tuple[OrderReport, ...] | None
     positions: Mapping[str, Decimal] | None
     balances: Mapping[str, Decimal] | None
     entry_prices: Mapping[str, Decimal] = attrs.Factory(dict)
+    modes: Mapping[str, str] | None = None
 
 
 # --- inquiries: what the kernel wants to know of a venue; the answers are reports ---------------------------------

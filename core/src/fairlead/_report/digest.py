@@ -12,13 +12,14 @@ from fairlead import facts as f
 from fairlead._engine.priceline import Line, Points
 from fairlead._engine.roundtrips import RoundTrip, round_trips
 from fairlead._kernel.apply import apply
-from fairlead._kernel.market import Market
+from fairlead._kernel.market import PATIENCE_NS, Market
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import State
 from fairlead._kernel.valuation import Valuer
+from fairlead._models import market
 from fairlead._models.accounts import Position
 from fairlead._models.instrument import Instrument
-from fairlead._models.market import Bar, MarketEvent, Quote, Trade
+from fairlead._models.market import MarketEvent
 from fairlead._models.orders import Fill, OrderStatus
 from fairlead._report.phrases import Event, event_of
 from fairlead._storage.journal import decode_facts
@@ -171,22 +172,33 @@ def _marks(folder: RunFolder, prices: Mapping[str, Points] | None, found: Digest
 
 
 def _from_tape(folder: RunFolder, found: Digest) -> Iterator[Mark]:
+    """What valued positions: as in the kernel a lesser source counts only where a better one has fallen silent."""
+    best: dict[str, tuple[int, int]] = {}
     try:
         for seq, event in read_tape(folder.tape):
-            price = _price(event)
-            if price:
-                yield seq, event.received_ns, event.instrument, price
+            rank, price = _price(event)
+            now, name = event.received_ns, event.instrument
+            known, since = best.get(name, (rank, now))
+            if price and (rank >= known or now - since > PATIENCE_NS):
+                best[name] = rank, now
+                yield seq, now, name, price
     except JournalError as error:
         found.damage = found.damage or f"the tape: {error}"
 
 
-def _price(event: MarketEvent) -> float:
-    kind = type(event)
-    if kind is Quote:
-        return (event.bid + event.ask) / 2  # type: ignore[union-attr]
-    if kind is Trade:
-        return event.price  # type: ignore[union-attr]
-    return event.close if kind is Bar else 0.0  # type: ignore[union-attr]
+def _price(event: MarketEvent) -> tuple[int, float]:
+    """How good a source this is, and its price: a venue's mark, the middle of a quote, a trade, a bar's close."""
+    match event:
+        case market.Mark():
+            return 3, event.price
+        case market.Quote():
+            return 2, (event.bid + event.ask) / 2
+        case market.Trade():
+            return 1, event.price
+        case market.Bar():
+            return 0, event.close
+        case _:
+            return 0, 0.0
 
 
 class _Fold:
@@ -282,11 +294,11 @@ class _Fold:
 
     def _equity(self, account: str) -> float | None:
         """What an account is worth at the last prices; None where one is wanting."""
-        market = Market()
+        lanes = Market()
         for name, price in self._last.items():
             if name in self.state.instruments:
-                market.lane(self.state.instruments[name]).mark = price
-        valuer = Valuer(Recorder(self.state), market, frozenset())
+                lanes.lane(self.state.instruments[name]).mark = price
+        valuer = Valuer(Recorder(self.state), lanes, frozenset())
         valuer.rebuild(account)
         value = valuer.accounts[account]
         return None if value.missing else value.equity

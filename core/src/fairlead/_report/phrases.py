@@ -98,16 +98,27 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
         case f.Commanded():
             return "command", f"{fact.verb} by {fact.who}: {fact.why}"
         case f.SweepStarted():
-            also = " and is closed" if fact.closes else ""
+            also = " and what it holds is closed" if fact.closes else ""
             return (
                 "sweep",
-                f"{fact.scope} is withdrawn{also} ({fact.verb} by {fact.who}: {fact.why})",
+                f"every order of {fact.scope} is withdrawn{also} ({fact.verb} by {fact.who}: {fact.why})",
                 "warning",
             )
         case f.SweepEnded():
             return "sweep", f"number {fact.sweep} is over: {fact.reason}"
         case f.CashChanged():
             return "cash", f"{fact.account} {fact.amount:+f} {fact.currency}: {fact.reason}"
+        case f.DiscrepancyFound():
+            return "books", f"{fact.discrepancy} [{fact.discrepancy.id}]", "warning"
+        case f.DiscrepancyResolved():
+            why = f": {fact.why or fact.adjustment}" if fact.why or fact.adjustment else ""
+            return "books", f"{fact.action} of {fact.discrepancy} by {fact.who}{why}", "warning"
+        case f.DiscrepancyGone():
+            return "books", f"{fact.discrepancy} is gone"
+        case f.OrderAdopted():
+            wanted = fact.intent
+            what = f"{wanted.side} {figure(wanted.quantity)} {short(wanted.instrument)}"
+            return "adopted", f"{fact.client_order_id}: {what}, for {wanted.strategy}", "warning"
         case f.FillReversed():
             return "fill", f"taken back: {fact.fill.fill_id}", "alarm"
         case f.ClockStepped():

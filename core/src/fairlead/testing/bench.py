@@ -98,6 +98,7 @@ class Bench:
         self.journal = journal or FactList()
         self.questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self.subscribed: list[Subscription] = []
+        self._power_cut = False
         self._start()
 
     def _start(self) -> None:
@@ -127,7 +128,15 @@ class Bench:
         contained = {name: fills for name, (_, fills) in books.items()}
 
         def begin() -> None:
-            open_accounts(kernel, parts, snapshots, namespace=1, epoch=state.epoch + 1, contained=contained)
+            open_accounts(
+                kernel,
+                parts,
+                snapshots,
+                namespace=1,
+                epoch=state.epoch + 1,
+                contained=contained,
+                tail_lost=self._power_cut,
+            )
             kernel.start_accounts()
 
         kernel.resolver.inquire = self._inquire
@@ -146,8 +155,12 @@ class Bench:
             return
         self.kernel.report(account, answer)
 
-    def restart(self, *, down: str = "1s") -> None:
-        """Kill it and start again, `down` later, from the journal alone; the venue goes on meanwhile."""
+    def restart(self, *, down: str = "1s", power_cut: bool = False) -> None:
+        """Kill it and start again, `down` later, from the journal alone; the venue goes on meanwhile.
+
+        With `power_cut` the machine was started anew: the journal's last records may be missing.
+        """
+        self._power_cut = power_cut
         self.clock = ManualClock(self.clock.now() + duration(down))
         self.strategies = [fresh(strategy) for strategy in self.strategies]
         self.questions, self.subscribed = [], []

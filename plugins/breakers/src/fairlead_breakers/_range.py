@@ -24,7 +24,8 @@ class Range:
 
     def full(self, now: int) -> bool:
         """Whether prices are known for the whole window, without a silence of its length."""
-        self._forget(now)
+        if now >= self._end:  # in the part going on nothing has left the window since
+            self._forget(now)
         return bool(self._parts) and now - self.since >= self.length
 
     def add(self, price: float, now: int) -> tuple[float, float]:

@@ -48,7 +48,8 @@ class RollingLoss(Latch):
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Refuse what does not reduce while the loss stands or cannot be told."""
-        why = self._lost(intent.account, view) or self._unknown(intent.account, view)
+        why = self._lost(intent.account, view)
+        why = self._unknown(intent.account, view) if why is None else why
         return None if not why or reduces(intent, view) else Trip(why)
 
     def allows(self, account: str, instrument: str, view: View) -> Allowance | None:  # type: ignore[override]
@@ -87,11 +88,11 @@ class RollingLoss(Latch):
         while len(samples) > 1 and samples[1][0] <= view.now - self._span:
             del samples[0]
 
-    def _lost(self, account: str, view: View) -> str:
-        """How much it has lost, in words; "" where that is within the limit or unknown."""
+    def _lost(self, account: str, view: View) -> str | None:
+        """How much it has lost, in words; "" where that is within the limit, None where it is unknown."""
         equity, samples = view.equity(account), self._samples.get(account)
         if equity is None or not samples or self._foreign(account, view):
-            return ""
+            return None
         before = samples[0][1]
         if equity >= before * self._keep - self._amount:
             return ""
@@ -101,8 +102,7 @@ class RollingLoss(Latch):
         if self._foreign(account, view):
             home = view.currency(account)
             return f"the limit is in {self._currency}: write it in percent, or in the {home} of {account}"
-        known = view.equity(account) is not None and self._samples.get(account)
-        return "" if known else f"the loss is unknown: the equity of {account} was not seen yet"
+        return f"the loss is unknown: the equity of {account} was not seen yet"
 
     def _foreign(self, account: str, view: View) -> bool:
         return bool(self._currency) and self._currency != view.currency(account)

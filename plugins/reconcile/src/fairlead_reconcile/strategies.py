@@ -8,7 +8,8 @@ from fairlead import ConfigurationError, duration
 from fairlead.ports import Action, Discrepancy, DiscrepancyKind, Resolution, Severity, View
 
 _RANK = {Severity.MINOR: 0, Severity.MODERATE: 1, Severity.CRITICAL: 2}
-_ORDERS = (DiscrepancyKind.EXTERNAL_ORDER, DiscrepancyKind.ORDER_STATUS)
+_FIGURES = (DiscrepancyKind.CASH, DiscrepancyKind.MODE)
+_ORDERS = (DiscrepancyKind.EXTERNAL_ORDER, DiscrepancyKind.ORDER_STATUS, DiscrepancyKind.ORDER_TERMS)
 
 
 class _Strategy:
@@ -53,23 +54,26 @@ class AutoAdjust(_Strategy):
     """Takes the venue's truth over: positions, cash and orders, as adjustments that name their `cause`.
 
     What a position has lost is lost by the strategies that hold it, in proportion; what it has gained is EXTERNAL.
+    Settings of the account are no figures to take over: they are only told.
     """
 
     def decide(self, discrepancy: Discrepancy) -> Resolution | None:
         """Adopt; an order that is over here is taken back there."""
+        if discrepancy.kind is DiscrepancyKind.MODE:
+            return Resolution(Action.WARN)
         action = Action.CANCEL if discrepancy.kind is DiscrepancyKind.ORDER_STATUS else Action.ADOPT
         return Resolution(action, self.cause or "adopted from the venue")
 
 
 class SyncToLocal(_Strategy):
-    """Trades until the venue has what was here. Cash cannot be traded back: that is only told.
+    """Trades until the venue has what was here. Cash and settings cannot be traded back: they are only told.
 
     The orders go through the gate like any other, and only once the account may trade.
     """
 
     def decide(self, discrepancy: Discrepancy) -> Resolution | None:
-        """Trade positions back, take unknown orders back, warn of cash."""
-        if discrepancy.kind is DiscrepancyKind.CASH:
+        """Trade positions back, take unknown and changed orders back, warn of the rest."""
+        if discrepancy.kind in _FIGURES:
             return Resolution(Action.WARN)
         action = Action.CANCEL if discrepancy.kind in _ORDERS else Action.TRADE_BACK
         return Resolution(action, self.cause or "traded back")
@@ -97,10 +101,13 @@ class FlattenUnknown(_Strategy):
     """Closes what nobody here wanted: positions that are only there, the excess of others, unknown orders."""
 
     def decide(self, discrepancy: Discrepancy) -> Resolution | None:
-        """Flatten what is unknown; leave the rest to the next strategy."""
-        if discrepancy.kind is DiscrepancyKind.CASH or abs(discrepancy.theirs) < abs(discrepancy.ours):
+        """Flatten or cancel what is unknown; leave the rest to the next strategy."""
+        cause = self.cause or "nobody here wanted it"
+        if discrepancy.kind in _ORDERS:
+            return Resolution(Action.CANCEL, cause)
+        if discrepancy.kind in _FIGURES or abs(discrepancy.theirs) < abs(discrepancy.ours):
             return None
-        return Resolution(Action.FLATTEN, self.cause or "nobody here wanted it")
+        return Resolution(Action.FLATTEN, cause)
 
 
 class ExternalOrders(_Strategy):

@@ -101,4 +101,22 @@ def replace(order_id: str, run_option: str | None, **options: Any) -> None:
     command(deed, manner_of(run_option, options))
 
 
+@order.command()
+@click.argument("order_id", metavar="ORDER")
+@RUN_OPTION
+@with_options(*MANNER)
+def resolve(order_id: str, run_option: str | None, **options: Any) -> None:
+    """Say that an order in doubt is not at its venue.
+
+    For venues whose silence never proves it. Look there first; needs --why.
+    """
+    if not options["why"].strip():
+        raise click.UsageError("your word needs a reason: add --why TEXT.")
+    from fairlead._cli.steering import Deed, command
+
+    does = "the order counts as not there, and what was reserved for it is free; should it appear, it is canceled"
+    deed = Deed(verb="resolve", arguments={"order": order_id}, does=does, grave=True)
+    command(deed, manner_of(run_option, options))
+
+
 VERBS = (order,)

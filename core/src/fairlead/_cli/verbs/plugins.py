@@ -48,7 +48,7 @@ def plugins_info(name: str, as_json: bool) -> None:
 def plugins_new(kind: str, name: str, into: Path) -> None:
     """Write a package that works, to make yours.
 
-    KIND is broker, stream or breaker. The package is called fairlead-NAME.
+    KIND is broker, stream, breaker or reconciler. The package is called fairlead-NAME.
     """
     from fairlead._cli.scaffold import new_plugin
 
