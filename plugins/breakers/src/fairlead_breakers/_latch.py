@@ -8,7 +8,6 @@ from typing import Any, Literal
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.facts import DayStarted
 from fairlead.ports import Allowance, Trip, View
-from fairlead.units import DAY
 from fairlead_breakers._shared import Wants, reduces, setting
 
 Act = Literal["reduce_only", "halt", "cancel", "flatten", "kill"]
@@ -22,10 +21,12 @@ _ACTS: dict[str, tuple[TradingState, str]] = {
     "kill": (TradingState.KILLED, "flatten"),
 }
 
-LOOK_NS = 60_000_000_000
+DAY = duration("1d")
+
+LOOK_NS = duration("1m")
 """How often what may reset itself is looked at where no order asks."""
 
-_LEAST = 1_000_000
+_LEAST = duration("1ms")
 
 
 def act(breaker: str, action: str) -> tuple[TradingState, str]:

@@ -7,8 +7,7 @@ from typing import Any
 from fairlead import duration_text
 from fairlead.facts import EngineStarted, FeedChanged, FillsListed, StreamChanged
 from fairlead.ports import Trip, View
-from fairlead.units import DAY
-from fairlead_breakers._latch import Act, Latch, span
+from fairlead_breakers._latch import DAY, Act, Latch, span
 
 
 class Disconnect(Latch):

@@ -20,8 +20,7 @@ from fairlead.facts import (
     StrategiesStarted,
 )
 from fairlead.ports import Trip, View
-from fairlead.units import DAY
-from fairlead_breakers._latch import Act, Latch, span
+from fairlead_breakers._latch import DAY, Act, Latch, span
 from fairlead_breakers._shared import Wants
 
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
