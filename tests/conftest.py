@@ -1,6 +1,7 @@
-"""Strategies that several tests run lie in `stories/`, where their child processes find them; so does `simulation`."""
+"""What tests share with their child processes lies in `stories`, `killing` and `simulation`, where both find it."""
 
 import sys
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parent / "stories"), str(Path(__file__).parent)]
+HERE = Path(__file__).parent
+sys.path += [str(HERE / "stories"), str(HERE / "killing"), str(HERE)]

@@ -58,6 +58,10 @@ SEAMS = {
         "threading.Thread",
     ): "the seam of threads: sees a loop that blocks",
     (
+        "core/src/fairlead/_engine/shutdown.py",
+        "threading.Thread",
+    ): "the seam of threads: ends what blocks the end of a run",
+    (
         "core/src/fairlead/_engine/background.py",
         "threading.Thread",
     ): "background() is a thread; the kernel stays in it",

@@ -155,8 +155,19 @@ class StrategiesStarted(Fact, frozen=True, kw_only=True):
     stand_by: bool = False
 
 
+class EngineStopping(Fact, frozen=True, kw_only=True):
+    """An input: the run ends. Nothing new is opened, strategies stop, what is in flight may settle until `until_ns`.
+
+    `leaves` says that no strategy's `on_exit` acts: a backtest leaves all as it stands, and values it.
+    """
+
+    reason: str = ""
+    until_ns: int = 0
+    leaves: bool = False
+
+
 class StrategiesStopped(Fact, frozen=True, kw_only=True):
-    """An input: strategies are told of the end."""
+    """An input: strategies have seen their last event, and say what to remember."""
 
 
 class InstrumentDefined(Fact, frozen=True, kw_only=True):
@@ -505,6 +516,27 @@ class TimerCanceled(Fact, frozen=True, kw_only=True):
     name: str
 
 
+class BarProgress(msgspec.Struct, frozen=True):
+    """How far the bars of an interval have got: those begun, as (start in ns, open, high, low, close, volume).
+
+    `source` is the feed that they are made of, `counted` what of its size a bar by count has, `done` the start of the
+    newest time bar that is closed, in ns, -1 before the first.
+    """
+
+    instrument: str
+    interval: str
+    source: str
+    begun: tuple[tuple[int, float, float, float, float, float], ...] = ()
+    counted: float = 0.0
+    done: int = -1
+
+
+class BarState(Fact, frozen=True, kw_only=True):
+    """The bars in progress that are made here, all of them; an input where the tape had more than the journal."""
+
+    bars: tuple[BarProgress, ...]
+
+
 class Asked(Fact, frozen=True, kw_only=True):
     """A strategy sent a question out; its answer comes back as an input."""
 
@@ -570,10 +602,11 @@ class CommandAnswered(Fact, frozen=True, kw_only=True):
 
 
 class SweepStarted(Fact, frozen=True, kw_only=True):
-    """A person or a breaker had the orders of a scope withdrawn; it goes on, restarts included, until it has ended.
+    """The orders of a scope are withdrawn, as a person, a breaker or an `on_exit` wanted, until all is done.
 
-    `verb` is "cancel_all", "cancel_entries", "flatten", "kill" or "stop"; `closes` says that what is held is closed
-    too. A stop ends at `until_ns`, if that is not 0, whatever is left by then.
+    Restarts do not end it. `verb` is "cancel_all", "cancel_entries", "flatten", "kill", "stop", or "exit" for a
+    strategy's `on_exit`; `closes` says that what is held is closed too. A stop ends at `until_ns`, if that is not 0,
+    whatever is left.
     """
 
     verb: str
@@ -615,6 +648,7 @@ AnyFact = (
     | AccountAdopted
     | AccountMoved
     | StrategiesStarted
+    | EngineStopping
     | StrategiesStopped
     | InstrumentDefined
     | AccountOpened
@@ -655,6 +689,7 @@ AnyFact = (
     | StrategyPaused
     | TimerSet
     | TimerCanceled
+    | BarState
     | Asked
     | Noted
     | BreakerTripped

@@ -45,3 +45,17 @@ def test_an_engine_inside_a_program_is_heard_and_stopped(tmp_path: Path, capsys)
     assert fills
     assert "USDT in all" in said
     assert f"stopped after {len(fills)} fills" in said
+
+
+def test_an_engine_that_is_killed_goes_on(tmp_path: Path, capsys) -> None:
+    """Killed in the middle of its orders and started again: steps, orders and position go on, nothing is sent twice."""
+    example = runpy.run_path(str(EXAMPLES / "04_crash_and_resume.py"))
+    facts = example["main"](str(tmp_path / "crash"), steps=8)
+    said = capsys.readouterr().out
+    assert "sent in lives [1, 2], sent twice: none" in said
+    numbers = [int(text.split()[1].rstrip(":")) for text in example["notes"](facts)]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(numbers[-1] + 1))
+    assert "the run ended: SIGTERM" in said
+    last = example["notes"](facts)[-1]
+    assert example["held"](facts) != 0, last

@@ -137,6 +137,21 @@ def test_a_venue_that_cannot_be_asked_proves_nothing(bench):
     bench.check()
 
 
+def test_a_question_that_a_broken_connection_took_with_it_is_asked_again_at_once(bench):
+    """The private stream is back: nobody waits for the answer that cannot come any more."""
+    bench.broker.deaf = True
+    order = limit(bench, lose())
+    bench.advance("10ms")
+    bench.broker.deaf = False
+    bench.broker.emit(StreamDown(reason="cut"))
+    bench.advance("1s")
+    assert order.status is OrderStatus.UNKNOWN
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("10ms")
+    assert order.status is OrderStatus.ACCEPTED
+    bench.check()
+
+
 def test_not_found_proves_nothing_while_the_private_stream_is_down(bench):
     """What could not be reported cannot be ruled out."""
     order = limit(bench, lose(arrived=False))

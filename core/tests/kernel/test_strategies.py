@@ -68,7 +68,7 @@ def test_every_callback_is_called_in_the_order_of_events():
     bench.book(99, 101)
     bench.do(lambda s: s.buy(1))
     bench.advance("1m")
-    bench.kernel.turn(bench.kernel.stop_strategies)
+    bench.kernel.turn(lambda: bench.kernel.ending.begin("the test", 0))
     assert bench.strategy.log == [
         "start",
         ("quote", 99),

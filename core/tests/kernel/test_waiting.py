@@ -1,10 +1,11 @@
 """What a strategy waits for: timers that outlive the process, and handlers that a halt finds waiting."""
 
+import attrs
 import pytest
 
-from fairlead import Strategy
+from fairlead import OrderStatus, Strategy
 from fairlead.facts import Noted, StrategyHalted, TimerSet
-from fairlead.testing import Bench, Puppet
+from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, silence
 
 
 def notes(bench, source="timers"):
@@ -192,4 +193,130 @@ def test_a_handler_that_is_halted_while_it_runs_does_not_wait():
     bench.bar(100, 100, 100, 100)
     bench.advance("2s")
     assert strategy.woke == 1
+    bench.check()
+
+
+# --- waiting for an order ---------------------------------------------------------------------------------------
+
+
+class Impatient(Strategy):
+    """Places an order at the first quote, waits for it, and keeps what it was given and when."""
+
+    def __init__(self, within="5s", limit=99):
+        super().__init__()
+        self.within = within
+        self.limit = limit
+        self.given = []
+        self.seen = []
+
+    def on_start(self):
+        self.watch("BTC/USDT:USDT", quotes=True, trades=True, bars="1m")
+
+    async def on_quote(self, quote):
+        self.seen.append(quote)
+        if not self.given and not self.restored:
+            began = self.now
+            order = await self.wait(self.buy(1, limit_price=self.limit), within=self.within)
+            self.given.append((order.status, (self.now - began) / 1e9))
+
+    def on_trade(self, trade):
+        self.seen.append(trade)
+
+    def on_bar(self, bar):
+        self.seen.append(bar)
+
+    def on_order(self, order):
+        self.seen.append(order.status)
+
+
+REMOTE = attrs.evolve(MARKET_AND_LIMIT, exact=False)
+
+
+def impatient(script=None, profile=REMOTE, **settings):
+    broker = FakeBroker(profile=profile)
+    if script is not None:
+        broker.answers.append(script)
+    bench = Bench(Impatient(**settings), broker=broker)
+    bench.quote(99.9, 100.1)
+    return bench
+
+
+def test_a_wait_ends_with_the_order():
+    """Filled in time, it is given at once, and closed."""
+    bench = impatient()
+    bench.advance("2s")
+    bench.broker.fill(bench.broker.submits[0].client_order_id)
+    assert bench.strategy.given == [(OrderStatus.FILLED, 2.0)]
+    bench.check()
+
+
+def test_a_wait_gives_a_working_order_when_its_time_is_over():
+    """Something was heard of it, so nobody is asked."""
+    bench = impatient(silence())
+    bench.advance("1s")
+    bench.broker.accept(bench.broker.submits[0].client_order_id)
+    bench.advance("5s")
+    assert bench.strategy.given == [(OrderStatus.ACCEPTED, 5.0)]
+    bench.check()
+
+
+def test_an_order_that_nothing_was_heard_of_is_looked_up():
+    """The venue has filled it and its reports were lost: what a wait gives is the truth, fills included."""
+    bench = impatient(silence(), within="1s")
+    name = bench.broker.submits[0].client_order_id
+    bench.broker.executed(name)
+    bench.advance("1s")
+    assert bench.strategy.given == [(OrderStatus.FILLED, 1.0)]
+    assert bench.state.quantity("fake", bench.instrument, "Impatient") == 1
+    bench.check()
+
+
+def test_a_venue_that_does_not_answer_is_not_waited_for_any_longer():
+    """Five seconds more, and the order is given as it is known."""
+    bench = impatient(silence(), within="1s")
+    bench.kernel.resolver.inquire = lambda account, inquiry: None
+    bench.advance("5s")
+    assert bench.strategy.given == []
+    bench.advance("2s")
+    assert bench.strategy.given == [(OrderStatus.SUBMITTED, 6.0)]
+    bench.check()
+
+
+def test_a_venue_in_this_process_is_not_asked():
+    """Nothing gets lost there: the wait ends when it was told to."""
+    bench = impatient(silence(), MARKET_AND_LIMIT, within="1s")
+    asked = []
+    bench.kernel.resolver.inquire = lambda *question: asked.append(question)
+    bench.advance("1s")
+    assert (bench.strategy.given, asked) == ([(OrderStatus.SUBMITTED, 1.0)], [])
+
+
+def test_the_mailbox_of_a_handler_that_waits():
+    """Of quotes the last is kept; trades, bars and facts all come, in their order."""
+    bench = impatient(limit=90)
+    bench.strategy.seen.clear()
+    for price in (100, 101, 102):
+        bench.trade(price)
+        bench.quote(price, price + 1)
+    bench.advance("1s")
+    bench.quote(103, 104)
+    assert bench.strategy.seen == []
+    bench.advance("4s")
+    seen = bench.strategy.seen
+    assert [getattr(one, "price", None) or getattr(one, "bid", one) for one in seen] == [
+        OrderStatus.ACCEPTED, 100, 103, 101, 102,
+    ]  # fmt: skip
+    bench.advance("1m")
+    assert seen[-1].close == 102
+    bench.check()
+
+
+def test_a_wait_ends_with_the_process():
+    """After a restart no handler waits; its order goes on, and is told of."""
+    bench = impatient()
+    bench.restart()
+    bench.advance("10s")
+    assert bench.strategy.given == []
+    bench.broker.fill(bench.broker.submits[0].client_order_id)
+    assert bench.strategy.seen[-1] is OrderStatus.FILLED
     bench.check()

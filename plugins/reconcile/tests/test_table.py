@@ -35,10 +35,12 @@ class Venue(FakeBroker):
     def __init__(self) -> None:
         super().__init__(PERP, OTHER, profile=REMOTE)
         self.strangers: dict[str, OrderReport] = {}
+        self.entries: dict[str, Decimal] = {}
 
     async def snapshot(self) -> Any:
         taken = await super().snapshot()
-        return attrs.evolve(taken, orders=(*(taken.orders or ()), *self.strangers.values()))
+        orders = (*(taken.orders or ()), *self.strangers.values())
+        return attrs.evolve(taken, orders=orders, entry_prices=dict(self.entries))
 
     def send(self, command: Any) -> None:
         if not isinstance(command, Submit) and getattr(command, "client_order_id", "") in self.strangers:
@@ -273,6 +275,17 @@ def test_the_first_that_answers_decides() -> None:
     bench.advance("20s")
     assert bench.state.lowered
     assert [fact.who for fact in bench.of(f.DiscrepancyResolved)] == ["AutoAdjust", "HaltOnMismatch"]
+
+
+@pytest.mark.parametrize("more", [0, 7])
+def test_profit_that_was_realised_in_another_order_is_no_difference(more: int) -> None:
+    """Fills booked late realise another part of the same profit, as entry prices tell; the rest is a difference."""
+    bench, venue = ready(WarnOnly(every="5s"))
+    venue.balances["USDT"] += 500 + more
+    venue.entries[BTC] = D(200)
+    bench.advance("20s")
+    found = [one.theirs - one.ours for one in bench.state.discrepancies.values()]
+    assert found == [D(more)] * bool(more)
 
 
 def test_what_passes_by_itself_is_told_and_gone() -> None:

@@ -315,6 +315,24 @@ def test_linked_orders_shrink_together(bench):
     assert on.snapshot().orders == ()
 
 
+def test_a_linked_order_that_comes_late(bench):
+    """What its mate filled before it came is not left to it; with nothing left it ends at once."""
+    on = bench()
+    on.quote(100.0, 100.1)
+    on.buy("6")
+    on.limit("sell", "3", "99", group="g", reduce_only=True)
+    assert on.position == 3
+    on.stop("sell", "3", "95", group="g", reduce_only=True, name="late")
+    assert on.kinds[-2:] == ["Accepted", "Canceled"]
+    assert on.snapshot().orders == ()
+    on.quote(105.0, 105.1, bid_size=1)
+    on.limit("sell", "3", "104", group="h", reduce_only=True)
+    on.stop("sell", "3", "95", group="h", reduce_only=True, name="rest")
+    on.stop("sell", "2", "95", group="h", reduce_only=True, name="anew", repeats="rest")
+    remaining = {name: order.remaining for name, order in on.desk.orders.items()}
+    assert (remaining["rest"], remaining["anew"]) == (Decimal(2), Decimal(2))
+
+
 def test_triggered_is_told(bench):
     """A stop says that it was set off before its fill."""
     on = bench()

@@ -12,7 +12,15 @@ from typing import ClassVar
 
 import pytest
 
-from fairlead import ConfigurationError, ConnectivityError, OrderIntent, OrderType, Quote, Side
+from fairlead import (
+    ConfigurationError,
+    ConnectivityError,
+    OrderIntent,
+    OrderType,
+    Quote,
+    Side,
+    default_instrument,
+)
 from fairlead.ports import (
     Accepted,
     BrokerAdapter,
@@ -159,6 +167,38 @@ def test_trading(tmp_path):
     for words in ((), ("--unix", str(tmp_path / "s"))):
         with venue(*words) as child:
             play(story, child.address)
+
+
+def test_instruments_before_it_is_connected():
+    """What is listed can be asked for before `connect`, with what is listed from here."""
+
+    async def story(address):
+        other = default_instrument("ETH/USDT:USDT", "x", tick="0.01")
+        broker = RemoteBroker(address)
+        broker.learn(other)
+        assert [one.id for one in await broker.instruments()] == [BTC, other.id]
+        with pytest.raises(ConnectivityError):
+            await broker.snapshot()
+        with pytest.raises(ConnectivityError):
+            await RemoteBroker("unix:///nowhere").instruments()
+
+    with venue() as child:
+        asyncio.run(story(child.address))
+
+
+def test_an_end_while_somebody_is_connected():
+    """SIGTERM ends the venue in good order, with clients or without."""
+
+    async def story(child):
+        client = await Client(child.address).connect()
+        child.terminate()
+        await client.until(1)
+        assert client.kinds == ["StreamDown"]
+
+    with venue() as child:
+        play(story, child)
+        assert child.wait(PATIENCE) == 0
+        assert child.stderr.read() == ""
 
 
 def test_not_sent():

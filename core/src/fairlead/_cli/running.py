@@ -81,6 +81,8 @@ def trade(
                 try:
                     return handle.wait(LOOK_SECONDS)
                 except TimeoutError:
+                    if handle.overdue:
+                        leave_at_once(signal.SIGTERM)
                     viewer.look()
                 except FairleadError:
                     raise

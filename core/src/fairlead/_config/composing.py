@@ -15,7 +15,7 @@ from fairlead._config.fitting import Fitter, Misfit
 from fairlead._config.layers import Layer, Setting, Table
 from fairlead._config.plugins import plugin_for, strategy_class
 from fairlead._config.sections import SECTIONS, STRATEGY_KEYS
-from fairlead._config.signatures import Parameter, Signature, signature_of
+from fairlead._config.signatures import ON_EXIT, Parameter, Signature, signature_of
 from fairlead._secrets.secret import PREFIX, secrets_in
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, FairleadError, PluginError
@@ -190,7 +190,7 @@ class Composer:
         if kind is None:
             return
         signature = signature_of(kind)
-        given = {name: signature.parameters.pop(name, None) for name in ("name", "allocation")}
+        given = {name: signature.parameters.pop(name, None) for name in ("name", "allocation", "on_exit")}
         self.signatures[table] = signature
         before = len(self.faults)
         for key in [key for key, setting in own.items() if _refers(setting.value)]:
@@ -200,6 +200,7 @@ class Composer:
         for key, value in arguments.items():
             self._keepable(f"{path}.{key}", value, own[key].origin)
         allocation = self._allocation(path, own)
+        on_exit = self._on_exit(path, own)
         if len(self.faults) > before:
             return
         arguments |= {"name": table[1]} if given["name"] else {}
@@ -207,6 +208,7 @@ class Composer:
         strategy = self._made(path, kind, arguments, own, self.merged.tables[table])
         if strategy is not None:
             strategy.name, strategy.allocation = table[1], allocation or strategy.allocation
+            strategy.on_exit = on_exit or strategy.on_exit
             self.strategies.append(strategy)
 
     def _allocation(self, path: str, own: dict[str, Setting]) -> str | None:
@@ -223,6 +225,13 @@ class Composer:
         except ConfigurationError as error:
             self.fault(f"{path}.allocation", str(error), own["allocation"].origin)
         return fitted.get("allocation")
+
+    def _on_exit(self, path: str, own: dict[str, Setting]) -> str | None:
+        """What becomes of what it leaves at the end, as it is written."""
+        fitted: dict[str, Any] = {}
+        if "on_exit" in own:
+            self.fit(f"{path}.on_exit", own["on_exit"], ON_EXIT, fitted)
+        return fitted.get("on_exit")
 
     def _secret_argument(self, path: str, origin: str) -> None:
         text = (

@@ -19,6 +19,7 @@ from fairlead._config.signatures import Parameter, Signature, signature_of
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, PluginError
+from fairlead.units import duration
 
 _LIVE = "live"
 
@@ -145,7 +146,7 @@ def engine_arguments(composer: Composer, own: dict[str, Setting]) -> dict[str, A
     return fitted
 
 
-_OF_A_SCRIPT = ("run", "durability", "busy_poll")
+_OF_A_SCRIPT = ("run", "durability", "busy_poll", "stop_within")
 """The keys of `[engine]` that can still be changed on an engine that a script has made."""
 
 
@@ -175,3 +176,5 @@ def override(engine: LiveTradingEngine, settings: Sequence[str], environment: Ma
         engine.folder = RunFolder(arguments["run"])
     engine.durability = arguments.get("durability", engine.durability)
     engine.busy_poll = arguments.get("busy_poll", engine.busy_poll)
+    if "stop_within" in arguments:
+        engine.stop_within_ns = duration(arguments["stop_within"])

@@ -12,7 +12,7 @@ from fairlead._config.fitting import words_of
 from fairlead._config.loading import engine_signature
 from fairlead._config.sections import SECTIONS, STRATEGY_KEYS, Section
 from fairlead._config.showing import default_text
-from fairlead._config.signatures import Parameter, signature_of
+from fairlead._config.signatures import ON_EXIT, Parameter, signature_of
 from fairlead._engine.catalogue import installed
 
 
@@ -59,8 +59,12 @@ def _own_keys(section: Section) -> list[Key]:
     if section.name == "engine":
         return [_key(parameter) for parameter in engine_signature().parameters.values()]
     if section.name == "strategy":
-        assert STRATEGY_KEYS == ("use", "allocation")
-        return [Key("use", "text", "", True), Key("allocation", "text", "", False)]
+        assert STRATEGY_KEYS == ("use", "allocation", "on_exit")
+        return [
+            Key("use", "text", "", True),
+            Key("allocation", "text", "", False),
+            Key("on_exit", words_of(ON_EXIT.kind), "leave", False),
+        ]
     return [Key("use", "text", "the table's name", False)]
 
 

@@ -26,10 +26,15 @@ SECTIONS = {
             "engine",
             "The engine itself. `run` is the folder of the run, by default `runs/` and the first strategy's name below "
             'the current folder. `durability = "full"` survives a power cut, and not only the death of the process. '
-            '`breakers = "none"` says that none are wanted. `busy_poll` spends a core on latency. `profile` is the one '
-            "in use where nothing else says so.",
+            '`breakers = "none"` says that none are wanted. `busy_poll` spends a core on latency. `stop_within` is how '
+            "long what is on its way may take to settle at the end. `profile` is the one in use where nothing else "
+            "says so.",
         ),
-        Section("strategy", "What decides. The other keys are the arguments of the class."),
+        Section(
+            "strategy",
+            "What decides. `on_exit` is what becomes of what it leaves at the end: `leave`, `cancel` or `flatten`. The "
+            "other keys are the arguments of the class.",
+        ),
         Section("broker", "Where orders go: the accounts.", "broker"),
         Section("stream", "Where market data come from.", "stream"),
         Section("breaker", "What limits and stops.", "breaker"),
@@ -45,7 +50,7 @@ SECTIONS = {
 PROFILE = "profile"
 """`[profile.NAME]` holds the same sections once more, for one profile."""
 
-STRATEGY_KEYS = ("use", "allocation")
+STRATEGY_KEYS = ("use", "allocation", "on_exit")
 """The keys of a strategy's table that are not arguments of its class."""
 
 PROFILE_KEY = "profile"

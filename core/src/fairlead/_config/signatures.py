@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -25,6 +25,10 @@ class Parameter:
     def required(self) -> bool:
         """Whether there is no default."""
         return self.default is MISSING
+
+
+ON_EXIT = Parameter("on_exit", Literal["leave", "cancel", "flatten"], None)
+"""What every strategy can be told, whatever its constructor takes."""
 
 
 @attrs.frozen

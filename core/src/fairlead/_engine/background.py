@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 _PATIENCE = 30.0
-"""For so many seconds an end that was asked for is waited for."""
+"""For so many seconds an end that was asked for is waited for, after what it has to settle."""
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -59,15 +59,21 @@ class Background:
         """Whether it still runs."""
         return self._thread.is_alive()
 
+    @property
+    def overdue(self) -> bool:
+        """Whether it cannot end, because something blocks its thread that cannot be interrupted."""
+        return self._session.overdue
+
     def stop(self, timeout: float | None = None, *, when: str = "now", within: str | None = None) -> str:
         """End in good order and wait for it; gives the reason. Raises what the run raised.
 
         `when` and `within` are as in the engine's `stop`. It waits for `timeout` seconds: without one, half a minute
-        for an end now, and as long as it takes for an end once flat. Raises TimeoutError after that.
+        more than `stop_within` for an end now, and as long as it takes for an end once flat. Raises TimeoutError.
         """
         if when == "now" and within is None:
             self._session.stop("stopped")
-            return self.wait(_PATIENCE if timeout is None else timeout)
+            patience = _PATIENCE + self._engine.stop_within_ns / 1e9
+            return self.wait(patience if timeout is None else timeout)
         if self.running:
             self._engine.stop(when=when, within=within)
         return self.wait(timeout)

@@ -48,10 +48,12 @@ def backtest(
     start: int | None = None,
     end: int | None = None,
     progress: Callable[[int], None] | None = None,
+    stop_within_ns: int = 0,
 ) -> Result:
     """Run copies of these strategies and brokers over the streams' data, from nothing, in a fresh folder.
 
-    `start` and `end` bound the data, in ns. Raises ConfigurationError where the data cannot be replayed.
+    `start` and `end` bound the data, in ns; orders that are on their way after the last event have `stop_within_ns`
+    to settle, and positions stay, valued at the last prices. Raises ConfigurationError where it cannot be replayed.
     """
     for name, stream in parts.streams.items():
         if not isinstance(stream, Replayable):
@@ -66,7 +68,7 @@ def backtest(
     journal = Journal.open(folder.journal, boot_id="", sync_behind=False)
     try:
         run = _Backtest(simulated, journal, loop, start, end)
-        run.run(progress)
+        run.run(progress, stop_within_ns)
     finally:
         journal.close()
         loop.close()
@@ -124,12 +126,16 @@ class _Backtest:
             moments += [event.received_ns for event in islice(stream.replay(every), 1)]
         return min(moments, default=0)
 
-    def run(self, progress: Callable[[int], None] | None) -> None:
-        """From the first event to the last."""
+    def run(self, progress: Callable[[int], None] | None, stop_within_ns: int) -> None:
+        """From the first event to the last, and until what is on its way then has settled."""
         self._begin(self._loop)
         self._through(progress)
         self._agenda.run(self._time.now())
-        self.kernel.turn(self.kernel.stop_strategies)
+        ending = self.kernel.ending
+        self.kernel.turn(lambda: ending.begin("the data ended", stop_within_ns, leaves=True))
+        while ending.left() and self._agenda.due <= ending.until_ns:
+            self._agenda.run(self._agenda.due)
+        self.kernel.turn(ending.finish)
         self.kernel.turn(lambda: self.kernel.recorder.record(EngineStopped, reason="the data ended"))
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:

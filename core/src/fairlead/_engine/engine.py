@@ -20,7 +20,7 @@ from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError
-from fairlead.units import Number
+from fairlead.units import Number, duration
 
 if TYPE_CHECKING:
     from fairlead._engine.background import Background
@@ -40,6 +40,8 @@ class LiveTradingEngine:
     `breakers="none"` says aloud that no circuit breaker is wanted. `busy_poll` spends a core on latency. A start that
     follows as many that did not end in good order as `crash_limit` says, within its time, is HALTED until a person
     resumes; "none" lets it crash for ever.
+    `stop_within` is how long, at the end of a run, orders that are on their way and what strategies' `on_exit` asks for
+    may take to settle; what has not by then is named, and taken up by the next start.
 
     Making an engine opens no file, socket or lock. Raises ConfigurationError or PluginError, in one sentence,
     where something is missing, doubled or does not fit.
@@ -56,6 +58,7 @@ class LiveTradingEngine:
         breakers: Literal["none"] | None = None,
         busy_poll: bool = False,
         crash_limit: str | None = "3/10m",
+        stop_within: str = "10s",
     ) -> None:
         self.strategies = strategies_of(strategy)
         from fairlead._engine.wiring import wire
@@ -65,6 +68,7 @@ class LiveTradingEngine:
         self.durability = durability
         self.busy_poll = busy_poll
         self.crash_limit = crash_limit
+        self.stop_within_ns = duration(stop_within)
         self.folder = RunFolder(run if run is not None else Path("runs") / self.strategies[0].name)
         self._session: Session | None = None
         self._ran = False
@@ -195,12 +199,13 @@ class LiveTradingEngine:
         refuse_while_read()
         streams = self.wiring.streams if data is None else _streams(data)
         parts = Parts(self.strategies, self.wiring.brokers, streams, self.wiring.fresh_breakers())
+        within = self.stop_within_ns
         from fairlead._engine.backtest import backtest
 
         first, last = moment(start, "start"), moment(end, "end")
         folder = self.folder.new_backtest()
         try:
-            return backtest(parts, folder, start=first, end=last, progress=progress)
+            return backtest(parts, folder, start=first, end=last, progress=progress, stop_within_ns=within)
         except ConfigurationError:
             _discard_unstarted(folder)
             raise

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 import zlib
@@ -21,6 +22,7 @@ from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
+from fairlead._engine.heap import FrozenHeap
 from fairlead._engine.inquiries import Inquiries
 from fairlead._engine.keeping import SnapshotKeeper
 from fairlead._engine.lagwatch import LagWatch
@@ -31,9 +33,10 @@ from fairlead._engine.observers import Observers, speak
 from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._engine.recovery import OVERLAP_NS, first_books
+from fairlead._engine.recovery import OVERLAP_NS, first_books, unfinished_bars
 from fairlead._engine.reopening import doubts, learn, reopen
-from fairlead._engine.signals import signals
+from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog, disconnect
+from fairlead._engine.signals import leave_at_once, signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.supervision import Supervisor
 from fairlead._engine.warmup import history, windows
@@ -45,7 +48,7 @@ from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
-from fairlead.facts import ClockStepped, EngineLagged, EngineStopped, Fact, Noted
+from fairlead.facts import ClockStepped, EngineLagged, Fact, Noted
 from fairlead.ports import Snapshot, Subscription
 from fairlead.units import SECOND, duration
 
@@ -82,10 +85,14 @@ class Session:
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
-        self._strategies_run = False
         self._asking = asyncio.Lock()
         self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
+        self._shutdown: Shutdown | None = None
+        self._watchdog: Watchdog | None = None
+        self._owns_process = False
+        self.overdue = False
+        """Whether it cannot end, because something blocks its thread that cannot be interrupted."""
         self.kernel: Kernel | None = None
         self.started = threading.Event()
 
@@ -97,7 +104,11 @@ class Session:
         self._thread = threading.get_ident()
         self._ended = asyncio.Event()
         self._task = asyncio.current_task()
-        with signals(self._loop, self._signaled):
+        self._watchdog = Watchdog(lambda: self.kernel, self._engine.stop_within_ns / 1e9, self._hopeless)
+        with (
+            self._watchdog as watchdog,
+            signals(self._loop, self._signaled, watchdog.begin) as self._owns_process,
+        ):
             try:
                 await self._trade(until)
             except asyncio.CancelledError:
@@ -141,10 +152,16 @@ class Session:
             await self._connect_streams(kernel, stack)
             observers.started(self._engine)
             self._stop_at(until, stack)
+            self._shutdown = shutdown = Shutdown(
+                kernel, self._door, self._agenda, self._engine.stop_within_ns
+            )
+            if isinstance(self._time, SystemTime):  # on any other nobody counts microseconds
+                stack.enter_context(FrozenHeap())
             try:
                 pacer.start()
                 self.started.set()
                 await self._ended.wait()
+                await shutdown.settle(self._reason, pacer)
             finally:
                 self._reason = self._reason or "its task was canceled"
                 pacer.stop()
@@ -187,6 +204,7 @@ class Session:
         else:
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=journal, tape=tape)
         kernel.recorder.seq = max(kernel.recorder.seq, tape.last_seq)
+        kernel.unfinished.kept = True
         self.kernel = kernel
         return journal, kernel
 
@@ -199,10 +217,12 @@ class Session:
         await introduce(kernel, self._parts)
         self._connected_ns = max(0, self._time.now() - OVERLAP_NS)
         self._lease = lease = self._keep_lease()
+        closing: list[tuple[str, Callable[[], Any]]] = []
+        stack.push_async_callback(disconnect, closing)
         for name, broker in self._parts.brokers.items():
             send = broker.send
             kernel.outbox.senders[name] = lease.guard(send, self._door.reporter(name)) if lease else send
-            stack.push_async_callback(broker.close)
+            closing.append((f"account {name}", broker.close))
             await broker.connect(self._door.reporter(name), self._agenda)
 
     def _keep_lease(self) -> LeaseKeeper | None:
@@ -257,7 +277,9 @@ class Session:
         doubted = doubts(kernel.state)
         for text in doubted:
             log.critical("%s; no strategy runs until `fairlead account adopt`", text)
-        self._strategies_run = not doubted
+        bars = unfinished_bars(kernel, self._folder, self._parts)
+        if not doubted and bars != kernel.state.bars:
+            self._door.put(kernel.turn, lambda: kernel.unfinished.restore(bars))
         self._door.put(
             kernel.turn,
             lambda: kernel.start_strategies(restored=self._restored, stand_by=bool(doubted)),
@@ -286,11 +308,13 @@ class Session:
             self._recovered.set()
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
+        closing: list[tuple[str, Callable[[], Any]]] = []
+        stack.push_async_callback(disconnect, closing)
         for stream in self._parts.streams.values():
             if hasattr(stream, "on_end"):
                 stream.on_end = self._stream_ended
                 self._open_streams += 1
-            stack.push_async_callback(stream.close)
+            closing.append((f"stream {stream.name}", stream.close))
             await stream.connect(self._door.taker(stream.name), self._feeds)
             self._supervisor.watch(stream)
             if self._restored and hasattr(stream, "resume"):
@@ -385,7 +409,8 @@ class Session:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
     # --- ending ---------------------------------------------------------------------------------------------
 
@@ -412,8 +437,9 @@ class Session:
 
     def stop(self, reason: str) -> None:
         """Ask for the end; may be called from any thread."""
-        if self._loop is None or self._ended is None:
+        if self._loop is None or self._ended is None or self._watchdog is None:
             return
+        self._watchdog.begin()
         if threading.get_ident() != self._thread:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the run has ended
                 self._loop.call_soon_threadsafe(self.stop, reason)
@@ -424,13 +450,11 @@ class Session:
         self._ended.set()
 
     def _end(self, kernel: Kernel, journal: Journal) -> None:
-        """Let strategies stop and write the last fact; on a full disk the journal has room for that one."""
-        self._door.close_market()
-        if self._error is None and self._strategies_run:
-            self._door.put(kernel.turn, kernel.stop_strategies)
+        """Write the last facts; on a full disk the journal has room for a few."""
+        assert self._shutdown is not None
         if self._error is None:
-            kernel.turn(lambda: kernel.recorder.record(EngineStopped, reason=self._reason))
-            self._door.close()
+            self._reason = self._shutdown.finish(self._reason)
+        if self._error is None:
             self._owned.mark(journal, ended=True)
             return
         self._door.close()
@@ -445,6 +469,8 @@ class Session:
         self._error = self._error or error
         log.critical("the engine stops: %s", error, exc_info=error)
         self.stop(f"it failed: {scrub(str(error))}")
+        if self._shutdown is not None:
+            self._shutdown.wake()
 
     def _signaled(self, name: str) -> None:
         """Ctrl-C or SIGTERM: the end in good order; a start that hangs is given up."""
@@ -453,6 +479,12 @@ class Session:
         elif self._task is not None and not self._interrupted:
             self._interrupted, self._reason = True, name
             self._task.cancel()
+
+    def _hopeless(self) -> None:
+        """Nothing ends what blocks the thread: the process, where it is this engine's, ends as it stands."""
+        self.overdue = True
+        if self._owns_process:
+            leave_at_once(signal.SIGTERM)
 
     def _stalled(self, text: str, stack: str) -> None:
         log.error("%s\n%s", text, stack)

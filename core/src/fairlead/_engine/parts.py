@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream, Reconciler
 
 
+POLICIES = ("leave", "cancel", "flatten")
+"""What a strategy's `on_exit` may say."""
+
+
 @attrs.define
 class Parts:
     """What a run is made of."""
@@ -57,7 +61,7 @@ def fresh(strategy: Strategy) -> Strategy:
     """The same strategy as it was when it was made, with nothing that happened since."""
     args, kwargs = strategy._arguments
     again = type(strategy)(*copy.deepcopy(args), **copy.deepcopy(kwargs))
-    again.name, again.allocation = strategy.name, strategy.allocation
+    again.name, again.allocation, again.on_exit = strategy.name, strategy.allocation, strategy.on_exit
     return again
 
 
@@ -81,6 +85,10 @@ def strategies_of(given: Strategy | Sequence[Strategy]) -> list[Strategy]:
     for strategy in strategies:
         _check_handlers(type(strategy))
         _check_arguments(strategy)
+        if strategy.on_exit not in POLICIES:
+            raise ConfigurationError(
+                f"strategy {strategy.name} has on_exit={strategy.on_exit!r}: write one of {', '.join(POLICIES)}"
+            )
     names = [strategy.name for strategy in strategies]
     for name in names:
         if names.count(name) > 1:
@@ -110,7 +118,7 @@ def _check_arguments(strategy: Strategy) -> None:
 
 def _check_handlers(kind: type[Strategy]) -> None:
     """Refuse a method that looks like a handler and would never be called."""
-    handlers = [name for name in vars(Strategy) if name.startswith("on_")]
+    handlers = [name for name, value in vars(Strategy).items() if name.startswith("on_") and callable(value)]
     for name in dir(kind):
         if name.startswith("on_") and name not in handlers and callable(getattr(kind, name)):
             close = difflib.get_close_matches(name[3:], [handler[3:] for handler in handlers], 1)

@@ -5,17 +5,44 @@ What happened to our orders meanwhile is found out by the kernel's resolver.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+from fairlead._engine.assembly import settle_of
 from fairlead._engine.door import Door
+from fairlead._engine.parts import Parts
+from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.unfinished import carried_on
 from fairlead._models.reports import FillReport
-from fairlead.errors import ConfigurationError
+from fairlead._storage.run import RunFolder
+from fairlead._storage.tape import read_tape
+from fairlead.errors import ConfigurationError, JournalError
+from fairlead.facts import BarProgress
 from fairlead.ports import BrokerAdapter, Snapshot
+
+log = logging.getLogger("fairlead.engine")
 
 OVERLAP_NS = 60_000_000_000
 """Fills are asked for from this long before an account is opened: its totals contain them."""
 
 _TRIES = 10
+
+
+def unfinished_bars(kernel: Kernel, folder: RunFolder, parts: Parts) -> tuple[BarProgress, ...]:
+    """How far the bars in progress had got by the end of the tape; as the journal has them where it cannot be read."""
+    bars = kernel.state.bars
+    if not bars:
+        return bars
+    since = kernel.state.bars_seq
+    try:
+        return carried_on(
+            bars,
+            (event for _, event in read_tape(folder.tape, since)),
+            lambda name: settle_of(parts.streams.values(), name),
+        )
+    except JournalError as error:
+        log.warning("bars in progress go on without what the tape had of them: %s", error)
+        return bars
 
 
 async def first_books(

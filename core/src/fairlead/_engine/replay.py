@@ -161,6 +161,7 @@ class _Start:
         began = facts[0]
         self._agenda = agenda = _Agenda(ManualTime(began.now))
         self._kernel = kernel = build(parts, state=state, agenda=agenda, journal=self, tape=None)
+        kernel.unfinished.kept = True
         kernel.catalogue.update(state.instruments)
         for fact in facts:
             if isinstance(fact, f.InstrumentDefined):
@@ -257,11 +258,16 @@ class _Start:
                 kernel.answer(fact.strategy, fact.ask, fact.value, fact.error)
             case f.Commanded():
                 kernel.command(fact.verb, fact.who, fact.why, fact.request, **fact.arguments)
+            case f.BarState():
+                kernel.turn(lambda: kernel.unfinished.restore(fact.bars))
             case f.StrategiesStarted():
                 restored, stand_by = fact.restored, fact.stand_by
                 kernel.turn(lambda: kernel.start_strategies(restored=restored, stand_by=stand_by))
+            case f.EngineStopping():
+                within = fact.until_ns - fact.now
+                kernel.turn(lambda: kernel.ending.begin(fact.reason, within, leaves=fact.leaves))
             case f.StrategiesStopped():
-                kernel.turn(kernel.stop_strategies)
+                kernel.turn(kernel.ending.finish)
             case f.EngineStopped() if fact.cause == fact.seq:
                 self.append([fact])  # written past a kernel that could write no more
             case f.EngineStopped():

@@ -19,13 +19,16 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def signals(loop: asyncio.AbstractEventLoop, told: Callable[[str], None]) -> Iterator[None]:
+def signals(
+    loop: asyncio.AbstractEventLoop, told: Callable[[str], None], at_once: Callable[[], None] = lambda: None
+) -> Iterator[bool]:
     """Call `told` in the loop with the name of the first signal; at the second the process ends as it stands.
 
+    `at_once` is called where the signal was caught, also while the loop is blocked. Gives whether signals come here.
     What handled them before does so again afterwards.
     """
     if not _owned():
-        yield
+        yield False
         return
     asked = False
 
@@ -34,6 +37,7 @@ def signals(loop: asyncio.AbstractEventLoop, told: Callable[[str], None]) -> Ite
         if asked:
             leave_at_once(number)
         asked = True
+        at_once()
         loop.call_soon_threadsafe(told, signal.Signals(number).name)
 
     before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in _NUMBERS}
@@ -41,7 +45,7 @@ def signals(loop: asyncio.AbstractEventLoop, told: Callable[[str], None]) -> Ite
     for number in mine:
         signal.signal(number, ask)
     try:
-        yield
+        yield True
     finally:
         for number in mine:
             signal.signal(number, before[number])

@@ -55,7 +55,7 @@ class StallSampler:
     def _describe(self) -> tuple[str, str]:
         frame = sys._current_frames().get(self._watched)
         stack = "".join(traceback.format_stack(frame)[-6:]) if frame is not None else ""
-        strategy, inner = _strategy_in(frame)
+        strategy, inner = strategy_in(frame)
         who = f"strategy {strategy.name} blocks" if strategy is not None else "the engine's thread is blocked"
         where = place(inner, strategy)
         handler = inner[0][0].f_code.co_name if strategy is not None and inner else ""
@@ -68,7 +68,7 @@ class StallSampler:
         return text, stack
 
 
-def _strategy_in(frame: FrameType | None) -> tuple[Strategy | None, list[Line]]:
+def strategy_in(frame: FrameType | None) -> tuple[Strategy | None, list[Line]]:
     """The strategy whose handler is being run in this stack, None where none is; and its lines, outermost first."""
     inner: list[Line] = []
     while frame is not None:

@@ -521,6 +521,10 @@ def _strategy_saved(state: State, fact: f.StrategySaved) -> None:
     state.saved[fact.strategy] = fact.state
 
 
+def _bar_state(state: State, fact: f.BarState) -> None:
+    state.bars, state.bars_seq = fact.bars, fact.seq
+
+
 def _strategy_halted(state: State, fact: f.StrategyHalted) -> None:
     state.halted[fact.strategy] = fact.reason
 
@@ -657,6 +661,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.HighWaterMark: _high_water_mark,
     f.DayStarted: _day_started,
     f.StrategySaved: _strategy_saved,
+    f.BarState: _bar_state,
     f.StrategyHalted: _strategy_halted,
     f.StrategyFaulted: _strategy_faulted,
     f.StrategyPaused: _strategy_paused,

@@ -9,6 +9,7 @@ import attrs
 from fairlead._kernel.clock import BAR, Schedule
 from fairlead._models.market import Bar, Quote, Trade
 from fairlead.errors import ConfigurationError
+from fairlead.facts import BarProgress
 from fairlead.units import duration, duration_text
 
 _COUNTS = ("tick", "volume", "value")
@@ -83,6 +84,7 @@ class Aggregator:
         self._late = late
         self._settle = settle_ns
         self._size = int(interval.size)
+        self._by_time = interval.kind == "time"
         self._buckets: dict[int, _Bucket] = {}
         self._done = -1  # start of the newest closed bucket
         self._counted = 0.0
@@ -106,6 +108,27 @@ class Aggregator:
         assert isinstance(event, Bar)
         self._add(event.open_ns, event.open, event.high, event.low, event.close, event.volume)
 
+    def takes(self, kind: str) -> Callable[[object], None]:
+        """What takes the events of a kind of feed."""
+        return self.bar if kind.startswith("bar:") else self.trade if kind == "trade" else self.quote
+
+    def progress(self, source: str) -> BarProgress:
+        """How far it has got, from events of `source`."""
+        begun = tuple((b.start, b.open, b.high, b.low, b.close, b.volume) for b in self._buckets.values())
+        return BarProgress(self._instrument, self.interval.text, source, begun, self._counted, self._done)
+
+    def resume(self, left: BarProgress, now: int) -> None:
+        """Go on from there. A time bar whose end has come meanwhile closes at once, unless another has ended since."""
+        self._counted, self._done = left.counted, left.done
+        for start, first, high, low, last, volume in left.begun:
+            if self._by_time and start + 2 * self._size + self._settle < now:
+                self._done = max(self._done, start)
+                continue
+            bucket = self._open(start, first) if self._by_time else _Bucket(start, first)
+            bucket.high, bucket.low, bucket.close, bucket.volume = high, low, last, volume
+            if not self._by_time:
+                self._buckets[0] = bucket
+
     def stop(self) -> None:
         """Make no more bars; the one in hand is left unfinished."""
         self._buckets.clear()
@@ -117,10 +140,15 @@ class Aggregator:
             if start <= self._done:
                 self._late()
                 return
-            bucket = self._buckets[start] = _Bucket(start, first)
-            due = start + self._size + self._settle
-            self._schedule(due, lambda: self._close(start, due), BAR, self._size)
+            bucket = self._open(start, first)
         bucket.add(high, low, last, volume)
+
+    def _open(self, start: int, first: float) -> _Bucket:
+        """Begin a time bar, which ends by itself."""
+        bucket = self._buckets[start] = _Bucket(start, first)
+        due = start + self._size + self._settle
+        self._schedule(due, lambda: self._close(start, due), BAR, self._size)
+        return bucket
 
     def _close(self, start: int, now: int) -> None:
         bucket = self._buckets.pop(start, None)

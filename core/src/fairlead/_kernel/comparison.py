@@ -113,16 +113,30 @@ class Comparison:
             yield self._one(kind, name, here, there, weight)
 
     def _cash(self) -> Iterator[Discrepancy]:
+        """What fills booked in another order than the venue's have realised sooner or later is no difference."""
         ours, theirs = self._state.accounts[self._account].balances, self._snapshot.balances or {}
         moving = self._moving()
         for currency in sorted({*ours, *theirs}):
-            here, there = ours.get(currency, ZERO), theirs.get(currency, ZERO)
+            here = ours.get(currency, ZERO)
+            there = theirs.get(currency, ZERO) + self._realised(currency)
             if abs(here - there) <= _CENT:
                 continue
             if moving:
                 self.passed_over.add(currency)
             else:
                 yield self._one(DiscrepancyKind.CASH, currency, here, there, severity(here, there))
+
+    def _realised(self, currency: str) -> Decimal:
+        """What we have realised more than the venue on what both hold alike: our entry prices make up for it."""
+        more, held = ZERO, self._snapshot.positions or {}
+        for key, position in self._state.positions.items():
+            entry = self._snapshot.entry_prices.get(key.instrument)
+            if key.account != self._account or key.strategy or not position.quantity or not entry:
+                continue
+            rules = self._state.instruments[key.instrument]
+            if not rules.spot and rules.settle == currency and held.get(key.instrument) == position.quantity:
+                more += rules.profit(position.quantity, entry, position.average_price)
+        return more
 
     def _moving(self, instrument: str = "") -> bool:
         """Whether anything is in flight that may explain a difference."""

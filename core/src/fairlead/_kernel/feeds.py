@@ -45,7 +45,7 @@ class Feeds:
 
     `offers` tells the kinds of feed that some stream has for an instrument, `subscribe` asks for one,
     `unsubscribe` for no more of it, and `settle` says how long after its end a time bar waits for late prints, in ns.
-    `working` tells whether an instrument has orders that may still fill.
+    `working` tells whether an instrument has orders that may still fill, `made` is told of bars that are made here.
     """
 
     def __init__(self, market: Market, schedule: Schedule, attach_breakers: Callable[[Lane], None]) -> None:
@@ -57,6 +57,7 @@ class Feeds:
         self.unsubscribe: Callable[[Subscription], None] = lambda _: None
         self.settle: Callable[[str], int] = lambda _: 0
         self.working: Callable[[str], bool] = lambda _: False
+        self.made: Callable[[Lane, Aggregator, str], None] = lambda *_: None
         self.subscriptions: dict[Subscription, None] = {}
         self._sinks: dict[tuple[str, str], list[tuple[str, Sink]]] = {}
         self._warming: dict[tuple[str, str], list[_Warming]] = {}
@@ -132,6 +133,16 @@ class Feeds:
         self._wants.pop(key, None)
         self._release(lane)
 
+    def hush(self) -> None:
+        """Deliver nothing more to any strategy; feeds go on, for what the engine holds and values."""
+        for warming in [one for some in self._warming.values() for one in some]:
+            warming.stop()
+        for (_, name), sinks in self._sinks.items():
+            for kind, sink in sinks:
+                self._market.lanes[name].detach(kind, sink)
+        self._warming.clear()
+        self._sinks.clear()
+
     def tap(self, instrument: Instrument, kinds: Sequence[str], intervals: Sequence[str], sink: Sink) -> None:
         """Deliver an instrument's events to somebody who is no strategy. Raises ConfigurationError as `watch` does."""
         lane = self._market.lane(instrument)
@@ -191,7 +202,7 @@ class Feeds:
             due.append((when, callback))
 
         aggregator = Aggregator(subscription.instrument, interval, later, made.append, lambda: None)
-        takes = _takes(aggregator, subscription.kind)
+        takes = aggregator.takes(subscription.kind)
         for event in events:
             takes(event)
         for _, callback in due:
@@ -219,7 +230,7 @@ class Feeds:
         made = lane.aggregators.pop(interval, None)
         if made is not None:
             made.stop()
-            lane.detach(source, _takes(made, source))
+            lane.detach(source, made.takes(source))
 
     def _ask(self, lane: Lane, kind: str, offers: tuple[str, ...], warmup: int = 0) -> Subscription:
         if kind not in offers:
@@ -276,18 +287,9 @@ class Feeds:
 
         made = Aggregator(lane.id, interval, self._schedule, closed, late, self.settle(lane.id))
         lane.aggregators[interval.text] = made
-        lane.attach(source, AGGREGATE, _takes(made, source))
+        self.made(lane, made, source)
+        lane.attach(source, AGGREGATE, made.takes(source))
         return subscription
-
-
-def _takes(aggregator: Aggregator, kind: str) -> Sink:
-    return (
-        aggregator.bar
-        if kind.startswith("bar:")
-        else aggregator.trade
-        if kind == "trade"
-        else aggregator.quote
-    )
 
 
 def _source(interval: Interval, offers: tuple[str, ...]) -> str | None:

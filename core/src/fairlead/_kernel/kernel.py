@@ -16,6 +16,7 @@ from fairlead._kernel.clock import Agenda, Entry
 from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
 from fairlead._kernel.desk import Desk
+from fairlead._kernel.ending import Ending
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.exits import Exits
 from fairlead._kernel.feeds import Feeds
@@ -32,6 +33,7 @@ from fairlead._kernel.state import AccountState, State
 from fairlead._kernel.styles import Styles
 from fairlead._kernel.sweeps import Sweeps
 from fairlead._kernel.timers import Timers
+from fairlead._kernel.unfinished import Unfinished
 from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
 from fairlead._models.instrument import Instrument, named
@@ -86,6 +88,7 @@ class Kernel:
         "catalogue",
         "commands",
         "desk",
+        "ending",
         "exits",
         "failed",
         "fatal",
@@ -106,6 +109,7 @@ class Kernel:
         "styles",
         "sweeps",
         "timers",
+        "unfinished",
         "unwritten",
         "valuer",
         "view",
@@ -160,8 +164,11 @@ class Kernel:
         self.commands = Commands(self)
         self.timers = Timers(self.recorder, self.schedule)
         self.feeds = Feeds(self.market, self.schedule, self.board.attach)
+        self.unfinished = Unfinished(self.recorder, self.market, self.schedule)
+        self.feeds.made = self.unfinished.made
         self.catalogue: dict[str, Instrument] = {}
         self.runners: dict[str, Runner] = {}
+        self.ending = Ending(self)
         self.allocations: dict[str, Callable[[AccountState], float | None]] = {}
         self.observers: list[Callable[[list[f.Fact]], None]] = []
         self.fatal: str = ""
@@ -330,6 +337,8 @@ class Kernel:
             self._drop()
             return
         recorder = self.recorder
+        if self.ending.why:
+            self.ending.look()
         batch = recorder.batch
         show = self.board.fact
         for fact in batch:  # what breakers record joins it, and is shown to them in its turn
@@ -352,6 +361,8 @@ class Kernel:
         self.valuer.prepare()
         for observe in self.observers:
             observe(batch)
+        if self.ending.why:
+            self.ending.tell()
 
     def _stop_sending(self, reason: str, batch: list[f.Fact]) -> None:
         """Nothing that is not in the journal may be sent: drop what waits, and let nothing more through."""
@@ -383,6 +394,8 @@ class Kernel:
         """Judge an intent and make an order of it."""
         if self.state.tripped:
             self.board.refresh()
+        if self.ending.refuses(intent):
+            return self.desk.refuse(intent, (self.ending.why,))
         order = self.desk.place(intent, after)
         if intent.style and order.status not in CLOSED:
             self.styles.work(order)
@@ -432,6 +445,7 @@ class Kernel:
     def add_strategy(self, strategy: Strategy, account: str) -> Runner:
         """Make a runner for a strategy, not yet open."""
         runner = Runner(strategy, strategy.name, self.recorder, self.schedule)
+        runner.look_up = self.resolver.inform
         self.runners[strategy.name] = runner
         strategy._context = Context(self, runner, account)
         return runner
@@ -463,6 +477,7 @@ class Kernel:
         self.recorder.input(f.StrategiesStarted, restored=restored, stand_by=stand_by)
         self.exits.recovered()
         self.sweeps.start()
+        self.ending.idle = stand_by
         if not stand_by:
             self._start_runners(restored)
         self._follow_holdings()
@@ -470,6 +485,7 @@ class Kernel:
         self.reconciliation.keep_watch()
 
     def _start_runners(self, restored: bool) -> None:
+        self.unfinished.start()
         for runner in self.runners.values():
             strategy = runner.strategy
             saved = self.state.saved.get(runner.name)
@@ -480,8 +496,10 @@ class Kernel:
                     strategy.load(msgspec.msgpack.decode(saved))
                 except Exception as error:  # half restored it must not trade, whatever its error policy
                     runner.halt(f"load() failed, {said(error)}")
+                    runner.keeps_saved()
             runner.start()
             self._say_if_idle(runner)
+        self.unfinished.forget()
         self.timers.restore(self.runners)
 
     def _say_if_idle(self, runner: Runner) -> None:
@@ -499,13 +517,6 @@ class Kernel:
         names += [key.instrument for key, position in self.state.positions.items() if position.quantity]
         for name in dict.fromkeys(names):
             self.feeds.follow(self.market.lanes[name])
-
-    def stop_strategies(self) -> None:
-        """Call `on_stop`, and record what they want to remember."""
-        self.recorder.input(f.StrategiesStopped)
-        for runner in self.runners.values():
-            runner.deliver(runner.strategy.on_stop, None)
-            runner.save()
 
     def _refused(self, lane: Lane, event: MarketEvent, rule: str) -> None:
         if lane.refused == 1:

@@ -130,6 +130,11 @@ class Reconciliation:
         """Compare as soon as the venue has answered."""
         self._at(self._books[account], self._recorder.now)
 
+    def reconnected(self, account: str) -> None:
+        """The private stream is there again: compare, whatever was being asked when it broke."""
+        self._books[account].asked_ns = 0
+        self.check(account)
+
     def keep_watch(self) -> None:
         """Strategies have started: compare now and then from here on, and send what is owed."""
         for books in self._books.values():

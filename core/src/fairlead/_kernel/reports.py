@@ -238,5 +238,5 @@ class Reports:
 
     def _stream_up(self, account: str, report: r.StreamUp) -> None:
         self._recorder.record(f.StreamChanged, account=account, up=True)
-        self._kernel.resolver.review(account)
-        self._kernel.reconciliation.check(account)
+        self._kernel.resolver.reconnected(account)
+        self._kernel.reconciliation.reconnected(account)

@@ -65,12 +65,14 @@ class _Case:
 class _Account:
     """What is being asked on one account.
 
-    `review` are orders to be looked up at once, whatever they seem to be; all fills are booked up to `listed_ns`.
+    `review` are orders to be looked up at once, whatever they seem to be, and `asking` who waits for that; all fills
+    are booked up to `listed_ns`.
     """
 
     name: str
     profile: VenueProfile
     review: set[str] = attrs.Factory(set)
+    asking: dict[str, list[Callable[[], None]]] = attrs.Factory(dict)
     cases: dict[str, _Case] = attrs.Factory(dict)
     listed_ns: int = 0
     fills_due_ns: int = 0
@@ -100,6 +102,11 @@ class Resolver:
         account.fills_wanted = True
         self._look_at(account, self._recorder.now)
 
+    def reconnected(self, name: str) -> None:
+        """The private stream is there again: what was being asked when it broke may never be answered."""
+        self._accounts[name].asked_ns = 0
+        self.review(name)
+
     def look_up(self, order: Order) -> None:
         """Ask for an order at once; for as long as it is in doubt then again and again, ever later."""
         if not self.follows(order):
@@ -115,6 +122,27 @@ class Resolver:
         else:
             account.cases[name] = _Case(now, now)
         self._look_at(account, now)
+
+    def inform(self, order: Order, told: Callable[[], None]) -> None:
+        """Look an order up at once, whatever it seems to be, and tell when the answer, and its fills, are booked.
+
+        Nobody is told where the venue does not answer. At a venue in this process nothing gets lost: no look is needed.
+        """
+        account = self._accounts[order.account]
+        if account.profile.exact:
+            told()
+            return
+        account.review.add(order.client_order_id)
+        account.asking.setdefault(order.client_order_id, []).append(told)
+        self._look_at(account, self._recorder.now)
+
+    def _answer(self, account: _Account) -> None:
+        """Tell those who asked for orders that are known now."""
+        if account.fills_wanted:
+            return
+        for name in [name for name in account.asking if name not in account.review]:
+            for told in account.asking.pop(name):
+                told()
 
     def _look_at(self, account: _Account, when: int) -> None:
         if account.look_ns and account.look_ns <= when:
@@ -212,6 +240,7 @@ class Resolver:
         account.listed_ns = max(account.listed_ns, report.asked_ns)
         account.fills_due_ns = self._recorder.now + account.profile.backfill_ns
         self._look_at(account, self._recorder.now)
+        self._answer(account)
 
     def looked_up(self, name: str, report: r.LookedUp) -> None:
         """How orders stand: each is judged by itself."""
@@ -229,6 +258,7 @@ class Resolver:
                 self._found(account, order, found)
             self._back_off(account, order)
         self._look_at(account, self._recorder.now)
+        self._answer(account)
 
     def _back_off(self, account: _Account, order: Order) -> None:
         case = account.cases.get(order.client_order_id)

@@ -13,13 +13,17 @@ import msgspec
 from fairlead._kernel.blame import lines_in, lines_of, place
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.recorder import Recorder
-from fairlead._models.market import Quote
-from fairlead._models.orders import Order
+from fairlead._models.market import EVENT_TYPES, Quote
+from fairlead._models.orders import AT_VENUE, Order
 from fairlead._secrets.scrub import said
 from fairlead._strategy.strategy import Strategy
 from fairlead.facts import Asked, Noted, StrategyFaulted, StrategyHalted, StrategySaved
+from fairlead.units import SECOND
 
 Handler = Callable[..., Any]
+
+LOOK_UP_NS = 5 * SECOND
+"""So much longer than it was told a handler waits for an order at most, where its venue has to be asked for it."""
 
 _NO_LOOP = (
     "it wants an event loop, and a handler has none: a handler may await only self.ask(...), self.wait(...) and "
@@ -43,10 +47,11 @@ class Sleep(Request):
 
 @attrs.define(eq=False)
 class Wait(Request):
-    """Until an order is closed, or so many nanoseconds have passed."""
+    """Until an order is closed, or so many nanoseconds have passed. `since_ns` is when the wait began."""
 
     order: Order
     within_ns: int
+    since_ns: int = 0
 
 
 @attrs.define(eq=False)
@@ -82,6 +87,7 @@ class Runner:
         self._asked: list[Ask] = []
         self._then: dict[int, Handler] = {}
         self._saves = type(strategy).save is not Strategy.save
+        self.look_up: Callable[[Order, Callable[[], None]], None] = _nobody_knows
         self.ask_outside: Callable[[Runner, int, Handler, tuple[Any, ...]], None] = _nobody_answers
 
     @property
@@ -110,6 +116,17 @@ class Runner:
         """Begin with `on_start`; that of a halted strategy waits until it may go on."""
         self._mailbox.append((self.strategy.on_start, None))
         self.open()
+
+    def interrupt(self) -> None:
+        """End a handler that waits, and each that would wait after it; facts that have come meanwhile are delivered."""
+        self._mailbox = deque(pair for pair in self._mailbox if type(pair[1]) not in EVENT_TYPES)
+        while self._waiting is not None:
+            self._abandon()
+            self._finish()
+
+    def keeps_saved(self) -> None:
+        """What was saved before stays, whatever the strategy would save now."""
+        self._saves = False
 
     def open(self) -> None:
         """Begin (or, after a halt was lifted, go on) delivering."""
@@ -238,14 +255,27 @@ class Runner:
         if isinstance(request, Sleep):
             self._later(request.duration_ns, request, None)
         elif isinstance(request, Wait):
+            request.since_ns = self._recorder.now
             if request.order.closed:
                 self._later(0, request, request.order)
             else:
-                self._later(request.within_ns, request, request.order)
+                due = self._recorder.now + request.within_ns
+                self._schedule(due, lambda: self._overdue(request), TIMER, 0)
 
     def _later(self, after_ns: int, request: Request, value: Any) -> None:
         due = self._recorder.now + after_ns
         self._schedule(due, lambda: self._resume(request, value), TIMER, 0)
+
+    def _overdue(self, wait: Wait) -> None:
+        """The time to wait is over: where nothing at all was heard of the order in it, its venue is asked first."""
+        order = wait.order
+        if self._waiting is not wait or self.halted:
+            return
+        if order.status not in AT_VENUE or order.updated_ns > wait.since_ns:
+            self._resume(wait, order)
+            return
+        self._later(LOOK_UP_NS, wait, order)
+        self.look_up(order, lambda: self._resume(wait, order))
 
     def _resume(self, request: Request, value: Any, error: BaseException | None = None) -> None:
         if self._waiting is request and not self.halted:
@@ -336,6 +366,10 @@ def _forgotten(error: BaseException) -> str:
         if isinstance(error, TypeError | AttributeError) and f"'{kind.__name__}'" in str(error):
             return f": await it, `await self.{kind.__name__.lower()}(...)`"
     return ""
+
+
+def _nobody_knows(_: Order, told: Callable[[], None]) -> None:
+    told()
 
 
 def _nobody_answers(runner: Runner, *_: Any) -> None:

@@ -13,7 +13,7 @@ from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingSt
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead._models.reconciliation import Action, Discrepancy
-from fairlead.facts import StrategySpec
+from fairlead.facts import BarProgress, StrategySpec
 
 REMEMBERED_ORDERS = 1_000
 """Closed orders kept in the state, ids of fills that nobody here ordered, timers that fired; the journal has all."""
@@ -152,6 +152,8 @@ class Handled:
 class State:
     """Everything durable. Only `apply` changes it.
 
+    `bars` is how far bars in progress had got at the fact `bars_seq`.
+
     `epochs` are the last starts, each with how many intents there had been before it.
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
@@ -182,6 +184,8 @@ class State:
     timers: dict[tuple[str, str], Timer] = attrs.Factory(dict)
     done: dict[tuple[str, str], int] = attrs.Factory(dict)
     saved: dict[str, bytes] = attrs.Factory(dict)
+    bars: tuple[BarProgress, ...] = ()
+    bars_seq: int = 0
     halted: dict[str, str] = attrs.Factory(dict)
     paused: dict[str, str] = attrs.Factory(dict)
     faults: dict[str, int] = attrs.Factory(dict)

@@ -35,6 +35,9 @@ PATIENCE_NS = 10 * SECOND
 _LONGEST_NS = 60 * SECOND
 _HALVINGS = 12
 
+EXIT = "exit"
+"""The verb of the sweep that a strategy's `on_exit` asks for at the end of a run."""
+
 _Key = tuple[str, str, str]
 
 
@@ -126,21 +129,18 @@ class Sweeps:
         held = [
             f"{key.strategy} holds {self._state.quantity(*key[:3]).normalize():f} "
             f"{key.instrument} on {key.account}"
-            for key in self.held(sweep)
+            for key in (() if self._withdraws(sweep) else self.held(sweep))
         ]
-        orders = [
-            f"{order.client_order_id} is {order.status}: {order.side} {order.remaining_quantity.normalize():f} "
-            f"{order.instrument} of {order.strategy}"
-            for order in self.open(sweep)
-        ]
-        return held + orders
+        return held + [in_words(order) for order in self.open(sweep)]
 
     def _takes(self, sweep: Sweep, order: Order) -> bool:
         if order.intent.sweep or not sweep.covers(order.account, order.instrument, order.strategy):
             return False
-        if sweep.verb in ("stop", "cancel_entries"):
-            return not self._reduces(order)
-        return sweep.verb != "cancel_all" or number_of(order.client_order_id) <= sweep.mark
+        cancels = sweep.verb == "cancel_entries" or (sweep.verb == EXIT and not sweep.closes)
+        if (cancels or sweep.verb == "stop") and self._reduces(order):
+            return False
+        since = cancels or sweep.verb == "cancel_all"  # what a strategy places later is not meant
+        return not since or number_of(order.client_order_id) <= sweep.mark
 
     def _reduces(self, order: Order) -> bool:
         """Whether all that an order can do is shrink a position."""
@@ -184,7 +184,7 @@ class Sweeps:
             self._cancel_all(sweep, {order.account for order in waited_for})
         if sweep.closes:
             self._close(sweep)
-        if sweep.verb == "flatten":
+        if _flattens(sweep):
             self._withdraw_protection(sweep, orders, waited_for)
         self._end_if_done(sweep)
 
@@ -210,7 +210,7 @@ class Sweeps:
             key = _key(order)
             if order.closed or key in bare_soon or not self._reduces(order):
                 continue
-            if sweep.verb == "flatten" and self._state.quantity(*key) and not self._closing(key):
+            if _flattens(sweep) and self._state.quantity(*key) and not self._closing(key):
                 continue
             self._withdraw([order], sweep)
 
@@ -338,6 +338,19 @@ class Sweeps:
             self._said[key] = reasons
             text = f"{key[2]} cannot close its {key[1]} on {key[0]} yet: {'; '.join(reasons)}"
             self._recorder.record(Noted, source="flatten", text=text)
+
+
+def in_words(order: Order) -> str:
+    """How an open order stands."""
+    return (
+        f"{order.client_order_id} is {order.status}: {order.side} {order.remaining_quantity.normalize():f} "
+        f"{order.instrument} of {order.strategy}"
+    )
+
+
+def _flattens(sweep: Sweep) -> bool:
+    """Whether what protects a position stays until an order closes it."""
+    return sweep.closes and sweep.verb in ("flatten", EXIT)
 
 
 def _key(order: Order) -> _Key:

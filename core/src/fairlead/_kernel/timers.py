@@ -21,6 +21,7 @@ class Timers:
         self._schedule = schedule
         self._handlers: dict[tuple[str, str], tuple[Runner, Callable[..., Any], Any]] = {}
         self._calls: dict[tuple[str, str], str] = {}
+        self._resting = False
 
     def every(self, runner: Runner, interval: int, function: Callable[[], Any] | None, name: str) -> None:
         """Fire at each full interval of UTC time."""
@@ -64,6 +65,10 @@ class Timers:
                 )
                 self._recorder.record(Noted, source="timers", text=text)
 
+    def rest(self) -> None:
+        """Fire no more in this run: what comes due is overdue at the next start."""
+        self._resting = True
+
     def cancel(self, strategy: str, name: str) -> None:
         """Fire no more: the timer of this name, or those that a function of this name has without one."""
         for owner, known in list(self._state.timers):
@@ -97,7 +102,7 @@ class Timers:
 
     def _fire(self, key: tuple[str, str], due: int, *, late: bool) -> None:
         timer = self._state.timers.get(key)
-        if timer is None or timer.due_ns != due:
+        if self._resting or timer is None or timer.due_ns != due:
             return  # canceled or set anew since
         self._recorder.input(TimerFired, strategy=key[0], name=key[1], due_ns=due, late=late)
         runner, function, item = self._handlers[key]

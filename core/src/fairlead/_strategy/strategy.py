@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from fairlead._models.accounts import Profit
 from fairlead._models.market import Bar, Book, Quote, Trade
@@ -30,11 +30,16 @@ class Strategy:
     strategy is kept under it. `allocation` is its share of the account, `"10_000 USDT"` or `"50%"`, needed
     where two strategies share one account. `errors` is what happens when a handler raises: `"halt"` stops this
     strategy alone; a number N drops the event and goes on until N faults.
+
+    `on_exit` is what becomes of what it leaves when a run ends: `"leave"` lets working orders and positions be;
+    `"cancel"` takes back what could still open something, and what only reduces a position stays; `"flatten"` closes
+    its positions as well. What of that is not done in time goes on at the next start.
     """
 
     name: str = ""
     allocation: str | Money | None = None
     errors: str | int = "halt"
+    on_exit: str = "leave"
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _context: Context | None = None
 
@@ -46,11 +51,19 @@ class Strategy:
             self.name = cls.__name__
         return self
 
-    def __init__(self, *, name: str | None = None, allocation: str | Money | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        allocation: str | Money | None = None,
+        on_exit: Literal["leave", "cancel", "flatten"] | None = None,
+    ) -> None:
         if name is not None:
             self.name = name
         if allocation is not None:
             self.allocation = allocation
+        if on_exit is not None:
+            self.on_exit = on_exit
 
     # --- handlers -------------------------------------------------------------------------------------------
 
@@ -79,7 +92,7 @@ class Strategy:
         """A timer without a function of its own came due."""
 
     def on_stop(self) -> Any:
-        """The engine is about to end."""
+        """The engine is about to end: only what reduces a position can still be ordered, and its fill be awaited."""
 
     def save(self) -> Any:
         """What to remember over a restart: anything made of dicts, lists, strings, numbers and None.
@@ -378,7 +391,11 @@ class Strategy:
         return self._engine.sleep(duration)
 
     def wait(self, order: Order, *, within: str) -> Awaitable[Order]:
-        """Await it to see an order closed, or the time gone by; gives the order."""
+        """Await it to see an order closed, or the time gone by; gives the order, as it stands then.
+
+        Where nothing at all was heard of it meanwhile, its venue is asked before the answer is given, which may take
+        five seconds more. A restart does not resume a handler: its order goes on, and `on_order` tells of it.
+        """
         return self._engine.wait(order, within)
 
     def ask(

@@ -14,6 +14,7 @@ from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.recovery import OVERLAP_NS, first_books
 from fairlead._kernel.runner import Runner
 from fairlead._kernel.state import State, fingerprint
+from fairlead._kernel.unfinished import carried_on
 from fairlead._models.market import Bar, Book, MarketEvent, Quote, Trade
 from fairlead._models.orders import Fill, Order
 from fairlead._models.venue import Inquiry
@@ -22,7 +23,7 @@ from fairlead.errors import FairleadError
 from fairlead.facts import Fact
 from fairlead.ports import CircuitBreaker, Reconciler, Subscription
 from fairlead.testing.broker import FakeBroker
-from fairlead.testing.facts import FactList
+from fairlead.testing.facts import EventList, FactList
 from fairlead.testing.market import FakeStream
 from fairlead.testing.time import ManualClock
 from fairlead.units import duration, duration_text
@@ -73,7 +74,7 @@ class Puppet(Strategy):
 class Bench:
     """One kernel, wired as an engine wires it, that a test feeds synchronously.
 
-    `clock` is its time, `journal` what it wrote, `kernel` itself; `strategy` and `broker` are the first ones,
+    `clock` is its time, `journal` and `tape` what it wrote, `kernel` itself; `strategy` and `broker` are the first,
     `subscribed` the feeds asked for. Strategies have started when the constructor returns. A question that a
     strategy asks waits in `questions` until `answer` is called.
     """
@@ -96,6 +97,7 @@ class Bench:
         self.reconcilers = list(reconcilers)
         self.clock = clock or ManualClock()
         self.journal = journal or FactList()
+        self.tape = EventList()
         self.questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self.subscribed: list[Subscription] = []
         self._power_cut = False
@@ -112,8 +114,9 @@ class Bench:
             self.reconcilers,
         )
         self.kernel = kernel = build(
-            parts, state=state, agenda=self.clock.agenda, journal=self.journal, tape=None
+            parts, state=state, agenda=self.clock.agenda, journal=self.journal, tape=self.tape
         )
+        kernel.unfinished.kept = True
         kernel.feeds.subscribe = lambda subscription, _: self.subscribed.append(subscription)
         self._intake = Intake(kernel, self.clock.agenda, self.brokers)
         kernel.recorder.now = max(kernel.recorder.now, self.clock.now())
@@ -144,6 +147,9 @@ class Bench:
         self.clock.agenda.run(self.clock.now())
         for runner in kernel.runners.values():
             runner.ask_outside = lambda *question: self.questions.append(question)
+        bars = carried_on(state.bars, self.tape.since(state.bars_seq), kernel.feeds.settle)
+        if bars != state.bars:
+            kernel.turn(lambda: kernel.unfinished.restore(bars))
         kernel.turn(lambda: kernel.start_strategies(restored=restored))
 
     def _inquire(self, account: str, inquiry: Inquiry) -> None:

@@ -9,6 +9,7 @@ from fairlead import facts as f
 from fairlead._kernel.apply import apply
 from fairlead._kernel.packing import pack, unpack
 from fairlead._kernel.state import State
+from fairlead._models.market import MarketEvent
 from fairlead.errors import JournalError
 from fairlead.facts import Fact
 from fairlead.hookspecs import hookimpl
@@ -49,6 +50,21 @@ class FactList:
                 state = unpack(pack(state))
             apply(state, fact)
         return state
+
+
+class EventList:
+    """A tape in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[int, MarketEvent]] = []
+
+    def append(self, seq: int, event: MarketEvent) -> None:
+        """Write one event down."""
+        self.events.append((seq, event))
+
+    def since(self, seq: int) -> list[MarketEvent]:
+        """The events after this number."""
+        return [event for number, event in self.events if number > seq]
 
 
 class Recorder:

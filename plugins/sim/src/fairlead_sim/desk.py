@@ -55,6 +55,7 @@ class Desk:
         self._fees = fees
         self._keep = keep
         self._groups: dict[str, list[WorkingOrder]] = {}
+        self._linked: dict[str, Decimal] = {}
 
     def learn(self, instrument: Instrument) -> None:
         """List an instrument, or change its rules."""
@@ -69,7 +70,12 @@ class Desk:
     # --- orders -------------------------------------------------------------------------------------------------
 
     def place(self, order: WorkingOrder) -> None:
-        """Take an accepted order in."""
+        """Take an accepted order in; what filled of those it is linked to before it came is not left to it."""
+        intent = order.intent
+        if (
+            intent.group and not intent.repeats and not intent.replaces
+        ):  # those were cut to what is left already
+            order.remaining -= self._linked.get(intent.group, _ZERO)
         self.enter_order(order)
         self.log(Placed(order))
 
@@ -214,12 +220,19 @@ class Desk:
             return []
         order.filled += report.quantity
         order.remaining -= report.quantity
+        if order.intent.group:
+            self._remember_linked(order.intent.group, report.quantity)
         linked = [other for other in self._groups.get(order.intent.group, ()) if other is not order]
         for other in linked:
             other.remaining -= report.quantity
         if order.filled >= order.quantity and order.client_order_id in self.orders:
             self.enter_end(order, "filled")
         return linked
+
+    def _remember_linked(self, group: str, quantity: Decimal) -> None:
+        self._linked[group] = self._linked.pop(group, _ZERO) + quantity
+        if len(self._linked) > self._keep:
+            del self._linked[next(iter(self._linked))]
 
     # --- money --------------------------------------------------------------------------------------------------
 

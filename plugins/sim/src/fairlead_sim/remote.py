@@ -108,17 +108,7 @@ class RemoteBroker:
         """Open the connection; raises ConnectivityError, or ConfigurationError for an account in another currency."""
         await self.close()
         self._emit, self._clock = emit, clock
-        loop = asyncio.get_running_loop()
-        opened = _Line(self._receive, self._lost)
-        host, port = self._where
-        try:
-            if port:
-                await loop.create_connection(lambda: opened, host, port)
-            else:
-                await loop.create_unix_connection(lambda: opened, host)
-        except OSError as error:
-            raise ConnectivityError(f"no venue answers at {self._address}: {error}") from error
-        self._line = opened
+        self._line = opened = await self._dial(self._receive)
         try:
             welcome = await self._ask(Hello(next(opened.numbers)), Welcome)
         except (ConnectivityError, VenueError):
@@ -130,8 +120,7 @@ class RemoteBroker:
                 f"the account at {self._address} is in {welcome.profile.base_currency}, "
                 f"not in {self.profile.base_currency}: pass currency={welcome.profile.base_currency!r}"
             )
-        for instrument in self._instruments.values():
-            opened.write(line(Learn(instrument)))
+        self._teach(opened)
         self._epoch += 1
         if self._epoch > 1:
             emit(StreamUp(epoch=self._epoch))
@@ -181,8 +170,16 @@ class RemoteBroker:
         self._emit(OutcomeUnknown(client_order_id=name, event_ns=self._clock.now(), reason=reason))
 
     async def instruments(self) -> Sequence[Instrument]:
-        """What is listed there."""
-        return (await self._ask(AskInstruments(self._number()), IsInstruments)).instruments
+        """What is listed there, with what is listed from here; before `connect` too, by a connection of its own."""
+        if self._line is not None:
+            return (await self._ask(AskInstruments(self._number()), IsInstruments)).instruments
+        opened = await self._dial(_nowhere)
+        try:
+            self._teach(opened)
+            request = AskInstruments(next(opened.numbers))
+            return (await self._ask(request, IsInstruments, opened)).instruments
+        finally:
+            await opened.close()
 
     async def snapshot(self) -> Snapshot:
         """The account there."""
@@ -204,13 +201,33 @@ class RemoteBroker:
 
     # --- the connection -----------------------------------------------------------------------------------------
 
+    async def _dial(self, receive: Callable[[Report], None]) -> _Line:
+        opened = _Line(receive, self._lost)
+        loop = asyncio.get_running_loop()
+        host, port = self._where
+        try:
+            if port:
+                await loop.create_connection(lambda: opened, host, port)
+            else:
+                await loop.create_unix_connection(lambda: opened, host)
+        except OSError as error:
+            raise ConnectivityError(f"no venue answers at {self._address}: {error}") from error
+        return opened
+
+    def _teach(self, opened: _Line) -> None:
+        for instrument in self._instruments.values():
+            opened.write(line(Learn(instrument)))
+
     def _number(self) -> int:
         return next(self._line.numbers) if self._line is not None else 0
 
     async def _ask(
-        self, request: Hello | AskSnapshot | AskLookup | AskFills | AskInstruments, kind: type[A]
+        self,
+        request: Hello | AskSnapshot | AskLookup | AskFills | AskInstruments,
+        kind: type[A],
+        opened: _Line | None = None,
     ) -> A:
-        opened = self._line
+        opened = opened or self._line
         if opened is None:
             raise ConnectivityError(f"there is no connection to {self._address}")
         try:

@@ -95,8 +95,8 @@ class Server:
             writer.write(line(Failure(f"not a request: a line is longer than {LIMIT} bytes")))
         except FairleadError as error:
             writer.write(line(Failure(str(error))))
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # it left, or this process ends
         finally:
             self._listeners.discard(writer)
             writer.close()

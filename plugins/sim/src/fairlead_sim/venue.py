@@ -261,6 +261,9 @@ class SimulatedVenue:
                 event_ns=order.accepted_ns,
             )
         )  # fmt: skip
+        if order.remaining <= 0:
+            self.desk.settle(order)
+            return
         if not market.bars_only or self._at_close:
             market.event = market.top or market.trade or market.bar
             self._matcher.enter(market, order)
@@ -322,11 +325,15 @@ class SimulatedVenue:
             self._emit(report)
 
     def snapshot(self) -> Snapshot:
-        """Open orders, net positions and balances; only balances that are not zero."""
+        """Open orders, net positions with their entry prices, and balances; only balances that are not zero."""
+        ledger = self.desk.ledger
         return Snapshot(
             orders=tuple(order.report("open") for order in self.desk.orders.values()),
-            positions=self.desk.ledger.positions(),
-            balances={name: amount for name, amount in self.desk.ledger.balances.items() if amount},
+            positions=ledger.positions(),
+            balances={name: amount for name, amount in ledger.balances.items() if amount},
+            entry_prices={
+                name: held.average_price for name, held in ledger.holdings.items() if held.quantity
+            },
         )
 
     def lookup(self, client_order_ids: Sequence[str]) -> dict[str, OrderReport | None]:

@@ -1,0 +1,80 @@
+"""What a run leaves behind in its process: nothing, and the collector as it was."""
+
+import gc
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead import LiveTradingEngine, Quote, Strategy
+from fairlead._engine.heap import FrozenHeap
+from fairlead_paper import PaperBroker
+from fairlead_streams import SyntheticStream
+
+CYCLES, WARM = 50, 10
+
+
+class Looks(Strategy):
+    """Watches, with a handler that waits when the run ends."""
+
+    def on_start(self) -> None:
+        self.watch("BTC/USDT", quotes=True, bars="1m")
+
+    async def on_quote(self, quote: Quote) -> None:
+        await self.sleep("1h")
+
+
+def cycle(path: Path) -> None:
+    engine = LiveTradingEngine(
+        Looks(), plugins=[PaperBroker(), SyntheticStream(seed=1, every="50ms")], run=path, breakers="none"
+    )
+    with engine.background() as running:
+        assert gc.get_freeze_count() > 0
+        assert running.running
+
+
+def counts() -> tuple[int, int, int]:
+    gc.collect()
+    return len(gc.get_objects()), len(os.listdir("/proc/self/fd")), threading.active_count()
+
+
+@pytest.mark.full
+def test_fifty_cycles(tmp_path: Path) -> None:
+    """Started and stopped again and again in one process: objects, files and threads stay as many."""
+    for number in range(WARM):
+        cycle(tmp_path / f"warm{number}")
+    objects, files, threads = counts()
+    for number in range(CYCLES):
+        cycle(tmp_path / f"run{number}")
+    after = counts()
+    assert after[1:] == (files, threads)
+    assert after[0] - objects < 10 * CYCLES, f"{after[0] - objects} objects more"
+    assert gc.get_freeze_count() == 0
+
+
+def test_two_engines_share_the_collector(tmp_path: Path) -> None:
+    """The end of one leaves the other's heap frozen, and gives its own back."""
+    with FrozenHeap():
+        before = gc.get_freeze_count()
+        cycle(tmp_path / "run")
+        assert 0 < gc.get_freeze_count() <= before + 5_000
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_run_that_never_started_froze_nothing(tmp_path: Path) -> None:
+    """Whatever fails at the start, the collector is as it was."""
+
+    class Fails(SyntheticStream):
+        async def connect(self, *_: Any) -> None:
+            raise RuntimeError("no")
+
+    engine = LiveTradingEngine(
+        Looks(), plugins=[PaperBroker(), Fails(seed=1)], run=tmp_path / "run", breakers="none"
+    )
+    try:
+        engine.background()
+    except RuntimeError:
+        pass
+    assert gc.get_freeze_count() == 0
