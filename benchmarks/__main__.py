@@ -12,7 +12,7 @@ from typing import cast
 
 from benchmarks.rig import SIZES, Benchmark, ChildFailed, Report
 
-NAMES = ("throughput", "latency", "burst", "memory", "startup", "journal", "restart")
+NAMES = ("throughput", "latency", "burst", "memory", "startup", "journal", "restart", "breakers")
 
 
 def main() -> int:

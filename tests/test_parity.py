@@ -17,7 +17,22 @@ from fairlead._kernel.unfinished import Unfinished
 from fairlead._report.digest import digest
 from fairlead._storage.journal import read_facts
 from fairlead.ports import BrokerAdapter, VenueProfile
-from fairlead_breakers import Drawdown, Limits
+from fairlead_breakers import (
+    BadTick,
+    Correlation,
+    DataGap,
+    Drawdown,
+    FeedDisagreement,
+    Latency,
+    Limits,
+    LosingStreak,
+    LossPerTrade,
+    PriceJump,
+    Slippage,
+    Spread,
+    UnprotectedPosition,
+    Volatility,
+)
 from fairlead_paper import PaperBroker
 from fairlead_sim import SimulatedBroker
 from fairlead_streams import ReplayStream, SyntheticStream
@@ -140,6 +155,27 @@ def test_orders_held_by_the_engine(tmp_path: Path, ticks: Any) -> None:
     broker = SimulatedBroker("1_000_000 USDT", profile=plain, latency="30ms")
     facts = both(tmp_path, Dice(BTC, 4), ticking(ticks), broker=broker)
     agree(facts, f.OrderHeld, f.OrderTriggered, f.TrailMoved, f.HeldResized)
+
+
+def test_breakers_of_the_market(tmp_path: Path, ticks: Any) -> None:
+    """Breakers that look at prices, set so that they trip now and then, do so at the same event."""
+    breakers = [
+        BadTick("0.07%"),
+        Correlation("50%", 5, "10s"),
+        DataGap("1m"),
+        FeedDisagreement(),
+        Latency("1s"),
+        LosingStreak(3, reset="5m"),
+        LossPerTrade("0.05%", reset="1m"),
+        PriceJump("0.3%", "30s"),
+        Slippage("0.01%", reset="1m"),
+        Spread("0.022%"),
+        UnprotectedPosition("30s"),
+        Volatility("0.25%", 10, "10s"),
+    ]
+    facts = agree(both(tmp_path, Dice(BTC, 3), ticking(ticks), plugins=breakers), f.Filled, f.BreakerReset)
+    tripped = {fact.breaker for fact in facts if isinstance(fact, f.BreakerTripped)}
+    assert {"BadTick", "PriceJump", "Volatility", "UnprotectedPosition"} <= tripped
 
 
 def test_answers_and_sleeping(tmp_path: Path, ticks: Any) -> None:

@@ -556,12 +556,16 @@ class Noted(Fact, frozen=True, kw_only=True):
 
 
 class BreakerTripped(Fact, frozen=True, kw_only=True):
-    """A breaker found its limit passed: what it measured, what it lowers trading to, and where."""
+    """A breaker found its limit passed: what it measured, what it lowers trading to, and where.
+
+    `action` is what is done besides, "cancel_entries" or "flatten": a SweepStarted of the same input follows.
+    """
 
     breaker: str
     reason: str
     state: TradingState
     scope: str
+    action: str = ""
 
 
 class BreakerReset(Fact, frozen=True, kw_only=True):
@@ -610,10 +614,11 @@ class CommandAnswered(Fact, frozen=True, kw_only=True):
 
 
 class SweepStarted(Fact, frozen=True, kw_only=True):
-    """The orders of a scope are withdrawn, as a person or an `on_exit` wanted: the sweep goes on until it has ended.
+    """The orders of a scope are withdrawn, as a person, a breaker or an `on_exit` wanted, until all is done.
 
-    Restarts do not end it. `verb` is "cancel_all", "flatten", "kill", "stop", or "exit" for a strategy's `on_exit`;
-    `closes` says that what is held is closed too. A stop ends at `until_ns`, if that is not 0, whatever is left.
+    Restarts do not end it. `verb` is "cancel_all", "cancel_entries", "flatten", "kill", "stop", or "exit" for a
+    strategy's `on_exit`; `closes` says that what is held is closed too. A stop ends at `until_ns`, if that is not 0,
+    whatever is left.
     """
 
     verb: str
@@ -635,6 +640,12 @@ class ClockStepped(Fact, frozen=True, kw_only=True):
     """The wall clock and the engine's clock parted by this many nanoseconds."""
 
     step_ns: int
+
+
+class EngineLagged(Fact, frozen=True, kw_only=True):
+    """The engine came to what was due this many nanoseconds late."""
+
+    lag_ns: int
 
 
 AnyFact = (
@@ -702,6 +713,7 @@ AnyFact = (
     | SweepStarted
     | SweepEnded
     | ClockStepped
+    | EngineLagged
 )
 
 _encoder = msgspec.msgpack.Encoder(decimal_format="string")

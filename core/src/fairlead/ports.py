@@ -233,12 +233,15 @@ class Trip:
 
     `state` is what trading is lowered to; None refuses the one order that was checked and changes nothing
     else. `scope` is "engine", "account:NAME", "strategy:NAME" or "instrument:ID"; "" means the account of the
-    intent or event in hand.
+    intent or event in hand. `action` is what a trip does besides, in its scope: "cancel_entries" withdraws the orders
+    that could open or add, "flatten" withdraws all and closes what is held; both go on until done, restarts included.
+    Raises ValueError for another.
     """
 
     reason: str
     state: TradingState | None = attrs.field(default=None, converter=attrs.converters.optional(TradingState))
     scope: str = ""
+    action: str = attrs.field(default="", validator=attrs.validators.in_(("", "cancel_entries", "flatten")))
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -367,6 +370,10 @@ class View(Protocol):
         """
         ...
 
+    def order(self, client_order_id: str) -> Order | None:
+        """An order by our id, open or closed not long ago; None where it is not known (any more)."""
+        ...
+
 
 EQUITY = "equity"
 """In `CircuitBreaker.wants`: call `watch` whenever the equity of an account changed."""
@@ -378,9 +385,11 @@ class CircuitBreaker(Protocol):
 
     `wants` lists what `watch` is called with: fact types, market event types, or `EQUITY` (the item is then the
     account's name). A breaker may also have `due(view) -> int`, the time at which it wants to look next:
-    `watch(None, view)` is called then; `clean(scope, view) -> bool`, which resets what it tripped (asked at each
-    look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what
-    cannot be folded from facts again. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
+    `watch(None, view)` is called then, and `due` asked again after each look and each fact that it wanted;
+    `clean(scope, view) -> bool`, which resets what it tripped (asked at each
+    look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what must
+    survive a restart: what `save` returns is written down with each trip, and whenever it is another after a look
+    or a fact that it wanted. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
     equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not
     called. One whose `check` only compares may have `allows(account, instrument, view) -> Allowance | None`, asked
     once for each account and instrument: orders within it are never shown to `check`, as long as equity is known and

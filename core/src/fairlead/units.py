@@ -136,6 +136,8 @@ class Money:
                 f"{text} is not money: write '{text:_} USDT', or the currency that it is in"
             )
         parts = text.split() if isinstance(text, str) else []
+        if parts and parts[-1].lower() in ("percent", "pct"):
+            raise ConfigurationError(f"{text!r} is not money: write a percentage like '10%'")
         if len(parts) != 2 or not parts[1].isidentifier():
             raise ConfigurationError(
                 f"{text!r} is not money: write an amount and a currency, such as '2_000 USDT'"

@@ -243,8 +243,8 @@ ROWS = {
     "percentage": Wrong(
         '[breaker.drawdown]\nlimit = "10 percent"',
         "breaker.drawdown.limit",
-        "is not a number",
-        "such as '10%'",
+        "is not money",
+        "like '10%'",
     ),
     "out of bounds": Wrong(
         '[breaker.drawdown]\nlimit = "110%"', "breaker.drawdown.limit", "below 100%", "write it like '10%'"
@@ -344,8 +344,8 @@ ROWS = {
     "set a wrong value": Wrong(
         "",
         "breaker.drawdown.limit (--set)",
-        "is not a number",
-        "such as '10%'",
+        "is not money",
+        "such as '2_000 USDT'",
         ("--set", "breaker.drawdown.limit=ten"),
     ),
     "variable of no section": Wrong(

@@ -36,6 +36,8 @@ class FakeView:
     margin_before: float | None = 0.0
     margin_after: float | None = 100.0
     listed: dict[str, Instrument] = attrs.Factory(dict)
+    marks: dict[str, float | None] = attrs.Factory(dict)
+    open: list[Position] = attrs.Factory(list)
 
     def accounts(self) -> Sequence[str]:
         return ["paper"]
@@ -91,7 +93,7 @@ class FakeView:
         return sides[Side.BUY], sides[Side.SELL]
 
     def mark(self, instrument: str) -> float | None:
-        return self.marked
+        return self.marks.get(instrument, self.marked)
 
     def age(self, instrument: str) -> int | None:
         received = self.received.get(instrument)
@@ -110,7 +112,7 @@ class FakeView:
         return self.held.get(strategy, Decimal(0))
 
     def positions(self, account: str) -> Sequence[Position]:
-        return []
+        return self.open
 
     def orders(self, account: str) -> Sequence[Order]:
         return self.working
@@ -120,6 +122,9 @@ class FakeView:
 
     def facts(self, after: int) -> Sequence[Fact]:
         return [fact for fact in self.turn if fact.seq > after]
+
+    def order(self, client_order_id: str) -> Order | None:
+        return next((order for order in self.working if order.client_order_id == client_order_id), None)
 
 
 _: View = FakeView()

@@ -1,16 +1,19 @@
-"""DailyLoss and Drawdown: an account that has lost too much."""
+"""DailyLoss, Drawdown and RollingLoss: an account that has lost too much."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
+import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead import ConfigurationError, TradingState
-from fairlead.facts import DayStarted
-from fairlead.ports import EQUITY
-from fairlead.units import MINUTE
-from fairlead_breakers import DailyLoss, Drawdown
+from fairlead.facts import BreakerTripped, DayStarted, StrategiesStarted
+from fairlead.ports import EQUITY, AccountChanged
+from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, ManualClock
+from fairlead.units import DAY, HOUR, MINUTE
+from fairlead_breakers import DailyLoss, Drawdown, RollingLoss
 
 paths = st.lists(st.integers(-200_000, 200_000) | st.none(), min_size=1, max_size=50)
 
@@ -195,7 +198,7 @@ def test_other_facts_are_nothing_to_it(view):
         (lambda: DailyLoss("5%", reset="soon"), "DailyLoss: reset: 'soon' is no rule: write"),
         (lambda: Drawdown(10), "Drawdown: limit: 10 must be above 0% and below 100%: write"),
         (lambda: Drawdown("0%"), "Drawdown: limit: '0%' must be above 0% and below 100%: write"),
-        (lambda: Drawdown("ten"), "Drawdown: limit: ratio 'ten' is not a number: pass"),
+        (lambda: Drawdown("ten"), "Drawdown: limit: 'ten' is not money: write"),
     ],
 )
 def test_bad_setting_names_breaker_rule_and_remedy(build, message):
@@ -203,3 +206,152 @@ def test_bad_setting_names_breaker_rule_and_remedy(build, message):
     with pytest.raises(ConfigurationError) as caught:
         build()
     assert str(caught.value).startswith(message)
+
+
+# --- what it is measured from -------------------------------------------------------------------------------
+
+
+def account(bench):
+    """Equity of the bench's account."""
+    return bench.kernel.view.equity("fake")
+
+
+def buy(bench, quantity=100):
+    bench.price(100)
+    bench.do(lambda s: s.buy(quantity))
+
+
+def deposit(bench, amount):
+    bench.broker.emit(AccountChanged(cause="deposit", currency="USDT", amount=Decimal(amount)))
+
+
+@given(paths, st.integers(1, 100_000))
+def test_drawdown_in_money_trips_below_the_mark_less_the_amount(make_view, path, amount):
+    """The same in the account's currency."""
+    view = make_view(peak=150_000.0)
+    assert first_trip(Drawdown(f"{amount} USDT"), view, path) == first(path, lambda e: e < 150_000 - amount)
+
+
+def test_drawdown_in_another_currency_refuses(view, intent):
+    """Nothing is measured in it, and the reason says what to write."""
+    trip = Drawdown("5 EUR").check(intent(), view)
+    assert "write it in percent, or in the USDT" in trip.reason
+    assert Drawdown("5 EUR").watch("paper", view) is None
+
+
+def test_static_drawdown_is_measured_from_the_beginning():
+    """A profit gives no room and a day does not either; cash moves it, a restart does not."""
+    make = lambda: Drawdown("5_000 USDT", trailing=False)  # noqa: E731
+    bench = Bench(breakers=[make(), Drawdown("20%", name="other")])
+    buy(bench)
+    bench.price(200)
+    bench.advance("2d")
+    deposit(bench, 1_000)
+    bench.breakers[0] = make()
+    bench.restart()
+    bench.price(50.01)
+    assert not bench.of(BreakerTripped)
+    assert account(bench) == pytest.approx(96_001)
+    bench.price(49.9)
+    assert [(t.breaker, t.scope) for t in bench.of(BreakerTripped)] == [("Drawdown", "account:fake")]
+    assert bench.of(BreakerTripped)[0].reason == (
+        "equity 95,990.00 is more than 5,000 USDT below its first of 101,000.00")  # fmt: skip
+    bench.check()
+
+
+def test_static_drawdown_of_a_run_that_goes_on_begins_today(view, intent):
+    """A breaker that is new to an account measures from its day start; until then it is unknown."""
+    breaker = Drawdown("10%", trailing=False)
+    assert "starting point" in breaker.check(intent(), view).reason
+    breaker.watch(StrategiesStarted(seq=1, now=1, cause=1), view)
+    assert breaker.check(intent(), view) is None
+    view.equity_now = 89_999.0
+    assert breaker.watch("paper", view)
+    again = Drawdown("10%", trailing=False)
+    again.load(breaker.save())
+    assert again.watch("paper", view)
+
+
+def test_an_action_beside_the_loss():
+    """A daily loss, or a fall, may close what is held."""
+    for breaker in (DailyLoss("1_000 USDT", action="flatten"), Drawdown("1%", action="flatten")):
+        bench = Bench(breakers=[breaker])
+        buy(bench)
+        bench.price(80)
+        bench.advance("5s")
+        assert bench.state.quantity("fake", bench.instrument) == 0
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(-9, 9), st.integers(1, 400)), min_size=1, max_size=25), st.integers(0, 25)
+)
+def test_rolling_loss_is_that_of_the_window(make_view, intent, path, crash):
+    """Any path of equity and pauses, a restart between: compared with the sample of a day ago."""
+    view, breaker, samples = make_view(), RollingLoss("5 USDT"), []
+    view.now -= view.now % DAY
+    for number, (change, minutes) in enumerate(path):
+        if number == crash:
+            saved, breaker = breaker.save(), RollingLoss("5 USDT")
+            breaker.load(saved)
+        view.equity_now += change
+        view.now = breaker.due(view) + minutes * MINUTE
+        if not samples or view.now // (15 * MINUTE) > samples[-1][0] // (15 * MINUTE):
+            samples.append((view.now, view.equity_now))
+        older = [one for one in samples if one[0] <= view.now - DAY] or samples
+        before = older[-1][1] if older is not samples else samples[0][1]
+        lost = before - view.equity_now > 5
+        assert (breaker.watch(None, view) is not None) == lost
+        assert (breaker.check(intent(), view) is not None) == lost
+        assert breaker.check(intent("sell", reduce_only=True), view) is None
+
+
+def test_rolling_loss_spans_midnight():
+    """What a new day forgives to the day, it does not forgive here; a deposit hides nothing."""
+    bench = Bench(breakers=[RollingLoss("1_500 USDT"), DailyLoss("1_500 USDT")])
+    bench.price(100)
+    bench.advance("23h")
+    buy(bench)
+    bench.advance("1m")
+    bench.price(90)
+    bench.advance("2h")
+    deposit(bench, 50_000)
+    bench.restart()
+    bench.price(84)
+    bench.advance("2m")
+    assert [trip.breaker for trip in bench.of(BreakerTripped)] == ["RollingLoss"]
+    bench.check()
+
+
+def test_rolling_loss_is_unknown_at_first(view, intent):
+    """Before the first look nothing is opened, and never in another currency."""
+    breaker = RollingLoss("5%")
+    assert "was not seen yet" in breaker.check(intent(), view).reason
+    breaker.watch(None, view)
+    assert breaker.check(intent(), view) is None
+    view.home = "USD"
+    assert "write it in percent" in RollingLoss("5 USDT").check(intent(), view).reason
+
+
+@pytest.mark.parametrize(
+    ("night", "hours"), [("2026-03-08T05:00", 23), ("2026-11-01T04:00", 25), ("2026-06-01T04:00", 24)]
+)
+def test_a_trading_day_is_as_long_as_its_zone_says(night, hours):
+    """In New York: the day that loses an hour, the one that gains one, and any other; an hour before its end
+    today's loss still counts, at its end it does not.
+    """
+    begin = int(datetime.fromisoformat(night).replace(tzinfo=UTC).timestamp()) * 10**9
+    profile = attrs.evolve(MARKET_AND_LIMIT, zone="America/New_York")
+    breaker = DailyLoss("1_500 USDT", reset="next_day")
+    bench = Bench(broker=FakeBroker(profile=profile), breakers=[breaker], clock=ManualClock(begin))
+    buy(bench)
+    bench.price(80)
+    assert len(bench.of(BreakerTripped)) == 1
+    bench.clock.advance_to(begin + (hours - 1) * HOUR)
+    bench.price(80)
+    assert bench.do(lambda s: s.buy(1)).denied
+    bench.clock.advance_to(begin + hours * HOUR)
+    bench.price(80)
+    assert not bench.do(lambda s: s.buy(1)).denied
+    assert len(bench.of(DayStarted)) == 2
+    bench.check()

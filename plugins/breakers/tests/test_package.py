@@ -7,15 +7,17 @@ from pathlib import Path
 
 import fairlead_breakers
 from fairlead.ports import CircuitBreaker
-from fairlead_breakers import DailyLoss, Drawdown, Limits, Manual, StaleData
 
 FOLDER = Path(__file__).parent.parent
-ALL = [Limits(max_leverage=2), DailyLoss("5%"), Drawdown("10%"), StaleData(), Manual()]
+NEEDS = {"Limits": {"max_leverage": 2}, "DailyLoss": {"limit": "5%"}, "Drawdown": {"limit": "10%"},
+         "RollingLoss": {"limit": "5%"}}  # fmt: skip
+ALL = [getattr(fairlead_breakers, name)(**NEEDS.get(name, {})) for name in fairlead_breakers.__all__]
 
 
 def test_every_public_name_fills_the_port():
     """Each is a breaker under its class's name, unless told another."""
     assert fairlead_breakers.__all__ == sorted(type(breaker).__name__ for breaker in ALL)
+    assert len(ALL) > 25
     for breaker in ALL:
         assert isinstance(breaker, CircuitBreaker)
         assert breaker.name == type(breaker).__name__

@@ -25,6 +25,7 @@ from fairlead._engine.door import Door
 from fairlead._engine.heap import FrozenHeap
 from fairlead._engine.inquiries import Inquiries
 from fairlead._engine.keeping import SnapshotKeeper
+from fairlead._engine.lagwatch import LagWatch
 from fairlead._engine.lastwords import say_last_words
 from fairlead._engine.leasing import LeaseKeeper
 from fairlead._engine.moments import moment
@@ -48,7 +49,7 @@ from fairlead._storage.journal import Journal
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
-from fairlead.facts import ClockStepped, Fact, Noted
+from fairlead.facts import ClockStepped, EngineLagged, Fact, Noted
 from fairlead.ports import Snapshot, Subscription
 from fairlead.units import SECOND, duration
 
@@ -147,6 +148,7 @@ class Session:
             stack.enter_context(StallSampler(kernel, self._thread, self._stalled))
             if isinstance(self._time, SystemTime):
                 stack.enter_context(ClockWatch(self._time, self._loop, self._clock_stepped))
+                stack.enter_context(LagWatch(self._loop, self._lagged))
             await self._start(kernel, journal)
             await self._connect_streams(kernel, stack)
             stack.enter_context(RiskKeeper(kernel, self._folder.path, self._loop))
@@ -507,6 +509,11 @@ class Session:
         assert self.kernel is not None
         kernel = self.kernel
         self._door.note(kernel.turn, lambda: kernel.recorder.input(ClockStepped, step_ns=step_ns))
+
+    def _lagged(self, lag_ns: int) -> None:
+        assert self.kernel is not None
+        kernel = self.kernel
+        self._door.note(kernel.turn, lambda: kernel.recorder.input(EngineLagged, lag_ns=lag_ns))
 
     @property
     def phase(self) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
-from fairlead._kernel.clock import TIMER, Schedule
+from fairlead._kernel.clock import NEVER, TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.market import BREAKER, Lane
 from fairlead._kernel.recorder import Recorder
@@ -35,6 +35,7 @@ _MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, FlowSettled, 
 """After these, what equity is measured against may be another."""
 
 _Check = Callable[[OrderIntent, View], Trip | None]
+_Watch = Callable[[Any, View], Trip | None]
 _Checks = tuple[tuple[str, _Check], ...]
 
 _EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
@@ -77,6 +78,10 @@ class Board:
         self._configured: dict[str, dict[str, str]] = {}
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
+        self._due: dict[str, int] = {}
+        """When each breaker looks next, of those that look."""
+        self.act: Callable[[BreakerTripped], None] = lambda _: None
+        """Carries out what a trip does besides lowering trading."""
 
     def start(self) -> None:
         """Give breakers back what they saved, and arrange their first looks."""
@@ -127,23 +132,54 @@ class Board:
         due = getattr(breaker, "due", None)
         if due is None:
             return
-        schedule = self._schedule
-        schedule(max(due(self._view), self._recorder.now + 1), lambda: self._look(breaker), TIMER, 0)
+        when, name = max(due(self._view), self._recorder.now + 1), breaker.name
+        if when < self._due.get(name, NEVER):
+            self._due[name] = when
+            self._schedule(when, lambda: self._look(breaker, when), TIMER, 0)
 
-    def _look(self, breaker: CircuitBreaker) -> None:
+    def _look(self, breaker: CircuitBreaker, when: int) -> None:
+        if self._due.get(breaker.name) != when:
+            return  # it has wanted to look earlier since
+        del self._due[breaker.name]
         self._watch(breaker, None)
         self._clean(breaker)
+        self._remember(breaker)
         self._look_later(breaker)
+
+    def _remember(self, breaker: CircuitBreaker) -> None:
+        """Write down what a breaker must not forget, where that is another than before."""
+        save = getattr(breaker, "save", None)
+        if save is None:
+            return
+        try:
+            memory = save()
+        except Exception as error:  # what it forgets in a restart it would not find again
+            self._trip(breaker.name, _broken(error), "")
+            return
+        if memory != self._state.breakers.get(breaker.name):
+            self._recorder.record(BreakerSaved, breaker=breaker.name, state=memory)
 
     def attach(self, lane: Lane) -> None:
         """Show an instrument's events to the breakers that want them."""
-        for breaker in self.breakers:
-            for kind in breaker.wants:
-                if isinstance(kind, type) and kind in _EVENT_KINDS:
-                    lane.attach(_EVENT_KINDS[kind], BREAKER, self._sink(breaker))
+        for kind, name in _EVENT_KINDS.items():
+            wanting = tuple((b.name, b.watch) for b in self.breakers if kind in b.wants)
+            if wanting:
+                lane.attach(name, BREAKER, self._sink(wanting))
 
-    def _sink(self, breaker: CircuitBreaker) -> Callable[[object], None]:
-        return lambda event: self._watch(breaker, event)
+    def _sink(self, wanting: tuple[tuple[str, _Watch], ...]) -> Callable[[object], None]:
+        """One call for all of them: it is made at every tick."""
+        view = self._view
+
+        def show(event: object) -> None:
+            for name, watch in wanting:
+                try:
+                    trip = watch(event, view)
+                except Exception as error:
+                    trip = _broken(error)
+                if trip is not None:
+                    self._found(name, trip, event)
+
+        return show
 
     def fact(self, fact: Fact) -> None:
         """Show a fact to the breakers that want its kind."""
@@ -156,8 +192,13 @@ class Board:
             wanting = self._facts[kind] = tuple(b for b in self.breakers if kind in b.wants)
         for breaker in wanting:
             self._watch(breaker, fact)
-        if kind is BreakerReset:
-            self._save(self._by_name.get(fact.breaker))  # type: ignore[attr-defined]
+            self._remember(breaker)
+            if breaker.name in self._due:
+                self._look_later(breaker)
+        if kind is BreakerTripped and fact.action:  # type: ignore[attr-defined]
+            self.act(fact)  # type: ignore[arg-type]
+        if kind is BreakerReset and (reset := self._by_name.get(fact.breaker)) is not None:  # type: ignore[attr-defined]
+            self._remember(reset)
 
     def equity_moved(self, account: str) -> tuple[float, float]:
         """Equity of an account changed; returns the band within which nobody needs to hear of it again."""
@@ -249,13 +290,16 @@ class Board:
     def _watch(self, breaker: CircuitBreaker, item: Any) -> None:
         try:
             trip = breaker.watch(item, self._view)
-        except Exception as error:  # a breaker that cannot watch counts as tripped
-            reason = f"it failed: {said(error)}"
-            trip = Trip(reason, TradingState.REDUCE_ONLY, "engine")
+        except Exception as error:
+            trip = _broken(error)
         if trip is not None:
-            if not isinstance(trip, Trip):
-                trip = Trip(_no_trip(breaker.name, "watch", trip), TradingState.REDUCE_ONLY, "engine")
-            self._trip(breaker.name, trip, self._account_of(item))
+            self._found(breaker.name, trip, item)
+
+    def _found(self, name: str, trip: Any, item: Any) -> None:
+        """A breaker says something about what it saw."""
+        if not isinstance(trip, Trip):
+            trip = Trip(_no_trip(name, "watch", trip), TradingState.REDUCE_ONLY, "engine")
+        self._trip(name, trip, self._account_of(item))
 
     def _account_of(self, item: Any) -> str:
         """The account that something seen is about, itself or by its fill, its intent or its order; "" for none."""
@@ -278,14 +322,10 @@ class Board:
         standing = self._state.tripped.get((name, scope))
         if standing is not None and standing.state.severity >= trip.state.severity:
             return
-        self._save(self._by_name[name])
-        self._recorder.record(BreakerTripped, breaker=name, reason=why, state=trip.state, scope=scope)
-
-    def _save(self, breaker: CircuitBreaker | None) -> None:
-        """Write down what a breaker must remember: with a trip of it, and after a reset."""
-        save = getattr(breaker, "save", None)
-        if breaker is not None and save is not None:
-            self._recorder.record(BreakerSaved, breaker=breaker.name, state=save())
+        self._recorder.record(
+            BreakerTripped, breaker=name, reason=why, state=trip.state, scope=scope, action=trip.action
+        )
+        self._remember(self._by_name[name])
 
     def _is_there(self, scope: str) -> bool:
         kind, _, name = scope.partition(":")
@@ -318,6 +358,11 @@ def _is_sparing(breaker: CircuitBreaker) -> bool:
         if "allows" in members or "check" in members:
             return "allows" in members
     return False
+
+
+def _broken(error: Exception) -> Trip:
+    """A breaker that cannot watch counts as tripped."""
+    return Trip(f"it failed: {said(error)}", TradingState.REDUCE_ONLY, "engine")
 
 
 def _no_trip(name: str, method: str, said: object) -> str:

@@ -157,6 +157,7 @@ class Kernel:
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
         self.sweeps = Sweeps(self)
+        self.board.act = self.sweeps.trip
         self.resolver = Resolver(self, profiles)
         self.reconciliation = Reconciliation(self, profiles, reconcilers)
         self.starting = True

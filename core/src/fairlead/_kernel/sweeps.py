@@ -20,7 +20,7 @@ from fairlead._kernel.gate import Approved, rests_at
 from fairlead._kernel.state import ZERO, Sweep
 from fairlead._models.accounts import PositionKey
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
-from fairlead.facts import Noted, SweepEnded, SweepStarted
+from fairlead.facts import BreakerTripped, Noted, SweepEnded, SweepStarted
 from fairlead.units import SECOND
 
 if TYPE_CHECKING:
@@ -90,6 +90,12 @@ class Sweeps:
         if self._ready:
             self._step()
 
+    def trip(self, found: BreakerTripped) -> None:
+        """What a tripped breaker wants done besides; once, as long as it is under way."""
+        verb, scope = found.action, found.scope
+        if not any(sweep.verb == verb and sweep.scope == scope for sweep in self._state.sweeps.values()):
+            self.begin(verb, scope, found.breaker, found.reason, closes=verb == "flatten")
+
     def call_off(self, scope: str, reason: str, *verbs: str) -> None:
         """End the sweeps of a scope that began with one of these verbs, as they stand."""
         for sweep in list(self._state.sweeps.values()):
@@ -130,7 +136,7 @@ class Sweeps:
     def _takes(self, sweep: Sweep, order: Order) -> bool:
         if order.intent.sweep or not sweep.covers(order.account, order.instrument, order.strategy):
             return False
-        cancels = sweep.verb == EXIT and not sweep.closes
+        cancels = sweep.verb == "cancel_entries" or (sweep.verb == EXIT and not sweep.closes)
         if (cancels or sweep.verb == "stop") and self._reduces(order):
             return False
         since = cancels or sweep.verb == "cancel_all"  # what a strategy places later is not meant

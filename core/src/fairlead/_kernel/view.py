@@ -59,10 +59,6 @@ class KernelView:
         """The initial margin that this exposure takes."""
         return self._valuer.margin(account)
 
-    def instrument(self, name: str) -> Instrument:
-        """The rules of an instrument, by its long form."""
-        return self._state.instruments[name]
-
     def price(self, intent: OrderIntent) -> float | None:
         """What an order asks for, or would trade at now where it names no price."""
         own = intent.limit_price if intent.limit_price is not None else intent.stop_price
@@ -135,6 +131,14 @@ class KernelView:
         return [
             p for k, p in self._state.positions.items() if k.account == account and k.strategy and p.quantity
         ]
+
+    def order(self, client_order_id: str) -> Order | None:
+        """An order by our id, open or closed a short while ago."""
+        return self._state.orders.get(client_order_id)
+
+    def instrument(self, name: str) -> Instrument:
+        """The rules of an instrument, by its long form."""
+        return self._state.instruments[name]
 
     def orders(self, account: str) -> Sequence[Order]:
         """Orders that may still fill."""

@@ -123,6 +123,8 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
             return "fill", f"taken back: {fact.fill.fill_id}", "alarm"
         case f.ClockStepped():
             return "clock", f"stepped by {fact.step_ns / 1e9:+.3f} s", "warning"
+        case f.EngineLagged():
+            return "clock", f"the engine was {fact.lag_ns / 1e9:.3f} s late", "warning"
         case f.Noted():
             return "note", f"{fact.source}: {fact.text}"
         case _:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from fairlead import ConfigurationError, Instrument, OrderIntent, OrderStatus, Side, percent
+from fairlead import ConfigurationError, Instrument, Money, OrderIntent, OrderStatus, Side, percent
 from fairlead.facts import Fact
 from fairlead.ports import Bar, Book, Quote, Trade, View
 
@@ -28,6 +28,16 @@ def ratio(text: str | float | Decimal) -> Decimal:
     if not 0 < value < 1:
         raise ConfigurationError(f"{text!r} must be above 0% and below 100%: write it like '10%'")
     return value
+
+
+def loss_limit(limit: str | Money) -> tuple[Decimal, Money | None]:
+    """A limit on a loss: a part of the whole and no money, or money and no part. Raises ConfigurationError."""
+    if isinstance(limit, str) and limit.strip().endswith("%"):
+        return ratio(limit), None
+    money = Money.parse(limit)
+    if money.amount <= 0:
+        raise ConfigurationError(f"{limit!r} must be above 0: write '2_000 USDT' or '5%'")
+    return Decimal(0), money
 
 
 def figure(value: float) -> str:

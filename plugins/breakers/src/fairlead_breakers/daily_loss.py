@@ -5,16 +5,20 @@ from __future__ import annotations
 from math import inf
 from typing import Literal
 
-from fairlead import ConfigurationError, Money, OrderIntent, TradingState, duration
+from fairlead import ConfigurationError, Money, OrderIntent, duration
 from fairlead.facts import DayStarted
 from fairlead.ports import EQUITY, Trip, View
-from fairlead_breakers._shared import Wants, figure, ratio, reduces, setting
+from fairlead_breakers._latch import Act, act
+from fairlead_breakers._shared import Wants, figure, loss_limit, reduces, setting
 
 _LOOK_EVERY = duration("1m")
 
 
 class DailyLoss:
     """Makes an account reduce-only when equity falls below its day start by more than `limit`.
+
+    Scope: account. Evaluation: at each change of equity, over the trading day in the account's zone, whatever its
+    length. Action: reduce-only, or what `action` says ("flatten", say). Day start and trip survive a restart.
 
     `limit` is money in the account's currency (`"2_000 USDT"`) or a part of day-start equity (`"5%"`). Open
     profit counts; deposits and withdrawals do not.
@@ -26,19 +30,22 @@ class DailyLoss:
     """
 
     def __init__(
-        self, limit: str | Money, *, reset: Literal["manual", "next_day"] = "manual", name: str = "DailyLoss"
+        self,
+        limit: str | Money,
+        *,
+        action: Act = "reduce_only",
+        reset: Literal["manual", "next_day"] = "manual",
+        name: str = "DailyLoss",
     ) -> None:
         self.name = name
         self.wants: Wants = (EQUITY,)
         self._keep, self._amount, self._currency = 1.0, 0.0, ""
         with setting(name, "limit"):
-            if isinstance(limit, str) and limit.strip().endswith("%"):
-                self._keep = float(1 - ratio(limit))
-            else:
-                money = Money.parse(limit)
-                if money.amount <= 0:
-                    raise ConfigurationError(f"{limit!r} must be above 0: write '2_000 USDT' or '5%'")
-                self._amount, self._currency = float(money.amount), money.currency
+            part, money = loss_limit(limit)
+        self._keep = float(1 - part)
+        if money is not None:
+            self._amount, self._currency = float(money.amount), money.currency
+        self._state, self._action = act(name, action)
         self._limit = limit.strip() if isinstance(limit, str) else str(limit)
         if reset == "next_day":  # the engine looks for `clean` and `due`; without them only a person resets
             self.wants = (EQUITY, DayStarted)
@@ -64,7 +71,7 @@ class DailyLoss:
         if self._foreign(item, view):  # `check` refuses, and says why
             return None
         self._new_day.discard(item)
-        return Trip(self._lost(equity, start), TradingState.REDUCE_ONLY, f"account:{item}")
+        return Trip(self._lost(equity, start), self._state, f"account:{item}", self._action)
 
     def quiet(self, account: str, view: View) -> tuple[float, float]:
         """Equity above this loses less than the limit."""

@@ -42,9 +42,9 @@ class Manual:
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Refuse at once, unless the order only reduces."""
-        return (
-            None if reduces(intent, view) else self._pending
-        )  # handed over in `watch`: one may only be checked
+        if self._pending is None or reduces(intent, view):
+            return None
+        return self._pending  # handed over in `watch`: one may only be checked
 
     def watch(self, item: object, view: View) -> Trip | None:
         """Hand over what a person asked for."""

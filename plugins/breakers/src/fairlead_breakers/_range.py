@@ -1,0 +1,51 @@
+"""The lowest and the highest of a sliding window, cheap at every tick."""
+
+from __future__ import annotations
+
+PARTS = 12
+"""A window is counted in so many parts: the one going on and these before it."""
+
+
+class Range:
+    """`low` and `high` of the prices in a window of `length` ns, and since when there have been any."""
+
+    __slots__ = ("_end", "_parts", "high", "length", "low", "since")
+
+    def __init__(self, length: int) -> None:
+        self.low = self.high = 0.0
+        self.length = length
+        self.since = 0
+        self._end = 0
+        self._parts: list[tuple[int, float, float]] = []
+
+    def contains(self, price: float, now: int) -> bool:
+        """Whether the part going on has seen lower and higher: then the price adds nothing."""
+        return now < self._end and self._parts[-1][1] <= price <= self._parts[-1][2]
+
+    def full(self, now: int) -> bool:
+        """Whether prices are known for the whole window, without a silence of its length."""
+        if now >= self._end:  # in the part going on nothing has left the window since
+            self._forget(now)
+        return bool(self._parts) and now - self.since >= self.length
+
+    def add(self, price: float, now: int) -> tuple[float, float]:
+        """Take a price; the lowest and the highest before it (itself, if it is the first)."""
+        self._forget(now)
+        if not self._parts:
+            self.since, self.low, self.high = now, price, price
+        number, low, high = now * PARTS // self.length, price, price
+        if self._parts and self._parts[-1][0] == number:
+            _, low, high = self._parts.pop()
+        self._end = -(-(number + 1) * self.length // PARTS)
+        self._parts.append((number, min(low, price), max(high, price)))
+        before = self.low, self.high
+        self.low, self.high = min(self.low, price), max(self.high, price)
+        return before
+
+    def _forget(self, now: int) -> None:
+        """Leave out the parts that have left the window."""
+        oldest = now * PARTS // self.length - PARTS
+        if self._parts and self._parts[0][0] < oldest:
+            self._parts = [part for part in self._parts if part[0] >= oldest]
+            self.low = min((part[1] for part in self._parts), default=0.0)
+            self.high = max((part[2] for part in self._parts), default=0.0)

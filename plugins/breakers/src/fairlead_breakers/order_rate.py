@@ -1,0 +1,75 @@
+"""No more messages than somebody could have meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead import OrderIntent, duration_text
+from fairlead.facts import CancelRequested, OrderSubmitted
+from fairlead.ports import Allowance, Trip, View
+from fairlead_breakers._latch import Act, Latch, Window, count, span
+from fairlead_breakers._shared import reduces
+
+
+class OrderRate(Latch):
+    """Trips a strategy that has sent `most` orders and cancels within `window` and wants to send one more.
+
+    Scope: strategy. Evaluation: before each order, those placed in the same turn counted, and at each message that
+    leaves. Action: refuses what does not reduce, and reduce-only. Reset: by a person, unless `reset` says otherwise.
+    The window of 50 in a second is that of VeighNa's risk manager. Nothing is unknown; the trip survives a restart, the
+    count does not: a restart takes longer than the window.
+    """
+
+    wants = (OrderSubmitted, CancelRequested)
+
+    def __init__(
+        self,
+        most: int = 50,
+        window: str = "1s",
+        *,
+        action: Act = "reduce_only",
+        reset: str = "manual",
+        name: str = "OrderRate",
+    ) -> None:
+        super().__init__(name, action, reset)
+        self._most, self._span = count(name, "most", most), span(name, "window", window)
+        self._sent = Window(self._span)
+
+    def check(self, intent: OrderIntent, view: View) -> Trip | None:
+        """Refuse what would be one message too many."""
+        sent = self._sent.count(intent.strategy, view.now)
+        if sent < self._most:
+            sent += self._just_placed(intent, view)
+        if sent < self._most or reduces(intent, view):
+            return None
+        return Trip(self._why(sent + 1), self._state, f"strategy:{intent.strategy}", self._action)
+
+    def allows(self, account: str, instrument: str, view: View) -> Allowance | None:  # type: ignore[override]
+        """Nothing can be told beforehand."""
+        return None
+
+    def _seen(self, item: Any, view: View) -> Trip | None:
+        intent = getattr(item, "intent", None)
+        if intent is None:
+            order = view.order(getattr(item, "client_order_id", ""))
+            if order is None:
+                return None
+            intent = order.intent
+        sent = self._sent.add(intent.strategy, view.now)
+        if sent <= self._most:
+            return None
+        return self._trip(self._why(sent), f"strategy:{intent.strategy}", view, intent.account)
+
+    def _just_placed(self, intent: OrderIntent, view: View) -> int:
+        """Orders of this moment, as far as they were not counted when they left."""
+        now, placed = view.now, 0
+        for order in reversed(view.orders(intent.account)):
+            if order.created_ns < now:
+                break
+            placed += order.strategy == intent.strategy
+        if placed:
+            placed -= sum(when == now for when in self._sent.times.get(intent.strategy, ()))
+        return max(0, placed)
+
+    def _why(self, sent: int) -> str:
+        return f"{sent} orders and cancels within {duration_text(self._span)}, more than {self._most}"
