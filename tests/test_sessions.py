@@ -312,7 +312,8 @@ def test_a_task_that_is_canceled(tmp_path: Path) -> None:
             await running
 
     asyncio.run(session())
-    assert [type(fact) for fact in facts_of(engine)[-2:]] == [f.StrategiesStopped, f.EngineStopped]
+    ends = [f.StrategiesStopped, f.BarState, f.EngineStopped]
+    assert [type(fact) for fact in facts_of(engine)[-3:]] == ends
     assert facts_of(engine)[-1].reason == "its task was canceled"
     asyncio.run(engine.run("10ms"))
 

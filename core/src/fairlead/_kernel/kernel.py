@@ -20,7 +20,7 @@ from fairlead._kernel.ending import Ending
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.exits import Exits
 from fairlead._kernel.feeds import Feeds
-from fairlead._kernel.gate import Gate
+from fairlead._kernel.gate import Gate, Refused
 from fairlead._kernel.held import Held
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.outbox import Outbox
@@ -394,7 +394,9 @@ class Kernel:
         if self.state.tripped:
             self.board.refresh()
         if self.ending.refuses(intent):
-            return self.desk.refuse(intent, (self.ending.why,))
+            verdict = self.gate.review(intent)
+            reasons = verdict.reasons if isinstance(verdict, Refused) else ()
+            return self.desk.refuse(intent, (*reasons, self.ending.why))
         order = self.desk.place(intent, after)
         if intent.style and order.status not in CLOSED:
             self.styles.work(order)
