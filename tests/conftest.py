@@ -1,4 +1,4 @@
-"""What tests share with their child processes lies in `stories`, `killing` and `simulation`, where both find it."""
+"""What tests share with their child processes lies in `stories`, `killing`, `fuzz` and `simulation`, found by both."""
 
 import sys
 from pathlib import Path

@@ -135,6 +135,50 @@ def test_status_says_how_a_run_stands(running):
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_risk_stands_beside_its_limits(running):
+    """Exposure, leverage, liquidity and each limit with the part that is used; afterwards as it was last."""
+    found = data("risk")
+    assert (found["schema"], found["running"]) == (1, True)
+    (account,) = found["accounts"]
+    (position,) = account["positions"]
+    mark = float(data("positions")[0]["mark"])
+    assert position["quantity"] == "0.1"
+    assert float(account["exposure"]) == pytest.approx(0.1 * mark, rel=0.05)
+    assert float(account["leverage"]) == pytest.approx(
+        float(account["exposure"]) / float(account["equity"]), rel=1e-4
+    )
+    assert (account["concentration"], account["largest"]) == ("1", "BTC/USDT:USDT@sim")
+    assert account["limits"] == [
+        {"breaker": "Limits", "limit": "max_order_value", "value": "50000 USDT", "used": None}
+    ]
+    text = fairlead("risk").stdout
+    assert "max_order_value" in text
+    assert "to liquidation" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_risk_of_a_run_that_has_ended_is_what_it_left(tmp_path):
+    """The last snapshot, with its time."""
+    engine = make(tmp_path / "runs" / "one")
+    with engine.background():
+        until(engine.positions)
+    found = data("risk", engine.folder.path)
+    assert found["running"] is False
+    assert found["accounts"][0]["positions"]
+    assert "as it was at" in fairlead("risk", engine.folder.path).stdout
+
+
+def test_a_limit_is_changed_with_a_reason(running):
+    """Tighter at once; much looser only when confirmed."""
+    said = data("limit", "max_order_value", "20_000 USDT", "--why", "calmer", "--yes")
+    assert (said["old"], said["new"]) == ("50000 USDT", "20000 USDT")
+    refused = fairlead("limit", "max_order_value", "40_000 USDT", "--why", "more", "--yes", code=None)
+    assert refused.exit_code
+    assert "confirm" in refused.output
+    fairlead("limit", "max_order_value", "40_000 USDT", "--why", "more", "--yes", "--confirm")
+    assert [fact.new for fact in facts_of(running, f.LimitChanged)] == ["20000 USDT", "40000 USDT"]
+
+
 def test_what_is_held_worked_and_filled(running):
     """Each list in both forms, and the same numbers as the engine's own."""
     (position,) = data("positions")
@@ -240,12 +284,12 @@ def test_the_page_names_every_key(running):
     for (its, name), keys in listed.items():
         if name == "status":
             found = status
-        elif name == "reconcile":
+        elif name in ("reconcile", "risk"):
             found = data(name)
         else:
             found = status[name][0] if its else data(name)[0]
         assert set(found) == keys, name
-    assert len(listed) == 12
+    assert len(listed) == 13
 
 
 # --- steering -------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ ORDER = (
     ("errors",),
     ("units", "net", "_secrets"),
     ("_models",),
+    ("sizing",),
     ("facts", "_strategy"),
     ("ports", "_storage"),
     ("hookspecs", "_kernel", "_control"),

@@ -19,6 +19,8 @@ from fairlead_paper import PaperBroker
 from fairlead_streams import ReplayStream, SyntheticStream
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("[0-9]*.py"))
+ON_TICKS = ("04_crash_and_resume",)
+"""Examples that watch quotes; the others take bars."""
 MOMENTS = {"full": 40, "ci": 8}.get(os.environ.get("FAIRLEAD_PROVE", ""), 4)
 
 
@@ -105,7 +107,8 @@ def test_examples(tmp_path: Path, path: Path) -> None:
         for instrument in asyncio.run(stream.instruments())
     ]
     assert len(symbols) == 1, "this test invents one market"
-    blind(engine, *minutes(36, symbols[0]), seed=len(path.stem), least=8)
+    data = market(symbols, 7, "20s") if path.stem in ON_TICKS else minutes(36, symbols[0])
+    blind(engine, *data, seed=len(path.stem), least=8)
 
 
 def engine_for(tmp_path: Path, *strategies: Strategy) -> LiveTradingEngine:

@@ -23,6 +23,7 @@ MODULES = (
     "fairlead.hookspecs",
     "fairlead.testing",
     "fairlead.net",
+    "fairlead.sizing",
 )
 MOST = 60
 

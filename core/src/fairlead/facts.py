@@ -580,6 +580,18 @@ class BreakerSaved(Fact, frozen=True, kw_only=True):
     state: bytes
 
 
+class LimitChanged(Fact, frozen=True, kw_only=True):
+    """A person changed a limit of a breaker; `configured` is what its configuration said then."""
+
+    breaker: str
+    limit: str
+    old: str
+    new: str
+    configured: str
+    who: str
+    why: str
+
+
 class StateChanged(Fact, frozen=True, kw_only=True):
     """The trading state of a scope changed."""
 
@@ -684,6 +696,7 @@ AnyFact = (
     | BreakerTripped
     | BreakerReset
     | BreakerSaved
+    | LimitChanged
     | StateChanged
     | CommandAnswered
     | SweepStarted

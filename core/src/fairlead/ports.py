@@ -242,15 +242,17 @@ class Trip:
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """What a breaker's `check` has nothing against: every order that stays within all three.
+    """What a breaker's `check` has nothing against: every order that stays within all four.
 
     `value` is the most that one may be worth, in the account's currency; `leverage` the most of equity that the
-    account's worst-case exposure may be with it; `age_ns` how old at most what gave its instrument's mark may be.
+    account's worst-case exposure may be with it, and `exposure` the most that this may be in money; `age_ns` how old
+    at most what gave its instrument's mark may be.
     """
 
     value: float = inf
     leverage: float = inf
     age_ns: float = inf
+    exposure: float = inf
 
 
 class View(Protocol):
@@ -297,6 +299,35 @@ class View(Protocol):
         """`exposure` as it would be if this order were working too."""
         ...
 
+    def margin(self, account: str) -> float | None:
+        """The initial margin that `exposure` takes, each instrument's own; spot is paid for, and takes none."""
+        ...
+
+    def margin_with(self, intent: OrderIntent) -> float | None:
+        """`margin` as it would be if this order were working too."""
+        ...
+
+    def instrument(self, name: str) -> Instrument:
+        """The rules of an instrument, by its long form. Raises KeyError for one that is not traded here."""
+        ...
+
+    def price(self, intent: OrderIntent) -> float | None:
+        """Its own limit or stop price, else what it would trade at now; in the instrument's quote currency."""
+        ...
+
+    def market_value(self, account: str, instrument: str, quantity: Decimal) -> float | None:
+        """What a quantity of an instrument is worth at its mark, in the account's currency."""
+        ...
+
+    def reach(
+        self, account: str, instrument: str, strategy: str | None = None, more: OrderIntent | None = None
+    ) -> tuple[Decimal, Decimal]:
+        """How long and how short (as a positive quantity) a position can get, of the account or of one strategy.
+
+        All that works or is in doubt counts, of linked orders the largest, and `more` as if it were working too.
+        """
+        ...
+
     def mark(self, instrument: str) -> float | None:
         """The price that values a position."""
         ...
@@ -325,6 +356,17 @@ class View(Protocol):
         """Orders that may still fill."""
         ...
 
+    def recent(self, since_ns: int) -> Sequence[Order]:
+        """Orders to which anything happened since then, however they ended: open ones, and at most 1,000 more."""
+        ...
+
+    def facts(self, after: int) -> Sequence[Fact]:
+        """The facts of the turn in hand after the one with this `seq`, whether `watch` has seen them yet or not.
+
+        What is counted from facts is behind by one turn without it: a turn may place any number of orders.
+        """
+        ...
+
 
 EQUITY = "equity"
 """In `CircuitBreaker.wants`: call `watch` whenever the equity of an account changed."""
@@ -343,6 +385,11 @@ class CircuitBreaker(Protocol):
     called. One whose `check` only compares may have `allows(account, instrument, view) -> Allowance | None`, asked
     once for each account and instrument: orders within it are never shown to `check`, as long as equity is known and
     quiet. A class that brings a `check` of its own and inherits `allows` is always asked.
+
+    A breaker whose limits a person may change while it runs has `limits() -> Mapping[str, str]`, each by its name;
+    `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what
+    makes no sense; and `change(name, text)`. The engine writes each change down and makes it again after a restart.
+    With `used(account, view) -> Mapping[str, float | None]` the part of each that is used stands in `fairlead risk`.
     """
 
     @property

@@ -6,7 +6,8 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from fairlead import Order, OrderIntent, OrderStatus, Position, Side
+from fairlead import Instrument, Order, OrderIntent, OrderStatus, Position, Side, default_instrument
+from fairlead.facts import Fact
 from fairlead.ports import View
 
 NOW = 1_700_000_000_000_000_000
@@ -28,6 +29,13 @@ class FakeView:
     cadences: dict[str, int] = attrs.Factory(dict)
     held: dict[str, Decimal] = attrs.Factory(dict)
     working: list[Order] = attrs.Factory(list)
+    done: list[Order] = attrs.Factory(list)
+    turn: list[Fact] = attrs.Factory(list)
+    marked: float | None = 100.0
+    touch: float | None = 100.0
+    margin_before: float | None = 0.0
+    margin_after: float | None = 100.0
+    listed: dict[str, Instrument] = attrs.Factory(dict)
 
     def accounts(self) -> Sequence[str]:
         return ["paper"]
@@ -53,8 +61,37 @@ class FakeView:
     def exposure_with(self, intent: OrderIntent) -> float | None:
         return self.after
 
+    def margin(self, account: str) -> float | None:
+        return self.margin_before
+
+    def margin_with(self, intent: OrderIntent) -> float | None:
+        return self.margin_after
+
+    def instrument(self, name: str) -> Instrument:
+        symbol, _, venue = name.partition("@")
+        return self.listed.get(name) or default_instrument(symbol, venue, tick="0.01")
+
+    def price(self, intent: OrderIntent) -> float | None:
+        own = intent.limit_price or intent.stop_price
+        return self.touch if own is None else float(own)
+
+    def market_value(self, account: str, instrument: str, quantity: Decimal) -> float | None:
+        return None if self.marked is None else float(quantity) * self.marked
+
+    def reach(
+        self, account: str, instrument: str, strategy: str | None = None, more: OrderIntent | None = None
+    ) -> tuple[Decimal, Decimal]:
+        """What is held, and every working order of the right strategy and instrument; groups are not known here."""
+        held = self.position(account, instrument, strategy)
+        sides = {Side.BUY: held, Side.SELL: -held}
+        intents = [o.intent for o in self.working if o.status is not OrderStatus.HELD]
+        for one in [*intents, *([] if more is None else [more])]:
+            if one.instrument == instrument and strategy in (None, one.strategy):
+                sides[one.side] += one.quantity
+        return sides[Side.BUY], sides[Side.SELL]
+
     def mark(self, instrument: str) -> float | None:
-        return 100.0
+        return self.marked
 
     def age(self, instrument: str) -> int | None:
         received = self.received.get(instrument)
@@ -77,6 +114,12 @@ class FakeView:
 
     def orders(self, account: str) -> Sequence[Order]:
         return self.working
+
+    def recent(self, since_ns: int) -> Sequence[Order]:
+        return [o for o in self.done if o.updated_ns >= since_ns]
+
+    def facts(self, after: int) -> Sequence[Fact]:
+        return [fact for fact in self.turn if fact.seq > after]
 
 
 _: View = FakeView()

@@ -19,6 +19,7 @@ from fairlead._engine import looking
 from fairlead._engine.differing import discrepancies
 from fairlead._engine.distributions import core_version
 from fairlead._engine.parts import Parts, kind_of
+from fairlead._engine.risk import risk
 from fairlead._models.accounts import KILL
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fairlead.control")
 
-LOOKS = ("status", "positions", "orders", "balance", "breakers", "discrepancies", "health")
+LOOKS = ("status", "positions", "orders", "balance", "breakers", "risk", "discrepancies", "health")
 """What can be looked at; every other verb is a command."""
 
 _FAULTS = {
@@ -128,6 +129,8 @@ class Control:
                 fault=self._fault,
                 reasons=self._reasons,
             )
+        if what == "risk":
+            return risk(self._kernel)
         if what == "discrepancies":
             return discrepancies(self._kernel)
         return getattr(looking, what)(self._kernel)

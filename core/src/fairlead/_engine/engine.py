@@ -305,6 +305,24 @@ class LiveTradingEngine:
         """Close a tripped breaker again, in one scope or all; "kill" lifts a kill."""
         return self._command("reset", who, why, breaker=breaker, scope=scope)
 
+    def limit(
+        self,
+        name: str,
+        value: str | Number,
+        why: str,
+        who: str = "script",
+        *,
+        breaker: str = "",
+        confirm: bool = False,
+    ) -> dict[str, Any]:
+        """Change a limit, such as `limit("max_order_value", "5_000 USDT", why)`: from the next order on, for good.
+
+        It holds after a restart too, unless the configuration says something tighter by then. Letting more than 1.5
+        times as much through in one step needs `confirm`. The answer has the `old` and the `new` one.
+        """
+        arguments = {"name": name, "value": value, "breaker": breaker, "confirm": confirm}
+        return self._command("limit", who, why, **arguments)
+
     def reconcile(self, why: str, who: str = "script", account: str = "") -> dict[str, Any]:
         """Compare books and venue now; the answer's `standing` are the differences known already, by id."""
         return self._command("reconcile", who, why, account=account)

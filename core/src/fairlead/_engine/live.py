@@ -34,6 +34,7 @@ from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import OVERLAP_NS, first_books, unfinished_bars
 from fairlead._engine.reopening import doubts, learn, reopen
+from fairlead._engine.risk import RiskKeeper
 from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog, disconnect
 from fairlead._engine.signals import leave_at_once, signals
 from fairlead._engine.stall import StallSampler
@@ -148,6 +149,7 @@ class Session:
                 stack.enter_context(ClockWatch(self._time, self._loop, self._clock_stepped))
             await self._start(kernel, journal)
             await self._connect_streams(kernel, stack)
+            stack.enter_context(RiskKeeper(kernel, self._folder.path, self._loop))
             observers.started(self._engine)
             self._stop_at(until, stack)
             self._shutdown = shutdown = Shutdown(

@@ -18,6 +18,7 @@ from fairlead._kernel.state import (
     REMEMBERED_STARTS,
     ZERO,
     AccountState,
+    ChangedLimit,
     Decided,
     Handled,
     Owed,
@@ -588,6 +589,10 @@ def _breaker_saved(state: State, fact: f.BreakerSaved) -> None:
     state.breakers[fact.breaker] = fact.state
 
 
+def _limit_changed(state: State, fact: f.LimitChanged) -> None:
+    state.limits[fact.breaker, fact.limit] = ChangedLimit(fact.breaker, fact.limit, fact.new, fact.configured)
+
+
 def _state_changed(state: State, fact: f.StateChanged) -> None:
     if fact.state is TradingState.ACTIVE:
         state.lowered.pop(fact.scope, None)
@@ -672,6 +677,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.BreakerTripped: _breaker_tripped,
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
+    f.LimitChanged: _limit_changed,
     f.StateChanged: _state_changed,
     f.CommandAnswered: _command_answered,
     f.SweepStarted: _sweep_started,

@@ -17,6 +17,7 @@ from fairlead._models.accounts import TradingState
 from fairlead._models.market import Bar, Book, Quote, Trade
 from fairlead._models.orders import OrderIntent
 from fairlead._secrets.scrub import said
+from fairlead.errors import ConfigurationError
 from fairlead.facts import (
     BreakerReset,
     BreakerSaved,
@@ -26,6 +27,7 @@ from fairlead.facts import (
     Fact,
     FlowSettled,
     HighWaterMark,
+    LimitChanged,
 )
 from fairlead.ports import EQUITY, Allowance, CircuitBreaker, Trip, View
 
@@ -72,6 +74,7 @@ class Board:
         )
         """The checks that are made also while equity is quiet."""
         self._bounds: dict[tuple[str, str], _Bounds] = {}
+        self._configured: dict[str, dict[str, str]] = {}
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
 
@@ -83,6 +86,42 @@ class Board:
             if saved is not None and load is not None:
                 load(saved)
             self._look_later(breaker)
+        self._change_again()
+
+    def _change_again(self) -> None:
+        """Limits that a person has changed hold on; where the configuration is another now, the tighter one does."""
+        self._configured = {b.name: dict(b.limits()) for b in self.breakers if hasattr(b, "limits")}
+        for changed in self._state.limits.values():
+            breaker = self._by_name.get(changed.breaker)
+            if breaker is None or not hasattr(breaker, "limits"):
+                continue
+            name, configured = changed.limit, breaker.limits().get(changed.limit)
+            try:
+                if configured is not None and (
+                    configured == changed.configured or breaker.looser(name, changed.value) < 1  # type: ignore[attr-defined]
+                ):
+                    breaker.change(name, changed.value)  # type: ignore[attr-defined]
+            except ConfigurationError:  # it says something else by now: what is configured holds
+                continue
+
+    def change(self, breaker: str, limit: str, value: str, who: str, why: str) -> None:
+        """Have a person's change of a limit take effect, from the next order on."""
+        found: Any = self._by_name[breaker]
+        old = found.limits()[limit]
+        found.change(limit, value)
+        self._recorder.record(
+            LimitChanged,
+            breaker=breaker,
+            limit=limit,
+            old=old,
+            new=found.limits()[limit],
+            configured=self._configured[breaker].get(limit, old),
+            who=who,
+            why=why,
+        )
+        self._bounds.clear()
+        for account in self._valuer.accounts.values():
+            account.listen()
 
     def _look_later(self, breaker: CircuitBreaker) -> None:
         due = getattr(breaker, "due", None)
@@ -117,6 +156,8 @@ class Board:
             wanting = self._facts[kind] = tuple(b for b in self.breakers if kind in b.wants)
         for breaker in wanting:
             self._watch(breaker, fact)
+        if kind is BreakerReset:
+            self._save(self._by_name.get(fact.breaker))  # type: ignore[attr-defined]
 
     def equity_moved(self, account: str) -> tuple[float, float]:
         """Equity of an account changed; returns the band within which nobody needs to hear of it again."""
@@ -178,6 +219,7 @@ class Board:
             min((one.value for one in allowed), default=inf),
             min((one.leverage for one in allowed), default=inf),
             min((one.age_ns for one in allowed), default=inf),
+            min((one.exposure for one in allowed), default=inf),
         )
         return _Bounds(narrowest, tuple(rest))
 
@@ -236,11 +278,14 @@ class Board:
         standing = self._state.tripped.get((name, scope))
         if standing is not None and standing.state.severity >= trip.state.severity:
             return
-        breaker = self._by_name[name]
-        save = getattr(breaker, "save", None)
-        if save is not None:
-            self._recorder.record(BreakerSaved, breaker=name, state=save())
+        self._save(self._by_name[name])
         self._recorder.record(BreakerTripped, breaker=name, reason=why, state=trip.state, scope=scope)
+
+    def _save(self, breaker: CircuitBreaker | None) -> None:
+        """Write down what a breaker must remember: with a trip of it, and after a reset."""
+        save = getattr(breaker, "save", None)
+        if breaker is not None and save is not None:
+            self._recorder.record(BreakerSaved, breaker=breaker.name, state=save())
 
     def _is_there(self, scope: str) -> bool:
         kind, _, name = scope.partition(":")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead import facts as f
 from fairlead._kernel.person import Person
 from fairlead._kernel.state import scopes_of
-from fairlead._kernel.words import flag, only
+from fairlead._kernel.words import flag, needed, only
 from fairlead._models.accounts import EXTERNAL, KILL, TradingState
 from fairlead._models.orders import Order, OrderStatus
 from fairlead._models.reconciliation import BOOKING, Action, Discrepancy, Resolution, fitting
@@ -29,6 +29,9 @@ Answer = dict[str, Any]
 Act = Callable[[], Answer]
 
 _LONGEST_REQUEST = 200
+
+_FREELY = 1.5
+"""A limit may be loosened by this factor in one step; beyond it, a person must confirm."""
 
 _SCOPES = "write engine, account:NAME, strategy:NAME or instrument:ID"
 
@@ -49,6 +52,7 @@ class Commands:
             "flatten": self._flatten,
             "kill": self._kill,
             "reset": self._reset,
+            "limit": self._limit,
             "stop": self._stop,
             "reconcile": self._reconcile,
             "approve": self._approve,
@@ -168,6 +172,41 @@ class Commands:
                 if breaker == KILL:
                     self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", KILL)
             return {"breaker": breaker, "scopes": scopes, "standing": self._standing()}
+
+        return act
+
+    def _limit(self, who: str, why: str, arguments: Arguments) -> Act:
+        """Change a limit of a breaker: from the next order on, and after restarts.
+
+        `breaker` may be left out where only one has a limit of this name. Loosening it beyond 1.5 times in one step
+        needs `confirm`.
+        """
+        only("limit", arguments, "name", "value", "breaker", "confirm")
+        name, value = needed("limit", arguments, "name"), needed("limit", arguments, "value")
+        all_limits = {
+            breaker.name: breaker for breaker in self._kernel.board.breakers if hasattr(breaker, "limits")
+        }
+        if "breaker" in arguments:
+            chosen = self._known("limit", "breaker with limits", arguments["breaker"], set(all_limits))
+        else:
+            having = [one for one, breaker in all_limits.items() if name in breaker.limits()] or [*all_limits]
+            if len(having) != 1:
+                there = ", ".join(having) or "none"
+                raise ConfigurationError(f"limit: which breaker is meant (there are: {there})? say breaker=")
+            chosen = having[0]
+        breaker: Any = all_limits[chosen]
+        self._known("limit", f"limit of {chosen}", name, set(breaker.limits()))
+        factor = breaker.looser(name, value)
+        if factor > _FREELY and not flag("confirm", arguments):
+            raise ConfigurationError(
+                f"limit: {value} lets {factor:.3g} times as much through as {breaker.limits()[name]} does, and more "
+                f"than {_FREELY:g} times in one step must be meant: say confirm=true, or go in smaller steps"
+            )
+
+        def act() -> Answer:
+            old = breaker.limits()[name]
+            self._kernel.board.change(chosen, name, value, who, why)
+            return {"breaker": chosen, "limit": name, "old": old, "new": breaker.limits()[name]}
 
         return act
 

@@ -35,6 +35,7 @@ from fairlead.units import share as ratio
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
+    from fairlead.sizing import Sizing
 
 _MARKET, _LIMIT = OrderType.MARKET, OrderType.LIMIT
 _LEAST_TIME = 100_000_000_000_000_000
@@ -191,6 +192,46 @@ class Context:
             venue_options=venue_options or {},
         )
         return self._place(intent)
+
+    def sized(
+        self,
+        sizing: Sizing,
+        side: Side,
+        instrument: str | None,
+        limit_price: Number | None,
+        stop_price: Number | None,
+        take_profit: Number | None,
+        stop_loss: Number | None,
+        reduce_only: bool,
+        account: str | None,
+        tag: str,
+    ) -> Decimal:
+        """The quantity of an order of these terms, worked out by a sizing."""
+        from fairlead._kernel.sizes import sized
+        from fairlead.sizing import Account
+
+        lane, name = self.lane(instrument), account or self._account
+        found, currency = lane.instrument, self._state.accounts[name].currency
+        limit = None if limit_price is None else found.price_for(side, limit_price)
+        stop = None if stop_price is None else found.price_for(side, stop_price)
+        intent = OrderIntent(
+            strategy=self.name,
+            account=name,
+            instrument=lane.id,
+            side=side,
+            quantity=ZERO,
+            type=_kind(limit, stop, None),
+            limit_price=limit,
+            stop_price=stop,
+            reduce_only=reduce_only,
+            take_profit=None if take_profit is None else found.price_for(side.opposite, take_profit),
+            stop_loss=None if stop_loss is None else found.price_for(side.opposite, stop_loss),
+            tag=tag,
+        )
+        held = self._state.quantity(name, lane.id, self.name)
+        view = Account(name, currency, self.equity(), self.cash(), held)
+        rate = self._kernel.valuer.rate(found.settle, currency)
+        return sized(sizing, intent, view, lane, rate, lambda count, bars: self.history(count, bars, lane.id))
 
     def _place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
         self._runner.placed()

@@ -101,6 +101,16 @@ class Tripped:
 
 
 @attrs.define
+class ChangedLimit:
+    """A limit that a person changed while its breaker's configuration said `configured`."""
+
+    breaker: str
+    limit: str
+    value: str
+    configured: str
+
+
+@attrs.define
 class Sweep:
     """The orders of a scope on their way out, and with `closes` its positions too, until all is done.
 
@@ -196,6 +206,7 @@ class State:
     decided: dict[str, Decided] = attrs.Factory(dict)
     owed: dict[int, Owed] = attrs.Factory(dict)
     breakers: dict[str, bytes] = attrs.Factory(dict)
+    limits: dict[tuple[str, str], ChangedLimit] = attrs.Factory(dict)
     sweeps: dict[int, Sweep] = attrs.Factory(dict)
     requests: dict[str, Handled] = attrs.Factory(dict)
     unfinished: list[int] = attrs.Factory(list)
@@ -299,6 +310,7 @@ def fingerprint(state: State) -> bytes:
     plain["timers"] = list(state.timers.values())
     plain["done"] = list(state.done.items())
     plain["tripped"] = list(state.tripped.values())
+    plain["limits"] = list(state.limits.values())
     plain["day_profits"] = list(state.day_profits.items())
     plain["positions"] = list(state.positions.values())
     plain["orders"] = list(state.orders.values())

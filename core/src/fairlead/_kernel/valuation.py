@@ -365,12 +365,20 @@ class Valuer:
         value, worst = self.value(intent), self._worst_with(intent)
         if value is None or worst is None:
             return False
-        return value <= allowance.value and worst[0] <= equity * allowance.leverage
+        gross = worst[0]
+        return (
+            value <= allowance.value and gross <= equity * allowance.leverage and gross <= allowance.exposure
+        )
 
     def exposure(self, account: str) -> float | None:
         """Worst-case gross value of positions and everything that may still fill; None while it is unknown."""
         worst = self._exposures.worst(self._state.accounts[account], None)
         return None if worst is None else worst[0]
+
+    def margin(self, account: str) -> float | None:
+        """The initial margin for it, each instrument's own; spot is paid for, and takes none."""
+        worst = self._exposures.worst(self._state.accounts[account], None)
+        return None if worst is None else worst[1]
 
     def exposure_with(self, intent: OrderIntent) -> float | None:
         """The same of its account, one more order included."""
@@ -378,7 +386,7 @@ class Valuer:
         return None if worst is None else worst[0]
 
     def margin_with(self, intent: OrderIntent) -> float | None:
-        """The initial margin for this worst case, each instrument's own; spot is paid for, and takes none."""
+        """`margin`, one more order included."""
         worst = self._worst_with(intent)
         return None if worst is None else worst[1]
 

@@ -7,9 +7,12 @@ from decimal import Decimal
 
 from fairlead._kernel.market import Market
 from fairlead._kernel.recorder import Recorder
+from fairlead._kernel.state import Working
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import Position
-from fairlead._models.orders import Order
+from fairlead._models.instrument import Instrument
+from fairlead._models.orders import AT_VENUE, Order, OrderIntent, Side
+from fairlead.facts import Fact
 
 
 class KernelView:
@@ -24,6 +27,7 @@ class KernelView:
         self.equity = valuer.equity
         self.value = valuer.value
         self.exposure_with = valuer.exposure_with
+        self.margin_with = valuer.margin_with
 
     @property
     def now(self) -> int:
@@ -50,6 +54,58 @@ class KernelView:
     def exposure(self, account: str) -> float | None:
         """Worst-case gross value of positions, working and unknown orders."""
         return self._valuer.exposure(account)
+
+    def margin(self, account: str) -> float | None:
+        """The initial margin that this exposure takes."""
+        return self._valuer.margin(account)
+
+    def instrument(self, name: str) -> Instrument:
+        """The rules of an instrument, by its long form."""
+        return self._state.instruments[name]
+
+    def price(self, intent: OrderIntent) -> float | None:
+        """What an order asks for, or would trade at now where it names no price."""
+        own = intent.limit_price if intent.limit_price is not None else intent.stop_price
+        if own is not None:
+            return float(own)
+        lane = self._market.lanes.get(intent.instrument)
+        return None if lane is None else lane.price(buying=intent.side is Side.BUY) or None
+
+    def market_value(self, account: str, instrument: str, quantity: Decimal) -> float | None:
+        """What a quantity is worth at the mark, in the account's currency."""
+        lane = self._market.lanes.get(instrument)
+        if lane is None or not lane.mark:
+            return None
+        rate = self._valuer.rate(lane.settle, self._state.accounts[account].currency)
+        size = float(quantity) * lane.size
+        return None if rate is None else (size / lane.mark if lane.inverse else size * lane.mark) * rate
+
+    def reach(
+        self, account: str, instrument: str, strategy: str | None = None, more: OrderIntent | None = None
+    ) -> tuple[Decimal, Decimal]:
+        """How long and how short a position can get by all that may still fill, one more order included."""
+        held = self._state.quantity(account, instrument, strategy or "")
+        if strategy is None:
+            working = self._state.accounts[account].working.get(instrument) or Working()
+        else:
+            working = self._of(account, instrument, strategy)
+        return held + working.quantity(Side.BUY, more), working.quantity(Side.SELL, more) - held
+
+    def _of(self, account: str, instrument: str, strategy: str) -> Working:
+        """What one strategy has at the venue."""
+        working = Working()
+        for order in self._state.open.values():
+            if (order.instrument, order.account, order.strategy) != (instrument, account, strategy):
+                continue
+            if order.status not in AT_VENUE:
+                continue
+            if order.intent.group:
+                working.groups.setdefault(order.intent.group, {})[order.client_order_id] = order
+            elif order.side is Side.BUY:
+                working.buy += order.remaining_quantity
+            else:
+                working.sell += order.remaining_quantity
+        return working
 
     def mark(self, instrument: str) -> float | None:
         """The price that values a position."""
@@ -83,3 +139,11 @@ class KernelView:
     def orders(self, account: str) -> Sequence[Order]:
         """Orders that may still fill."""
         return [o for o in self._state.open.values() if o.account == account]
+
+    def recent(self, since_ns: int) -> Sequence[Order]:
+        """Orders to which anything happened since then, that are still remembered."""
+        return [order for order in self._state.orders.values() if order.updated_ns >= since_ns]
+
+    def facts(self, after: int) -> Sequence[Fact]:
+        """What happened in the turn in hand after the fact with this number."""
+        return [fact for fact in self._recorder.batch if fact.seq > after]

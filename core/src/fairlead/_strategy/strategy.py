@@ -15,6 +15,7 @@ from fairlead.units import Money, Number
 if TYPE_CHECKING:
     from fairlead._kernel.context import Context
     from fairlead._strategy.styles import Style
+    from fairlead.sizing import Sizing
 
 _BUY, _SELL = Side.BUY, Side.SELL
 
@@ -157,6 +158,7 @@ class Strategy:
         *,
         value: str | Number | None = None,
         percent: str | Number | None = None,
+        size: Sizing | None = None,
         instrument: str | None = None,
         limit_price: Number | None = None,
         stop_price: Number | None = None,
@@ -172,17 +174,33 @@ class Strategy:
         venue_options: Mapping[str, str] | None = None,
         tag: str = "",
     ) -> Order:
-        """Place a buy order. Give one of `quantity` (base units), `value` (money) or `percent` (of your equity).
+        """Place a buy order. Give one of `quantity` (base units), `value` (money), `percent` (of equity), or a `size`.
 
         The prices given make the type: none is a market order, `limit_price` a limit, `stop_price` a stop, both
         a stop-limit, `trail` (a distance, or `"1%"`) a trailing stop. `take_profit` and `stop_loss` protect
         whatever part of it fills. `expires` (an aware datetime, ns, or a duration from now) goes with GTD.
         A stop-loss is below the price that a buy is entered at and above that of a sell, a take-profit on the other
         side. `percent` is `"50%"` or 0.5; more than all of it, as leverage allows, is written `"150%"`: a bare number
-        above 1 is refused. Quantities are rounded down to the lot, limit prices never to your disadvantage.
+        above 1 is refused. A `size` works the quantity out: one of `fairlead.sizing` such as `RiskPerTrade("1%")`, or
+        any function of (intent, account, market).
+        Quantities are rounded down to the lot, limit prices never to your disadvantage.
         `instrument=None` is the only one watched. Raises ConfigurationError for an order that makes no sense; a
         refusal by a rule, a limit or a breaker stands on the returned order.
         """
+        if size is not None:
+            _alone(quantity, value, percent)
+            quantity = self._engine.sized(
+                size,
+                _BUY,
+                instrument,
+                limit_price,
+                stop_price,
+                take_profit,
+                stop_loss,
+                reduce_only,
+                account,
+                tag,
+            )
         return (self._context or self._engine).trade(
             _BUY,
             quantity,
@@ -210,6 +228,7 @@ class Strategy:
         *,
         value: str | Number | None = None,
         percent: str | Number | None = None,
+        size: Sizing | None = None,
         instrument: str | None = None,
         limit_price: Number | None = None,
         stop_price: Number | None = None,
@@ -226,6 +245,20 @@ class Strategy:
         tag: str = "",
     ) -> Order:
         """Place a sell order; see `buy`."""
+        if size is not None:
+            _alone(quantity, value, percent)
+            quantity = self._engine.sized(
+                size,
+                _SELL,
+                instrument,
+                limit_price,
+                stop_price,
+                take_profit,
+                stop_loss,
+                reduce_only,
+                account,
+                tag,
+            )
         return (self._context or self._engine).trade(
             _SELL,
             quantity,
@@ -423,3 +456,8 @@ class Strategy:
                 f"strategy {self.name} runs in no engine yet: do this in on_start or a later handler, not in __init__"
             )
         return self._context
+
+
+def _alone(quantity: object, value: object, percent: object) -> None:
+    if quantity is not None or value is not None or percent is not None:
+        raise ConfigurationError("an order needs exactly one of quantity=, value=, percent=, size=")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from fairlead import ConfigurationError, OrderIntent, OrderStatus, Side, percent
+from fairlead import ConfigurationError, Instrument, OrderIntent, OrderStatus, Side, percent
 from fairlead.facts import Fact
 from fairlead.ports import Bar, Book, Quote, Trade, View
 
@@ -62,3 +62,30 @@ def shrinks(intent: OrderIntent, view: View, strategy: str | None = None) -> boo
         if key != intent.group:
             leaving[key] = max(leaving.get(key, Decimal(0)), order.remaining_quantity)
     return intent.quantity + sum(leaving.values()) <= abs(held)
+
+
+def lessens(intent: OrderIntent, view: View, strategy: str | None = None) -> bool:
+    """Whether a position ends smaller than it is, even where an order goes through it to the other side.
+
+    Of an account a strategy's exit may do that, where another one holds the other side.
+    """
+    held = view.position(intent.account, intent.instrument, strategy)
+    if not held or (held > 0) == (intent.side is Side.BUY):
+        return False
+    long, short = view.reach(intent.account, intent.instrument, strategy, intent)
+    return (short if held > 0 else long) < abs(held)
+
+
+def protects(intent: OrderIntent) -> bool:
+    """Whether an order carries out a stop, a take-profit or a person's flatten: it must get through."""
+    return intent.reduce_only and bool(intent.parent or intent.sweep)
+
+
+def by_person(intent: OrderIntent) -> bool:
+    """Whether a person wants to reduce something."""
+    return intent.reduce_only and bool(intent.who)
+
+
+def is_called(instrument: Instrument, names: Container[str]) -> bool:
+    """Whether an instrument is among names, in its long form, its short one or its venue's own."""
+    return instrument.id in names or instrument.symbol in names or instrument.native in names

@@ -81,6 +81,19 @@ def breakers(run: str | None, run_option: str | None, as_json: bool) -> None:
 
 
 @click.command()
+@one_run
+@JSON
+def risk(run: str | None, run_option: str | None, as_json: bool) -> None:
+    """Show what is at risk, beside its limits.
+
+    Of a run that has ended, as it was last: it leaves a snapshot every 30 seconds.
+    """
+    from fairlead._cli import risking
+
+    risking.risk(chosen(run, run_option), as_json)
+
+
+@click.command()
 @JSON
 def ps(as_json: bool) -> None:
     """List the engines that run on this host."""
@@ -123,4 +136,4 @@ def logs(
     print_logs(chosen(run, run_option), follow, level, grep, last)
 
 
-VERBS = (status, positions, orders, fills, balance, breakers, ps, top, logs)
+VERBS = (status, positions, orders, fills, balance, breakers, risk, ps, top, logs)

@@ -150,4 +150,24 @@ def reset(breaker: str, **options: Any) -> None:
     command(deed, manner_of(options["run_option"], options))
 
 
-VERBS = (pause, resume, halt, cancel_all, flatten, kill, reset, stop)
+@click.command()
+@click.argument("name")
+@click.argument("value")
+@RUN_OPTION
+@click.option("--breaker", metavar="NAME", default="", help="Whose limit it is, where several have one.")
+@click.option("--confirm", is_flag=True, help="Loosen it beyond 1.5 times in one step.")
+@with_options(*MANNER)
+def limit(name: str, value: str, breaker: str, confirm: bool, **options: Any) -> None:
+    """Change the limit NAME to VALUE, from the next order on.
+
+    It holds after a restart. `fairlead risk` lists the limits by name.
+    """
+    from fairlead._cli.steering import Deed, command
+
+    arguments = {"name": name, "value": value} | ({"breaker": breaker} if breaker else {})
+    arguments |= {"confirm": "true"} if confirm else {}
+    deed = Deed(verb="limit", arguments=arguments, does=f"{name} becomes {value}, also after restarts")
+    command(deed, manner_of(options["run_option"], options))
+
+
+VERBS = (pause, resume, halt, cancel_all, flatten, kill, reset, limit, stop)

@@ -1,0 +1,1 @@
+"""What throws things together by dice, and checks what comes of it."""
