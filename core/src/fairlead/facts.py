@@ -606,11 +606,16 @@ class StateChanged(Fact, frozen=True, kw_only=True):
 
 
 class CommandAnswered(Fact, frozen=True, kw_only=True):
-    """What a command with a request id was answered, in JSON: it is the answer to whoever asks the same again."""
+    """What a command with a request id was answered, in JSON: it is the answer to whoever asks the same again.
+
+    `asked` is a digest of `verb` and its arguments: under this id nothing else can be asked for.
+    """
 
     request: str
     command: int
     answer: str
+    verb: str = ""
+    asked: str = ""
 
 
 class SweepStarted(Fact, frozen=True, kw_only=True):

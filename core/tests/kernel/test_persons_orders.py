@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from fairlead import ConfigurationError, OrderStatus, TradingState
+from fairlead._kernel.apply import apply
 from fairlead._kernel.state import REMEMBERED_REQUESTS
 from fairlead._models.accounts import EXTERNAL
 from fairlead.facts import (
@@ -370,7 +371,7 @@ def test_who_and_why_are_asked_for():
 
 
 def test_a_request_is_carried_out_once_over_restarts_too():
-    """The same id gets the first answer again, whatever it asks for now; without an id each is new."""
+    """The same id gets the first answer again; without an id each is new."""
     bench = make()
     wanted = {"instrument": BTC, "side": "buy", "quantity": "1"}
     first = ask(bench, "submit", "r1", **wanted)
@@ -385,6 +386,41 @@ def test_a_request_is_carried_out_once_over_restarts_too():
         assert ask(bench, "submit", **wanted)["repeated"] is False
     assert len(bench.broker.submits) == 3
     bench.check()
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        ("kill", {}, "kill: request id r1 was used for pause: use another"),
+        (
+            "pause",
+            {"scope": "account:acc0"},
+            "pause: request id r1 was used for pause with other arguments: use another",
+        ),
+    ],
+)
+def test_a_request_id_stands_for_one_request_alone(verb, arguments, message):
+    """Something else asked for under it is refused, also by a state that was folded from the journal."""
+    bench = make()
+    ask(bench, "pause", "r1", scope="engine")
+    assert ask(bench, "pause", "r1", why="again", scope="engine")["repeated"]
+    before = len(bench.journal.records)
+    with pytest.raises(ConfigurationError, match=message):
+        ask(bench, verb, "r1", **arguments)
+    assert len(bench.journal.records) == before
+    assert not bench.state.tripped
+    folded = bench.journal.fold().requests["r1"]
+    assert (folded, folded.verb) == (bench.state.requests["r1"], "pause")
+    assert ask(bench, verb, "r2", **arguments)["repeated"] is False
+    bench.check()
+
+
+def test_a_request_of_an_older_journal_is_answered_again():
+    """Where nobody wrote down what had been asked, the first answer is given as it was."""
+    bench = make()
+    apply(bench.state, CommandAnswered(seq=1, now=1, cause=1, request="r1", command=1, answer='{"scope": "x"}'))
+    assert ask(bench, "kill", "r1") == {"seq": 1, "repeated": True, "scope": "x"}
+    assert not bench.state.tripped
 
 
 def test_a_refused_request_may_be_asked_again_under_its_id():

@@ -604,7 +604,7 @@ def _state_changed(state: State, fact: f.StateChanged) -> None:
 
 
 def _command_answered(state: State, fact: f.CommandAnswered) -> None:
-    state.requests[fact.request] = Handled(fact.command, fact.answer)
+    state.requests[fact.request] = Handled(fact.command, fact.answer, fact.verb, fact.asked)
     if len(state.requests) > REMEMBERED_REQUESTS:
         del state.requests[next(iter(state.requests))]
 

@@ -6,6 +6,7 @@ no fact. What makes sense is a fact, also where the gate then refuses the order 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,13 +78,20 @@ class Commands:
             return prepare(who, why, {name: value for name, value in arguments.items() if value != ""})
 
     def act(self, verb: str, who: str, why: str, request: str, arguments: Arguments) -> Answer:
-        """Write a request down and carry it out; one whose id was seen before gets its first answer again."""
+        """Write a request down and carry it out; one whose id was seen before gets its first answer again.
+
+        Raises ConfigurationError for what makes no sense, and for an id that was used to ask for something else.
+        """
         if len(request) > _LONGEST_REQUEST:
             raise ConfigurationError(
                 f"a request id has at most {_LONGEST_REQUEST} characters: send a shorter one"
             )
+        asked = _digest(verb, arguments)
         before = self._state.requests.get(request)
         if before is not None:
+            if before.asked not in ("", asked):
+                what = f"{before.verb} with other arguments" if before.verb == verb else before.verb
+                raise ConfigurationError(f"{verb}: request id {request} was used for {what}: use another")
             return {"seq": before.command, "repeated": True, **json.loads(before.answer)}
         act = self.prepare(verb, who, why, arguments)
         fact = self._recorder.input(
@@ -92,7 +100,9 @@ class Commands:
         answer = act()
         if request:
             text = json.dumps(answer)
-            self._recorder.record(f.CommandAnswered, request=request, command=fact.seq, answer=text)
+            self._recorder.record(
+                f.CommandAnswered, request=request, command=fact.seq, answer=text, verb=verb, asked=asked
+            )
         return {"seq": fact.seq, "repeated": False, **answer}
 
     def rehearse(self, who: str, arguments: Arguments) -> Answer:
@@ -395,6 +405,12 @@ def _usual(found: Discrepancy) -> str:
     """What approving a difference means where nothing else is said; "" where nothing can be booked."""
     fit = fitting(found.kind)
     return next((str(action) for action in (Action.ADOPT, Action.CANCEL) if action in fit), "")
+
+
+def _digest(verb: str, arguments: Arguments) -> str:
+    """What tells one request from another: its verb and what it says, in whatever order; who and why may differ."""
+    said = sorted((name, value) for name, value in arguments.items() if value != "")
+    return hashlib.sha256(json.dumps([verb, said]).encode()).hexdigest()[:32]
 
 
 @contextmanager

@@ -152,10 +152,15 @@ class Owed:
 
 @attrs.define
 class Handled:
-    """A command that had a request id: its sequence number, and what was answered, in JSON."""
+    """A command that had a request id: its sequence number, what was answered, in JSON, and what had been asked.
+
+    `asked` is a digest of verb and arguments, "" where a journal of before knows neither.
+    """
 
     command: int
     answer: str = ""
+    verb: str = ""
+    asked: str = ""
 
 
 @attrs.define
