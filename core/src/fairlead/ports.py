@@ -108,11 +108,14 @@ class Subscription:
 class BrokerAdapter(Protocol):
     """An account at a venue. Its answers to `send` are reports, given to `emit` whenever they come.
 
-    What a broker may have besides, all plain: `fingerprint`, a text that tells accounts of one venue apart (its
-    name otherwise), and `endpoints()`, the addresses that it connects to (URLs or `host:port`), so that
-    `fairlead doctor` can try them. One that simulates also has `market(event)`, called before the kernel gets the
-    event; `learn(instrument)`, called with every instrument of the streams before it is asked for its own; and
-    `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
+    Off paper it needs `fingerprint`, a plain text of letters, digits and `. _ -` that is the same for one account of
+    the venue under whatever name, and never for two: a digest of the venue's id for it, say. It is the key of the lock
+    that keeps a second engine out, and the engine starts without it on paper only (where its name serves).
+
+    What a broker may have besides, all plain: `endpoints()`, the addresses that it connects to (URLs or
+    `host:port`), so that `fairlead doctor` can try them. One that simulates also has `market(event)`, called before
+    the kernel gets the event; `learn(instrument)`, called with every instrument of the streams before it is asked for
+    its own; and `persist(folder)`, called before `connect` in a live run, with the folder that is to hold its books.
     """
 
     @property

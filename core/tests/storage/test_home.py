@@ -1,14 +1,19 @@
 """The account's home."""
 
+import contextlib
 import os
 from pathlib import Path
 
+import attrs
 import pytest
 
+from fairlead._engine.ownership import Ownership, home_of
 from fairlead._storage import files
 from fairlead._storage.home import AccountHome, fairlead_home
+from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, LeaseLost
 from fairlead.ports import Lease
+from fairlead.testing import FakeBroker
 
 KEY = "binance.live.ab12"
 
@@ -115,3 +120,42 @@ def test_an_account_that_was_started_too_often_is_refused(tmp_path):
         home.acquire()
     assert home.epoch == 65_535
     assert AccountHome(tmp_path, "other.live.x", run=tmp_path / "run").acquire()[0] == 1
+
+
+# --- whose it is ------------------------------------------------------------------------------------------------
+
+
+def broker_of(environment, fingerprint, name="mine"):
+    broker = FakeBroker(name=name)
+    broker.profile = attrs.evolve(broker.profile, environment=environment)
+    broker.fingerprint = fingerprint
+    return broker
+
+
+@pytest.mark.parametrize("environment", ["live", "testnet"])
+def test_off_paper_a_broker_has_to_say_which_account_it_trades(tmp_path, monkeypatch, environment):
+    """Its name is no key: one account under two names would be traded by two engines at once."""
+    monkeypatch.setenv("FAIRLEAD_HOME", str(tmp_path / "home"))
+    broker = broker_of(environment, "")
+    wanted = (
+        f"the broker mine does not say which {environment} account it trades.*give FakeBroker a fingerprint"
+    )
+    with pytest.raises(ConfigurationError, match=wanted):
+        home_of("mine", broker, RunFolder(tmp_path / "run"))
+    del broker.fingerprint
+    with pytest.raises(ConfigurationError, match=wanted):
+        home_of("mine", broker, RunFolder(tmp_path / "run"))
+    broker.profile = attrs.evolve(broker.profile, environment="paper")
+    home = home_of("mine", broker, RunFolder(tmp_path / "run"))
+    assert home.key == f"{broker.profile.venue}.paper.mine"
+
+
+def test_one_account_under_two_names_is_one_account(tmp_path, monkeypatch):
+    """The second engine is refused, whatever it calls the account; another account is free."""
+    monkeypatch.setattr("fairlead._engine.ownership.fairlead_home", lambda: tmp_path / "home")
+    with contextlib.ExitStack() as stack:
+        Ownership({"a": broker_of("live", "ab12", "a")}, RunFolder(tmp_path / "one"), None, stack)
+        other = RunFolder(tmp_path / "two")
+        with pytest.raises(LeaseLost):
+            Ownership({"b": broker_of("live", "ab12", "b")}, other, None, stack)
+        Ownership({"b": broker_of("live", "cd34", "b")}, other, None, stack)

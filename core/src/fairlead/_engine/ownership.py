@@ -8,15 +8,27 @@ from collections.abc import Mapping
 from fairlead._storage.home import AccountHome, Mark, fairlead_home
 from fairlead._storage.journal import Journal
 from fairlead._storage.run import RunFolder
+from fairlead.errors import ConfigurationError
 from fairlead.ports import BrokerAdapter, Lease
 
 
 def home_of(name: str, broker: BrokerAdapter, folder: RunFolder) -> AccountHome:
-    """The home of a broker's account: in the run's folder on paper, else where this user's accounts live."""
+    """The home of a broker's account: in the run's folder on paper, else where this user's accounts live.
+
+    Raises ConfigurationError for a broker off paper that does not tell its account from others: its name is chosen
+    anew in every configuration, and one account under two names would be traded twice.
+    """
     profile = broker.profile
-    root = folder.paper if profile.environment == "paper" else fairlead_home()
-    key = f"{profile.venue}.{profile.environment}.{getattr(broker, 'fingerprint', name)}"
-    return AccountHome(root, key, run=folder.path)
+    paper = profile.environment == "paper"
+    account = getattr(broker, "fingerprint", name if paper else "")
+    if not account:
+        raise ConfigurationError(
+            f"the broker {name} does not say which {profile.environment} account it trades, so nothing keeps another "
+            f"engine out of it: give {type(broker).__qualname__} a fingerprint, a text that the venue has for this "
+            f"account alone"
+        )
+    root = folder.paper if paper else fairlead_home()
+    return AccountHome(root, f"{profile.venue}.{profile.environment}.{account}", run=folder.path)
 
 
 class Ownership:

@@ -146,7 +146,8 @@ class FakeBroker:
     Every command is in `commands`. What a new order is answered with is the next of `answers`, else `script`
     (market orders fill, others rest); a cancel is answered by `cancels`. Besides, a test makes the venue act by
     hand: `accept`, `fill`, `cancel`, and `emit` for any report at all. `working` are the orders it holds,
-    `executions` its fills, `positions` what they add up to; balances move only where a test says so.
+    `executions` its fills, `positions` what they add up to; balances move only where a test says so. `fingerprint`, its
+    name at first, is the account that it is.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class FakeBroker:
         name: str = "fake",
     ) -> None:
         self.name = name
+        self.fingerprint = name
         self.profile = profile
         self.listed = instruments or (make_instrument(),)
         money = Money.parse(cash)
