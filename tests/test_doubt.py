@@ -18,6 +18,7 @@ from fairlead._engine.replay import replay
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State, fingerprint
 from fairlead._models.accounts import TradingState
+from fairlead._secrets import scrub
 from fairlead._storage.backup import copy_journal
 from fairlead._storage.home import AccountHome
 from fairlead._storage.journal import Journal, read_facts
@@ -192,6 +193,20 @@ def test_a_journal_that_is_gone_is_a_doubt(tmp_path: Path, profile: VenueProfile
     home = setting.home(run)
     assert "its journal is gone: it had come to record" in adopt(home, "jo", "the disk died")
     assert setting.trade(run, standing) is TradingState.REDUCE_ONLY
+
+
+def test_what_a_person_decides_is_written_down_without_secrets(tmp_path: Path) -> None:
+    """Also where no engine runs: neither who decided nor why has one in it."""
+    setting, run = Setting(), tmp_path / "run"
+    setting.trade(run)
+    shutil.rmtree(run / "journal")
+    scrub.known.append("open sesame")
+    try:
+        adopt(setting.home(run), "jo of open sesame", "the disk of open sesame died")
+    finally:
+        scrub.known.clear()
+    [fact] = facts_of(run, f.AccountAdopted)
+    assert (fact.who, fact.why) == ("jo of ***", "the disk of *** died")
 
 
 def test_an_older_copy_of_a_journal_is_a_doubt(tmp_path: Path) -> None:

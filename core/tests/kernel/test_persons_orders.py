@@ -418,7 +418,9 @@ def test_a_request_id_stands_for_one_request_alone(verb, arguments, message):
 def test_a_request_of_an_older_journal_is_answered_again():
     """Where nobody wrote down what had been asked, the first answer is given as it was."""
     bench = make()
-    apply(bench.state, CommandAnswered(seq=1, now=1, cause=1, request="r1", command=1, answer='{"scope": "x"}'))
+    apply(
+        bench.state, CommandAnswered(seq=1, now=1, cause=1, request="r1", command=1, answer='{"scope": "x"}')
+    )
     assert ask(bench, "kill", "r1") == {"seq": 1, "repeated": True, "scope": "x"}
     assert not bench.state.tripped
 

@@ -12,6 +12,7 @@ import msgspec
 
 from fairlead._engine.door import Door
 from fairlead._kernel.runner import Runner
+from fairlead._secrets.scrub import said
 
 
 class Answers:
@@ -49,7 +50,7 @@ class Answers:
                     answer = await answer
             value = msgspec.msgpack.encode(answer)
         except Exception as fault:  # the asker is told, and decides
-            error = f"{type(fault).__name__}: {fault}"
+            error = said(fault)
         self._ready[number] = (strategy, value, error)
         while self._asked and (ready := self._next(number)) is not None:
             self._asked.remove(ready)

@@ -12,6 +12,7 @@ import msgspec
 
 from fairlead._engine.reopening import Opened, doubt, reopen
 from fairlead._kernel.clock import SystemTime
+from fairlead._secrets.scrub import hidden
 from fairlead._storage.backup import copy_journal
 from fairlead._storage.files import sync_folder
 from fairlead._storage.home import AccountHome, Mark, homes
@@ -154,7 +155,8 @@ def _write(
     journal = Journal.open(run.journal, boot_id=boot_id(), sync_behind=False)
     try:
         for number, fact in enumerate(facts, seq + 1):
-            journal.append([msgspec.structs.replace(fact, seq=number, now=now, cause=number)])
+            clean = hidden(fact, "reason", "who", "why")
+            journal.append([msgspec.structs.replace(clean, seq=number, now=now, cause=number)])
         journal.sync()
         if home is not None:
             home.set_mark(Mark(account, opened.state.epoch, journal.last_seq))

@@ -27,6 +27,7 @@ from fairlead._models.orders import (
     TimeInForce,
     Trail,
 )
+from fairlead._secrets.scrub import hidden
 from fairlead._strategy.styles import Style, describe
 from fairlead.errors import ConfigurationError
 from fairlead.facts import Noted, StrategyPaused
@@ -330,7 +331,7 @@ class Context:
             verdict = self._kernel.gate.review(intent, gone=working)
             if isinstance(verdict, Refused):
                 self._runner.placed()
-                return self._kernel.desk.refuse(intent, verdict.reasons)
+                return self._kernel.desk.refuse(hidden(intent, "tag"), verdict.reasons)
         order = self._place(intent, tuple(working))
         self._give_way(working.values())
         return order

@@ -39,12 +39,15 @@ from fairlead._kernel.view import KernelView
 from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
 from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
-from fairlead._models.reports import Report
+from fairlead._models.reports import DUPLICATE_ID, UNKNOWN_ORDER, Report
 from fairlead._models.venue import VenueProfile
-from fairlead._secrets.scrub import known, said, scrub
+from fairlead._secrets.scrub import hidden, known, said, scrub
 from fairlead._strategy.strategy import Strategy
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.ports import CircuitBreaker, Reconciler
+
+_SAID = ("tag", "cause")
+"""Arguments of a command that are a person's own words; all others are names of what there is, or numbers."""
 
 
 class FactLog(Protocol):
@@ -229,10 +232,10 @@ class Kernel:
         return None
 
     def report(self, account: str, report: Report) -> None:
-        """A broker's report, with no secret in its reason."""
-        why = getattr(report, "reason", "") if known else ""
-        if why and (hidden := scrub(why)) != why:
-            report = msgspec.structs.replace(report, reason=hidden)
+        """A broker's report, with no secret in what its venue said."""
+        if known:
+            ours = getattr(report, "code", "") in (UNKNOWN_ORDER, DUPLICATE_ID)
+            report = hidden(report, "reason") if ours else hidden(report, "reason", "code")
         self._enter(self._report_turn, account, report, self.agenda.stamp())
 
     def answer(self, strategy: str, number: int, value: bytes, error: str = "") -> None:
@@ -247,6 +250,9 @@ class Kernel:
         From inside a turn it is carried out after that turn: `seq` of its answer is 0 then. Raises
         ConfigurationError for what cannot be asked for, and JournalError where it could not be written down.
         """
+        if known:  # names of what there is are checked, all else that is said is kept
+            who, why, request = scrub(who), scrub(why), scrub(request)
+            arguments |= {name: scrub(arguments[name]) for name in _SAID if name in arguments}
         if verb == "check":
             return self.commands.rehearse(who, arguments)
         answer: dict[str, Any] | None = {}
@@ -293,10 +299,10 @@ class Kernel:
 
     def _answer_turn(self, strategy: str, number: int, value: bytes, error: str, received_ns: int) -> None:
         self.recorder.now = max(self.recorder.now, received_ns)
-        self.recorder.input(f.Answered, strategy=strategy, ask=number, value=value, error=error)
+        came = self.recorder.input(f.Answered, strategy=strategy, ask=number, value=value, error=error)
         runner = self.runners.get(strategy)
-        if runner is not None:
-            runner.answered(number, msgspec.msgpack.decode(value) if value else None, error)
+        if runner is not None:  # as it is written down, so that a replay says the same
+            runner.answered(number, msgspec.msgpack.decode(value) if value else None, came.error)
         self._commit()
 
     def _command_turn(
@@ -392,6 +398,8 @@ class Kernel:
 
     def place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
         """Judge an intent and make an order of it."""
+        if known:
+            intent = _unspoken(intent)
         if self.state.tripped:
             self.board.refresh()
         if self.ending.refuses(intent):
@@ -524,6 +532,17 @@ class Kernel:
         if lane.refused == 1:
             text = f"{type(event).__name__} of {lane.id} refused: {rule}"
             self.recorder.record(f.Noted, source="market", text=text)
+
+
+def _unspoken(intent: OrderIntent) -> OrderIntent:
+    """An intent with no secret in it. Raises ConfigurationError where it cannot be sent without the secret."""
+    for option, value in intent.venue_options.items():
+        if scrub(value) != value:
+            raise ConfigurationError(
+                f"the venue option {option!r} of an order for {intent.instrument} is the text of a secret, and orders "
+                f"are kept in the journal: give it to the broker instead"
+            )
+    return hidden(intent, "tag")
 
 
 def _nobody(_: str) -> None:

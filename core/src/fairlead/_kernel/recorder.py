@@ -11,8 +11,8 @@ from fairlead.facts import Fact
 
 F = TypeVar("F", bound=Fact)
 
-_WORDS = ("reason", "text", "why")
-"""Fields that are sentences, of venues, plugins and errors; ids and codes are kept as they are."""
+_WORDS = ("reason", "text", "why", "who", "error", "reasons")
+"""Fields that are sentences, of people, venues, plugins and errors; ids and codes are kept as they are."""
 
 
 class Recorder:
@@ -38,6 +38,8 @@ class Recorder:
                 text = fields.get(name)
                 if type(text) is str:
                     fields[name] = scrub(text)
+                elif type(text) is tuple:
+                    fields[name] = tuple(map(scrub, text))
         fact = kind(seq=self.seq + 1, now=self.now, cause=self.cause, **fields)
         self.take(fact)
         return fact

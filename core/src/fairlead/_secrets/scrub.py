@@ -10,9 +10,14 @@ import logging
 import sys
 import threading
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._secrets.secret import HIDDEN, LEAST
+
+if TYPE_CHECKING:
+    from msgspec import Struct
+
+S = TypeVar("S", bound="Struct")
 
 _LINE = 16
 """The length from which on a single line of a secret, such as one of a key in PEM, is a secret itself."""
@@ -49,6 +54,19 @@ def scrub(text: str) -> str:
 def said(error: BaseException) -> str:
     """An exception in one line, for a sentence or a fact."""
     return scrub(f"{type(error).__name__}: {error}")
+
+
+def hidden(record: S, *names: str) -> S:
+    """A record with no secret in the texts of these names; one that has none of them is given back as it is."""
+    if not known:
+        return record
+    texts = {name: getattr(record, name, "") for name in names}
+    clean_texts = {name: hides for name, text in texts.items() if (hides := scrub(text)) != text}
+    if not clean_texts:
+        return record
+    from msgspec.structs import replace
+
+    return replace(record, **clean_texts)
 
 
 def _spellings(value: str) -> set[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from fairlead._secrets.scrub import scrub
 from fairlead._storage.files import FileLock, make_folder, sync_folder, write_whole
 from fairlead.errors import ConfigurationError
 
@@ -69,7 +70,7 @@ class RunFolder:
         kind: str = "",
         data: Sequence[str] = (),
     ) -> None:
-        """Write `run.json` in one step; `pid` and `argv` are this process's unless given.
+        """Write `run.json` in one step; `pid` and `argv` are this process's unless given. No secret in `argv` is kept.
 
         `kind` is PAPER, TESTNET or LIVE, `data` the labels of the streams.
         """
@@ -77,7 +78,7 @@ class RunFolder:
             "script": script,
             "versions": dict(versions),
             "pid": os.getpid() if pid is None else pid,
-            "argv": list(sys.argv if argv is None else argv),
+            "argv": [scrub(word) for word in (sys.argv if argv is None else argv)],
             "created_ns": created_ns,
             "kind": kind,
             "data": list(data),
