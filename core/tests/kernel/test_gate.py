@@ -426,3 +426,35 @@ def test_what_was_sent_before_a_restart_counts():
     bench.restart(down="1ms")
     bench.price(100)
     assert bench.do(lambda s: s.buy(1, limit_price=99)).denied
+
+
+def test_an_order_that_was_held_counts_from_when_it_was_sent():
+    """A stop that waited for a day has just been sent, and the restart after it knows."""
+    bench = limited(weight=4, reserve=0)
+    for _ in range(4):
+        bench.do(lambda s: s.buy(1, stop_price=110))
+    bench.advance("1d")
+    bench.price(111)
+    assert len(bench.broker.submits) == 4
+    bench.restart(down="1ms")
+    bench.price(111)
+    assert bench.do(lambda s: s.buy(1, limit_price=99)).denied
+    bench.advance("1s")
+    assert not bench.do(lambda s: s.buy(1, limit_price=99)).denied
+    bench.check()
+
+
+def test_cancels_that_were_sent_before_a_restart_count():
+    """They drew on the venue's window as well."""
+    bench = limited(weight=10, reserve=2)
+    orders = [bench.do(lambda s: s.buy(1, limit_price=99)) for _ in range(5)]
+    bench.advance("900ms")
+    for order in orders[:5]:
+        bench.do(lambda s, order=order: s.cancel(order))
+    bench.advance("101ms")
+    bench.restart(down="1ms")
+    bench.price(100)
+    placed = [bench.do(lambda s: s.buy(1, limit_price=99)) for _ in range(4)]
+    assert [order.denied for order in placed] == [False] * 3 + [True]
+    assert placed[-1].reasons[0].startswith("orders: 8 of 10 are spent")
+    bench.check()

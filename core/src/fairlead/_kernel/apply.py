@@ -247,7 +247,7 @@ def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
         order.after = ()
         order.updated_ns = fact.now
     order.quantity = fact.quantity
-    order.deadline_ns = fact.deadline_ns
+    order.sent_ns, order.deadline_ns = fact.now, fact.deadline_ns
     _reserve(state, order, fact.quantity - order.filled_quantity)
 
 
@@ -300,6 +300,7 @@ def _held_resized(state: State, fact: f.HeldResized) -> None:
 def _cancel_requested(state: State, fact: f.CancelRequested) -> None:
     order = _named(state, fact)
     order.expiring = order.expiring or fact.expires
+    order.cancel_ns = fact.now
     if order.status is not _S.PENDING_CANCEL and allowed(order.status, _S.PENDING_CANCEL):
         move(order, _S.PENDING_CANCEL)
         order.updated_ns = fact.now  # asked again, it has been leaving for as long all the same

@@ -57,13 +57,19 @@ class Budgets:
         return account in self._of
 
     def _resume(self) -> None:
-        """Count what an engine before this one has sent: the venue's window goes on."""
+        """Count what an engine before this one has sent: the venue's window goes on.
+
+        Of cancels that were repeated only the last is known. One that still waited for room counts as if it had left.
+        """
         orders = self._recorder.state.orders.values()
         for account, budgets in self._of.items():
-            sent = sorted(o.created_ns for o in orders if o.account == account and o.deadline_ns)
+            there = [order for order in orders if order.account == account]
+            sent = [(order.sent_ns, False) for order in there if order.sent_ns]
+            sent += [(order.cancel_ns, True) for order in there if order.cancel_ns]
+            sent.sort()
             for budget in budgets:
-                for when in sent:
-                    budget.spend(when, budget.limit.order)
+                for when, cancels in sent:
+                    budget.spend(when, budget.limit.cancel if cancels else budget.limit.order)
 
     def refusals(self, account: str) -> Iterable[str]:
         """Why no new order may be sent now."""

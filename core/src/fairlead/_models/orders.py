@@ -151,7 +151,8 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     `client_order_id` is ours and exists before anything is sent; `broker_order_id` is the venue's and may be
     empty for a while. `reasons` says why it was denied, rejected, expired or canceled. While it is held,
     `after` are the orders whose end releases it, `triggered` says that its condition was met, and `extreme` is
-    the best price a trailing stop has followed. `deadline_ns` is when it could last have been sent, `inferred` are
+    the best price a trailing stop has followed. `sent_ns` is when it was sent, `deadline_ns` when it could last
+    have been, `cancel_ns` when its cancel was last asked for, 0 for never, `inferred` are
     those of its fills that the venue has not listed yet, `totals` what it had filled after each of its fills, with
     their quantity and price, where the venue says; `given_up` says that it was never found at its venue.
     """
@@ -178,6 +179,8 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     inferred: tuple[Fill, ...] = ()
     totals: tuple[tuple[Decimal, Decimal, Decimal], ...] = ()
     given_up: bool = False
+    sent_ns: int = 0
+    cancel_ns: int = 0
 
     def __repr__(self) -> str:
         price = f" @{self.limit_price}" if self.limit_price is not None else ""
