@@ -171,3 +171,18 @@ def wait_for_journal(run: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the engine has not begun to trade")
+
+
+@pytest.mark.full
+def test_what_holds_trading_down_since_an_earlier_run_is_said_at_the_start(process, script: Path) -> None:
+    """A kill outlives the process: whoever starts it again is told at once."""
+    folder = script.parent / "killed"
+    code = (
+        "from pathlib import Path; from fairlead._cli.loading import load_engine;"
+        "from fairlead._storage.run import RunFolder;"
+        f"e = load_engine(Path({str(script)!r})); e.folder = RunFolder({str(folder)!r});"
+        "h = e.background(); e.kill('a fire', who='me'); h.stop()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    done = process("run", script, "--until", "1m", "--run", folder)
+    assert "standing from before: kill tripped on engine: a fire (me)" in done.stdout

@@ -598,3 +598,78 @@ def test_after_so_many_attempts_an_intent_becomes_a_new_one():
     names = [submit.client_order_id for submit in bench.broker.submits]
     assert len(names) == len(set(names)) == 301
     assert bench.state.intents == 2
+
+
+def test_fills_without_a_total_are_not_measured_by_an_old_one(bench):
+    """A look-up tells what was filled when it was asked; what fills later is new."""
+    order = limit(bench, quantity=10)
+    first = unseen(bench, order, 3)
+    bench.broker.emit(_again(first, first.fill_id, cumulative_quantity=None))
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("5s")
+    for size in (2, 5):
+        fill = unseen(bench, order, size)
+        bench.broker.emit(_again(fill, fill.fill_id, cumulative_quantity=None))
+        bench.advance("1s")
+    assert held(bench) == 10
+    assert order.status is OrderStatus.FILLED
+    bench.check()
+
+
+def test_a_copy_without_a_total_is_found_out_by_a_later_one(bench):
+    """What the venue told after the execution contains it: under another id it is the same."""
+    order = limit(bench, quantity=10)
+    first = unseen(bench, order, 3)
+    bench.broker.emit(_again(first, first.fill_id, cumulative_quantity=None))
+    bench.advance("5s")
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("5s")
+    bench.broker.emit(_again(first, "copy", cumulative_quantity=None))
+    assert held(bench) == 3
+
+
+def test_what_others_did_long_ago_is_booked_once_however_much_it_was(bench):
+    """An old order has lists of fills reach far back; strangers' fills of that time are known."""
+    limit(bench, quantity=10)
+    for number in range(3_000):
+        bench.broker.executions.append(
+            FillReport(
+                client_order_id="", fill_id=f"z{number}", instrument=bench.instrument, side=Side.BUY,
+                quantity=D(1), price=D(100), fee=D(0), fee_currency="USDT", event_ns=bench.clock.now(),
+            )
+        )  # fmt: skip
+    bench.advance("50s")
+    assert held(bench) == 3_000
+    for epoch in range(2, 5):
+        bench.advance("10m")
+        bench.broker.emit(StreamUp(epoch=epoch))
+    bench.advance("1m")
+    assert held(bench) == 3_000
+
+
+def test_a_refusal_of_what_was_taken_is_looked_up(bench):
+    """A late answer of another layer does not end an order that works."""
+    order = limit(bench, quantity=2)
+    bench.broker.fill(order, 1)
+    bench.broker.emit(Rejected(client_order_id=order.client_order_id, code="late"))
+    assert reserved(bench) == 1
+    bench.advance("1s")
+    assert order.status is OrderStatus.PARTIALLY_FILLED
+
+
+def test_what_a_person_gave_up_is_adopted_when_it_appears_after_all(bench):
+    """Also where the venue had acknowledged it once."""
+    order = limit(bench)
+    standing = bench.broker._orders.pop(order.client_order_id)
+    bench.broker.working.clear()
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("1s")
+    assert order.status is OrderStatus.UNKNOWN
+    bench.kernel.command("resolve", "ann", "not on its page", order=order.client_order_id)
+    assert order.closed
+    bench.broker._orders[order.client_order_id] = standing
+    bench.broker.cancels = silence()
+    bench.broker.emit(Accepted(client_order_id=order.client_order_id, broker_order_id="b"))
+    assert order.status is OrderStatus.PENDING_CANCEL
+    assert reserved(bench) == 1
+    bench.check()

@@ -19,6 +19,7 @@ from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, 
 from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._engine.signals import leave_at_once
+from fairlead._kernel.kernel import Kernel
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, FairleadError
 from fairlead.units import duration
@@ -75,7 +76,10 @@ def trade(
         except FairleadError as error:
             raise CommandFailed(str(error), REFUSED) from error
         try:
-            viewer.begin(*_standing(engine))
+            seq, halted, held_down = _standing(engine)
+            for text in held_down:
+                click.echo(f"standing from before: {text} (fairlead status says what lifts it)")
+            viewer.begin(seq, halted)
             told()
             while True:
                 try:
@@ -111,12 +115,19 @@ def _failed(error: BaseException, engine: LiveTradingEngine) -> str:
     return f"the engine failed ({said}): {engine.folder.logs / 'engine.log'} has where"
 
 
-def _standing(engine: LiveTradingEngine) -> tuple[int, dict[str, str]]:
-    """The last number that the engine gave, and who is halted; 0 and nobody where it has ended already."""
+def _standing(engine: LiveTradingEngine) -> tuple[int, dict[str, str], list[str]]:
+    """The last number that the engine gave, who is halted, and what else holds trading down since an earlier run."""
     session = engine._session
     if session is None:
-        return 0, {}
-    return session.query(lambda kernel: (kernel.state.seq, dict(kernel.state.halted)))
+        return 0, {}, []
+
+    def look(kernel: Kernel) -> tuple[int, dict[str, str], list[str]]:
+        state = kernel.state
+        down = [f"{trip.breaker} tripped on {trip.scope}: {trip.reason}" for trip in state.tripped.values()]
+        down += [f"{scope} is {lowered}" for scope, lowered in state.lowered.items()]
+        return state.seq, dict(state.halted), down
+
+    return session.query(look)
 
 
 @contextmanager

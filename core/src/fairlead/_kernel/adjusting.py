@@ -176,7 +176,9 @@ class Adjusting:
             broker_order_id=there.broker_order_id,
             filled_quantity=there.filled_quantity,
         )
-        self._kernel.reports.fills.tell(self._state.orders[found.subject], there.filled_quantity)
+        self._kernel.reports.fills.tell(
+            self._state.orders[found.subject], there.filled_quantity, self._recorder.now
+        )
 
     def _take_terms(self, found: Discrepancy) -> None:
         """Somebody changed a working order at its venue: it is what it is there."""

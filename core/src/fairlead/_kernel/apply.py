@@ -91,7 +91,8 @@ def _account_doubted(state: State, fact: f.AccountDoubted) -> None:
 def _account_adopted(state: State, fact: f.AccountAdopted) -> None:
     scope = f"account:{fact.account}"
     state.tripped.pop((DOUBT, scope), None)
-    state.lowered[scope] = TradingState.REDUCE_ONLY
+    if state.lowered.get(scope, TradingState.ACTIVE).severity < TradingState.REDUCE_ONLY.severity:
+        state.lowered[scope] = TradingState.REDUCE_ONLY
     _forget(state, fact.account)
 
 
@@ -117,6 +118,9 @@ def _forget(state: State, account: str) -> None:
     state.closed.extend(kept)
     for name in [name for name, found in state.discrepancies.items() if found.account == account]:
         del state.discrepancies[name]
+        state.decided.pop(name, None)
+    for number in [number for number, owed in state.owed.items() if owed.discrepancy.account == account]:
+        del state.owed[number]
     for key in [key for key in state.positions if key.account == account]:
         del state.positions[key]
     for key in [key for key in state.day_profits if key.account == account]:

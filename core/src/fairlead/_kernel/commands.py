@@ -181,7 +181,8 @@ class Commands:
                 self._recorder.record(f.BreakerReset, breaker=breaker, who=who, why=why, scope=scope)
                 if breaker == KILL:
                     self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", KILL)
-            return {"breaker": breaker, "scopes": scopes, "standing": self._standing()}
+            answer: Answer = {"breaker": breaker, "scopes": scopes, "standing": self._standing()}
+            return answer if scopes else {**answer, "note": f"{breaker} had not tripped"}
 
         return act
 

@@ -12,9 +12,16 @@ from fairlead._kernel.state import ZERO, State
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
 from fairlead._models.orders import Fill, Liquidity, Order, Side
+from fairlead.units import SECOND
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
+
+OVERLAP_NS = 60 * SECOND
+"""Fills are asked for from this long before what is booked; those that are known already change nothing."""
+
+CLOCK_ERROR_NS = SECOND // 2
+"""How far our clock and a venue's may be apart."""
 
 INFERRED = "inferred:"
 """What the id of a fill begins with that stands in for one that the venue has not listed."""
@@ -33,6 +40,7 @@ class Fills:
         self._state = kernel.state
         self.told: dict[str, Decimal] = {}
         self._restored = frozenset(kernel.state.open)
+        self._told_ns: dict[str, int] = {}
         self._moved: dict[tuple[str, str], int] = {}
 
     def moved_since(self, account: str, since_ns: int, instrument: str = "") -> bool:
@@ -48,11 +56,12 @@ class Fills:
             alone = [self._make(account, report, EXTERNAL, report.quantity, ZERO, report.fill_id)]
             self._book(account, self._shared_out(account, report) if shared else alone, report.cause)
 
-    def tell(self, order: Order, total: Decimal) -> None:
-        """The venue says that an order has filled so much in all."""
+    def tell(self, order: Order, total: Decimal, as_of_ns: int) -> None:
+        """The venue says that an order had filled so much in all, at a time."""
         name = order.client_order_id
-        if total > self.told.get(name, ZERO):
+        if total >= self.told.get(name, ZERO):
             self.told[name] = total
+            self._told_ns[name] = max(as_of_ns, self._told_ns.get(name, 0))
 
     def missing(self, order: Order) -> Decimal:
         """What the venue has told of an order's fills and not listed.
@@ -99,7 +108,7 @@ class Fills:
         name = order.client_order_id
         if total is not None and (name in self.told or name not in self._restored):
             # A fill from before a restart says less than later ones that are booked: only a look-up knows the sum.
-            self.tell(order, total)
+            self.tell(order, total, report.event_ns)
         if self._retold(order, report):
             self.note(f"fill {report.fill_id} of {name} is known under another id, and is not booked")
             return
@@ -122,7 +131,8 @@ class Fills:
     def _retold(self, order: Order, report: r.FillReport) -> bool:
         """Whether an execution is booked already, under another id.
 
-        Where the venue numbers executions by the order's total, the total tells; else the sum of what it has told.
+        Where the venue numbers executions by the order's total, the total tells; else a sum that it told later than the
+        execution, which must contain it. One that may be newer than that sum is booked.
         """
         total = report.cumulative_quantity
         if total is not None:
@@ -130,7 +140,8 @@ class Fills:
         told = self.told.get(order.client_order_id)
         inferred = sum((fill.quantity for fill in order.inferred), ZERO)
         listed = order.filled_quantity - inferred + report.quantity
-        return told is not None and listed > told and not _voided(order)
+        contained = 0 < report.event_ns < self._told_ns.get(order.client_order_id, 0) - CLOCK_ERROR_NS
+        return told is not None and contained and listed > told and not _voided(order)
 
     def infer(self, order: Order, average: Decimal | None) -> bool:
         """Book what the venue has told of and does not list, so that all of it costs `average`.

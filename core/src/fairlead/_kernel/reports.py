@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
-from fairlead._kernel.fills import Fills
+from fairlead._kernel.fills import OVERLAP_NS, Fills
 from fairlead._models import reports as r
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus, OrderType
 
@@ -89,10 +89,7 @@ class Reports:
 
     def give_up(self, order: Order, reason: str) -> None:
         """A person vouches that it is not at the venue. Should it appear after all, it is adopted and canceled."""
-        if order.filled_quantity or order.broker_order_id:
-            self._record(f.OrderCanceled, order, reason=reason)
-        else:
-            self.refuse(order, f.NOT_ACCEPTED, reason)
+        self.refuse(order, f.NOT_ACCEPTED, reason)
 
     def lapse(self, order: Order, reason: str) -> None:
         """An order that nobody here placed is over, whatever it filled: fills are booked as they are listed."""
@@ -112,7 +109,7 @@ class Reports:
         """
         name = order.client_order_id
         if filled is not None:
-            self.fills.tell(order, filled)
+            self.fills.tell(order, filled, self._recorder.now)
         elif not self._kernel.profiles[order.account].exact:
             self._wait(order, reason, expired=expired)
             return
@@ -166,6 +163,8 @@ class Reports:
             why = "its venue has an order of this id already"
         elif definitive is not None and report.code not in definitive:
             why = f"its venue said {report.code} ({report.reason}), which proves nothing"
+        elif _acknowledged(order) and not self._kernel.profiles[account].exact:
+            why = f"its venue refused it ({report.code or report.reason}) after it had taken it"
         else:
             self.refuse(order, report.code, report.reason)
             return
@@ -223,8 +222,12 @@ class Reports:
         self._kernel.resolver.looked_up(account, report)
 
     def _backfilled(self, account: str, report: r.Backfilled) -> None:
+        # What others did so long ago is booked, even if its id is remembered no more.
+        floor = self._state.accounts[account].fills_until_ns - OVERLAP_NS
+        floor -= self._kernel.profiles[account].query_lag_ns
         for fill in report.fills:
-            self.fills.take(account, fill)
+            if fill.client_order_id in self._state.orders or not 0 < fill.event_ns < floor:
+                self.fills.take(account, fill)
         self._recorder.record(f.FillsListed, account=account, until_ns=report.asked_ns)
         self._kernel.resolver.backfilled(account, report)
 
@@ -240,3 +243,8 @@ class Reports:
         self._recorder.record(f.StreamChanged, account=account, up=True)
         self._kernel.resolver.reconnected(account)
         self._kernel.reconciliation.reconnected(account)
+
+
+def _acknowledged(order: Order) -> bool:
+    """Whether the venue has shown that it has an order."""
+    return bool(order.broker_order_id or order.filled_quantity)

@@ -15,6 +15,7 @@ import attrs
 
 from fairlead import facts as f
 from fairlead._kernel.clock import TIMER
+from fairlead._kernel.fills import CLOCK_ERROR_NS, OVERLAP_NS
 from fairlead._kernel.identity import Origin, origin
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
@@ -24,12 +25,6 @@ from fairlead.units import SECOND
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
-
-OVERLAP_NS = 60 * SECOND
-"""Fills are asked for from this long before what is booked; those that are known already change nothing."""
-
-CLOCK_ERROR_NS = SECOND // 2
-"""How far our clock and a venue's may be apart."""
 
 ALARM_NS = 60 * SECOND
 """Doubt that lasts longer than this is said aloud."""
@@ -77,6 +72,7 @@ class _Account:
     listed_ns: int = 0
     fills_due_ns: int = 0
     fills_wanted: bool = False
+    wanted_ns: int = 0
     asked_ns: int = 0
     look_ns: int = 0
 
@@ -99,7 +95,7 @@ class Resolver:
         """Look up every order that may be at the venue, and list fills: the private stream may have missed anything."""
         account = self._accounts[name]
         account.review = {order.client_order_id for order in self._at_venue(name)}
-        account.fills_wanted = True
+        account.fills_wanted, account.wanted_ns = True, self._recorder.now
         self._look_at(account, self._recorder.now)
 
     def reconnected(self, name: str) -> None:
@@ -236,7 +232,8 @@ class Resolver:
         """The list of fills is booked: go on with what is still in doubt."""
         account = self._accounts[name]
         account.asked_ns = 0
-        account.fills_wanted = False
+        if report.asked_ns >= account.wanted_ns:  # one asked before a reconnect leaves out what broke it
+            account.fills_wanted = False
         account.listed_ns = max(account.listed_ns, report.asked_ns)
         account.fills_due_ns = self._recorder.now + account.profile.backfill_ns
         self._look_at(account, self._recorder.now)
@@ -255,7 +252,7 @@ class Resolver:
                 if order.status in AT_VENUE:
                     self._absent(account, order, report.asked_ns)
             elif found.open or not order.closed:
-                self._found(account, order, found)
+                self._found(account, order, found, report.asked_ns)
             self._back_off(account, order)
         self._look_at(account, self._recorder.now)
         self._answer(account)
@@ -278,9 +275,9 @@ class Resolver:
                 f"{order.filled_quantity} of {order.quantity} filled): look at it at its venue"
             )
 
-    def _found(self, account: _Account, order: Order, found: OrderReport) -> None:
+    def _found(self, account: _Account, order: Order, found: OrderReport, asked_ns: int) -> None:
         reports = self._kernel.reports
-        reports.fills.tell(order, found.filled_quantity)
+        reports.fills.tell(order, found.filled_quantity, asked_ns)
         if reports.fills.missing(order):
             account.fills_wanted = True
         if found.open:

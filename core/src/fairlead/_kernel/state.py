@@ -15,6 +15,9 @@ from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead._models.reconciliation import Action, Discrepancy
 from fairlead.facts import BarProgress, StrategySpec
 
+REMEMBERED_FILLS = 10_000
+"""Ids of fills that nobody here ordered: more than come within the time that lists of fills overlap."""
+
 REMEMBERED_ORDERS = 1_000
 """Closed orders kept in the state, ids of fills that nobody here ordered, timers that fired; the journal has all."""
 
@@ -195,7 +198,7 @@ class State:
     closed: deque[str] = attrs.Factory(deque)
     positions: dict[PositionKey, Position] = attrs.Factory(dict)
     day_profits: dict[PositionKey, float] = attrs.Factory(dict)
-    external_fills: deque[str] = attrs.Factory(lambda: deque(maxlen=REMEMBERED_ORDERS))
+    external_fills: deque[str] = attrs.Factory(lambda: deque(maxlen=REMEMBERED_FILLS))
     timers: dict[tuple[str, str], Timer] = attrs.Factory(dict)
     done: dict[tuple[str, str], int] = attrs.Factory(dict)
     saved: dict[str, bytes] = attrs.Factory(dict)

@@ -26,7 +26,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "close_time": ("closetime", "closetimestamp", "closeat", "endtime", "endat", "endtimestamp", "end"),
     "time": (
         "transacttime", "transactiontime", "tradetime", "timestamp", "timestampms", "time", "timems", "datetime",
-        "ts", "unix", "unixtime", "unixtimestamp", "epoch", "eventtime", "date", "t", "indexlevel0",
+        "ts", "unix", "unixtime", "unixtimestamp", "epoch", "eventtime", "eventns", "date", "t", "indexlevel0",
     ),
     "clock": ("time",),
     "received": ("localtimestamp", "receivedns", "receivedtime", "receivedat", "receivetime", "localtime", "recvtime"),
