@@ -50,7 +50,7 @@ class LeaseKeeper:
             left = self.deadline_ns - self._time.now()
             await asyncio.sleep(max(0.0, self._time.delay(self._time.now() + left // 3)))
             try:
-                async with asyncio.timeout(self._time.delay(self.deadline_ns)):
+                async with asyncio.timeout(max(_AGAIN_SECONDS, self._time.delay(self.deadline_ns))):
                     deadline = await self._lease.renew()
             except LeaseLost as error:
                 self._end(str(error))
