@@ -436,8 +436,18 @@ class Session:
     def _journal_rots(self, damage: str) -> None:
         """What is on the disk is not what was written: protect what is held, and let a person look."""
         log.critical("the journal is damaged, and the engine halts: %s", damage)
-        with contextlib.suppress(ConfigurationError):  # it has ended: the next start finds the damage itself
-            self.command("halt", "engine", f"the journal is damaged: {damage}", {"scope": "engine"})
+        assert self._loop is not None
+
+        def halt() -> None:
+            with contextlib.suppress(
+                ConfigurationError, JournalError
+            ):  # ending: the next start finds it itself
+                self.command("halt", "engine", f"the journal is damaged: {damage}", {"scope": "engine"})
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run has ended
+            self._loop.call_soon_threadsafe(
+                halt
+            )  # however long that takes, nobody waits and nothing is withdrawn
 
     def _clock_stepped(self, step_ns: int) -> None:
         assert self.kernel is not None
@@ -459,7 +469,11 @@ class Session:
     # --- from other threads ---------------------------------------------------------------------------------
 
     def query(self, question: Callable[[Kernel], T]) -> T:
-        """Ask the kernel something from any thread; the answer must be a copy."""
+        """Ask the kernel something from any thread; the answer must be a copy.
+
+        Raises ConfigurationError where no engine runs, and ConnectivityError where it does not answer in time: the
+        message says whether the question was withdrawn, or is in hand and may yet be carried out.
+        """
         kernel, loop = self.kernel, self._loop
         if kernel is None or loop is None:
             raise ConfigurationError("the engine has not started yet: ask once it runs")
@@ -468,6 +482,8 @@ class Session:
         answer: Future[T] = Future()
 
         def ask() -> None:
+            if not answer.set_running_or_notify_cancel():  # whoever asked has given up, and been told so
+                return
             try:
                 answer.set_result(question(kernel))
             except Exception as error:  # belongs to whoever asked
@@ -477,7 +493,7 @@ class Session:
             loop.call_soon_threadsafe(ask)
         except RuntimeError:
             raise ConfigurationError("the engine has ended: ask while it runs") from None
-        return answer.result(QUERY_SECONDS)
+        return _await(answer)
 
     def command(
         self, verb: str, who: str, why: str, arguments: Mapping[str, str], request: str = ""
@@ -486,7 +502,8 @@ class Session:
 
         The answer has `seq`, the number of the Commanded fact (0 where a handler of the engine's own asks: it is
         carried out after that handler), `repeated`, and what the verb adds. A `request` id that was seen before
-        is not carried out again. Raises ConfigurationError for a wrong request, which leaves no fact.
+        is not carried out again. Raises ConfigurationError for a wrong request, which leaves no fact, and
+        ConnectivityError as `query` does.
         """
 
         def act(kernel: Kernel) -> dict[str, Any]:
@@ -507,6 +524,24 @@ class Session:
             return answers[0]
 
         return self.query(act)
+
+
+def _await(answer: Future[T]) -> T:
+    """The answer to a question of another thread; one that nobody has begun with in time is taken back."""
+    try:
+        return answer.result(QUERY_SECONDS)
+    except TimeoutError:
+        if answer.cancel():
+            raise ConnectivityError(
+                f"the engine did not answer within {QUERY_SECONDS:g} s, so the request was withdrawn and is not "
+                f"carried out: ask again"
+            ) from None
+        if answer.done():  # it came at the last moment, or the question itself raised this
+            return answer.result()
+        raise ConnectivityError(
+            f"the engine did not answer within {QUERY_SECONDS:g} s and has the request in hand, which may be carried "
+            f"out: look before you ask again, or ask again with the same `request` id"
+        ) from None
 
 
 class _Synced:
