@@ -1,5 +1,6 @@
 """A lease that has a deadline: renewed in time, and once it is not, no order leaves."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,22 @@ def test_a_lease_out_of_reach_holds_until_its_deadline(tmp_path: Path) -> None:
 
     def leave() -> None:
         setting.lease.reachable = False
+
+    with pytest.raises(LeaseLost, match="could not be renewed before its deadline"):
+        setting.run("1h", then=leave)
+    assert 3 <= len(setting.broker.submits) <= 10
+
+
+def test_a_renewal_that_never_answers_ends_the_engine_at_the_deadline(tmp_path: Path) -> None:
+    """A database that takes the question and says nothing is as good as none."""
+    setting = Setting(tmp_path)
+
+    async def hang() -> int | None:
+        await asyncio.Event().wait()
+        return None
+
+    def leave() -> None:
+        setting.lease.renew = hang  # type: ignore[method-assign]
 
     with pytest.raises(LeaseLost, match="could not be renewed before its deadline"):
         setting.run("1h", then=leave)

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from stories import BTC
 
-from fairlead import ConfigurationError, LiveTradingEngine, Quote, Strategy
+from fairlead import ConfigurationError, ConnectivityError, LiveTradingEngine, Quote, Strategy
 from fairlead import facts as f
+from fairlead._engine import live
 from fairlead._engine.replay import replay
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State
@@ -68,6 +69,112 @@ def priced(engine: LiveTradingEngine) -> None:
 
 def held(engine: LiveTradingEngine) -> dict[str, Any]:
     return {position.key.strategy: position.quantity for position in engine.positions()}
+
+
+# --- an engine too busy to answer ---------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def busy(engine: LiveTradingEngine) -> Iterator[None]:
+    """Its thread does something else for as long as this is entered."""
+    session = engine._session
+    assert session is not None
+    assert session._loop is not None
+    begun, free = threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        assert free.wait(DEADLINE)
+
+    session._loop.call_soon_threadsafe(block)
+    assert begun.wait(DEADLINE)
+    try:
+        yield
+    finally:
+        free.set()
+
+
+def test_a_request_that_nobody_answered_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks again does not have it done twice."""
+    engine = make(tmp_path / "run")
+    with engine.background():
+        priced(engine)
+        with monkeypatch.context() as patch:
+            patch.setattr(live, "QUERY_SECONDS", 0.05)
+            with busy(engine):
+                for _ in range(2):
+                    with pytest.raises(
+                        ConnectivityError, match=r"withdrawn and is not carried out: ask again"
+                    ):
+                        engine.submit(instrument=BTC, side="buy", quantity="0.01")
+                with pytest.raises(ConnectivityError, match="withdrawn"):
+                    engine.positions()
+        engine.submit(instrument=BTC, side="buy", quantity="0.01")
+    assert len(facts_of(engine, f.Commanded)) == 1
+
+
+def test_a_request_in_hand_says_so_and_its_id_makes_it_safe_to_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be carried out; asked again under its id it is done once."""
+    engine = make(tmp_path / "run")
+    with engine.background():
+        priced(engine)
+        session = engine._session
+        assert session is not None
+        put, begun, free = session._door.put, threading.Event(), threading.Event()
+
+        def slow(*arguments: Any, **named: Any) -> None:
+            begun.set()
+            assert free.wait(DEADLINE)
+            put(*arguments, **named)
+
+        def buy() -> dict[str, Any]:
+            return engine.submit(instrument=BTC, side="buy", quantity="0.01", request="buy-1")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(live, "QUERY_SECONDS", 0.5)
+            patch.setattr(session._door, "put", slow)
+            try:
+                with pytest.raises(
+                    ConnectivityError, match="has the request in hand, which may be carried out"
+                ):
+                    buy()
+                assert begun.is_set()
+            finally:
+                free.set()
+        again = buy()
+        assert again["repeated"]
+        order = engine.submit(
+            instrument=BTC, side="buy", quantity="0.01", limit_price=40_000, request="rest"
+        )["order"]
+        for verb in (
+            lambda: engine.replace(order, quantity="0.02", request="more"),
+            lambda: engine.flatten("enough", request="flat"),
+            lambda: engine.kill("enough", request="kill"),
+        ):
+            assert [verb()["repeated"] for _ in range(2)] == [False, True]
+    verbs = [fact.verb for fact in facts_of(engine, f.Commanded)]
+    assert verbs == ["submit", "submit", "replace", "flatten", "kill"]
+
+
+def test_a_damaged_journal_halts_an_engine_that_is_busy_when_it_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds it does not wait for the answer, and the halt is not withdrawn."""
+    monkeypatch.setattr(live, "QUERY_SECONDS", 0.05)
+    engine = make(tmp_path / "run")
+    with engine.background() as running:
+        session = engine._session
+        assert session is not None
+        with busy(engine):
+            session._journal_rots("a record is not what was written")
+        until(lambda: bool(facts_of(engine, f.Commanded)))
+        running.stop()
+    session._journal_rots("found after the end")
+    commanded = facts_of(engine, f.Commanded)
+    assert [(fact.verb, fact.who) for fact in commanded] == [("halt", "engine")]
+    assert "not what was written" in commanded[0].why
 
 
 # --- verbs ------------------------------------------------------------------------------------------------------
@@ -164,7 +271,7 @@ def test_a_request_is_carried_out_once_in_all_runs(tmp_path: Path) -> None:
         priced(engine)
         first = ask()
         assert ask() == {**first, "repeated": True}
-        until(lambda: len(facts_of(engine, f.Filled)) == 1)
+        until(lambda: sum(fact.fill.quantity for fact in facts_of(engine, f.Filled)) == 1)
     with engine.background():
         assert ask() == {**first, "repeated": True}
     assert len(facts_of(engine, f.OrderSubmitted)) == 1

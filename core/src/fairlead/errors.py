@@ -3,7 +3,7 @@
 FairleadError
 ├── ConfigurationError      what the user composed or wrote cannot run: fix it and start again
 ├── PluginError             a plugin failed; carries the plugin's name and its distribution
-├── ConnectivityError       a venue or feed could not be reached: the outcome may be unknown
+├── ConnectivityError       a venue, feed or busy engine could not be reached: the outcome may be unknown
 ├── VenueError              a venue answered "no"; carries the venue's own code
 ├── JournalError            the journal cannot be written or read
 │   └── JournalDamaged      what was read is not what was written
@@ -38,7 +38,10 @@ class PluginError(FairleadError):
 
 
 class ConnectivityError(FairleadError):
-    """A venue or a feed could not be reached, or went away; nothing is known of what was in flight."""
+    """A venue or a feed could not be reached, or went away; nothing is known of what was in flight.
+
+    Also a running engine that does not answer another thread in time; its message says what became of the request.
+    """
 
 
 class VenueError(FairleadError):

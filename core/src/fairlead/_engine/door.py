@@ -130,8 +130,13 @@ class Door(Intake):
 
     def warm(self, history: History) -> None:
         """Bars from before, for a warm-up."""
+        if self._market_closed:
+            return
         now = self._now()
-        self._at(now, self._see, msgspec.structs.replace(history, received_ns=now))
+        try:
+            self._at(now, self._see, msgspec.structs.replace(history, received_ns=now))
+        except BaseException as error:  # as in take
+            self.fail(error)
 
     # --- everything else ------------------------------------------------------------------------------------
 

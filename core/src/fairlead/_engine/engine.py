@@ -259,7 +259,9 @@ class LiveTradingEngine:
 
         A scope is "engine", "account:NAME", "strategy:NAME" or "instrument:ID", here and below. Each of these
         calls is a fact with who and why, and returns `seq`, its number, with what the call adds. Raises
-        ConfigurationError for what is not there, and while the engine does not run.
+        ConfigurationError for what is not there, and while the engine does not run, and ConnectivityError where it
+        is too busy to answer another thread: its message says whether the request was withdrawn. What may be given a
+        `request` id of your choice is carried out once under it, and answers the same when asked again.
         """
         return self._command("pause", who, why, scope=scope)
 
@@ -282,7 +284,9 @@ class LiveTradingEngine:
         """
         return self._command("cancel_all", who, why, scope=scope)
 
-    def flatten(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
+    def flatten(
+        self, why: str, who: str = "script", scope: str = "engine", *, request: str = ""
+    ) -> dict[str, Any]:
         """Pause the strategies of a scope, withdraw its orders, and close what it holds, EXTERNAL included.
 
         The pause comes first, so that nothing is opened again, and stays until `resume`. Positions are closed by
@@ -290,16 +294,22 @@ class LiveTradingEngine:
         no whole, tried again until all is flat. It works while trading is halted or killed. `orders` of the answer
         are the closing orders placed at once; `note` says so where nothing is held.
         """
-        return self._command("flatten", who, why, scope=scope)
+        return self._command("flatten", who, why, request, scope=scope)
 
     def kill(
-        self, why: str, who: str = "script", scope: str = "engine", *, flatten: bool = False
+        self,
+        why: str,
+        who: str = "script",
+        scope: str = "engine",
+        *,
+        flatten: bool = False,
+        request: str = "",
     ) -> dict[str, Any]:
         """Withdraw everything on the engine or an account, stops that protect too, and send nothing more.
 
         With `flatten` what is held is closed as well. KILLED survives restarts: only `reset("kill", why)` lifts it.
         """
-        return self._command("kill", who, why, scope=scope, flatten=flatten)
+        return self._command("kill", who, why, request, scope=scope, flatten=flatten)
 
     def reset(self, breaker: str, why: str, who: str = "script", scope: str = "") -> dict[str, Any]:
         """Close a tripped breaker again, in one scope or all; "kill" lifts a kill."""
@@ -338,14 +348,14 @@ class LiveTradingEngine:
         return self._command("resolve", who, why, order=order_id)
 
     def submit(
-        self, *, who: str = "script", why: str = "", **order: Unpack[steering.OrderTerms]
+        self, *, who: str = "script", why: str = "", request: str = "", **order: Unpack[steering.OrderTerms]
     ) -> dict[str, Any]:
         """Place a person's order, through the gate and the journal as any other.
 
         It belongs to the strategy named, else to EXTERNAL. The answer has its id as `order`, its `status` as it was
-        written down, and every reason where it was denied.
+        written down, and every reason where it was denied. Give it a `request` id to be able to ask again safely.
         """
-        return self._command("submit", who, why, **order)
+        return self._command("submit", who, why, request, **order)
 
     def check(self, *, who: str = "script", **order: Unpack[steering.OrderTerms]) -> dict[str, Any]:
         """What the gate would say to an order of `submit`: `status` approved or denied, `reasons`, and the `intent`.
@@ -367,18 +377,21 @@ class LiveTradingEngine:
         stop_price: Number | None = None,
         why: str = "",
         who: str = "script",
+        request: str = "",
     ) -> dict[str, Any]:
         """Cancel an order, and submit what is left of it on new terms when its end is certain.
 
         `quantity` is the new total, what has filled included. Where the gate refuses the new one, the old one stays.
         """
         terms = {"quantity": quantity, "limit_price": limit_price, "stop_price": stop_price}
-        return self._command("replace", who, why, order=order, **terms)
+        return self._command("replace", who, why, request, order=order, **terms)
 
-    def _command(self, verb: str, who: str, why: str, **arguments: Any) -> dict[str, Any]:
+    def _command(
+        self, verb: str, who: str, why: str, request: str = "", /, **arguments: Any
+    ) -> dict[str, Any]:
         if self._session is None:
             raise ConfigurationError(f"{verb} needs a running engine")
-        return self._session.command(verb, who, why, steering.texts(**arguments))
+        return self._session.command(verb, who, why, steering.texts(**arguments), request)
 
 
 def _discard_unstarted(folder: RunFolder) -> None:

@@ -15,7 +15,8 @@ log = logging.getLogger("fairlead.lease")
 class LeaseKeeper:
     """Renews a lease when a third of its time is over, and guards what is sent by the clock itself.
 
-    A lease that is lost, or that could not be renewed by its deadline, calls `lost`; whoever takes the account over
+    A lease that is lost, or that could not be renewed by its deadline, an answer that never comes included, calls
+    `lost`; whoever takes the account over
     need not know whether this process has noticed.
     """
 
@@ -49,16 +50,18 @@ class LeaseKeeper:
             left = self.deadline_ns - self._time.now()
             await asyncio.sleep(max(0.0, self._time.delay(self._time.now() + left // 3)))
             try:
-                deadline = await self._lease.renew()
+                async with asyncio.timeout(max(_AGAIN_SECONDS, self._time.delay(self.deadline_ns))):
+                    deadline = await self._lease.renew()
             except LeaseLost as error:
                 self._end(str(error))
                 return
             except (
                 Exception
             ) as error:  # out of reach, say: there is time until the deadline, and then it is over
-                log.warning("the lease was not renewed: %s", error)
+                why = str(error) or type(error).__name__
+                log.warning("the lease was not renewed: %s", why)
                 if self._time.now() >= self.deadline_ns:
-                    self._end(f"it could not be renewed before its deadline ({error})")
+                    self._end(f"it could not be renewed before its deadline ({why})")
                     return
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue

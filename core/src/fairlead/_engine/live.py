@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
-from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
+from fairlead._engine.assembly import build, introduce, open_accounts
 from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
@@ -39,8 +39,8 @@ from fairlead._engine.risk import RiskKeeper
 from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog, disconnect
 from fairlead._engine.signals import leave_at_once, signals
 from fairlead._engine.stall import StallSampler
+from fairlead._engine.subscribing import Subscriber
 from fairlead._engine.supervision import Supervisor
-from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.resolver import RECOVERY_NS
@@ -86,7 +86,6 @@ class Session:
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
-        self._asking = asyncio.Lock()
         self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
         self._shutdown: Shutdown | None = None
@@ -321,78 +320,13 @@ class Session:
             self._supervisor.watch(stream)
             if self._restored and hasattr(stream, "resume"):
                 stream.resume(self._last_ns)
+        streams = self._parts.streams.values()
+        subscriber = Subscriber(kernel, self._door, self._supervisor, streams, self._time, self._spawn)
         wanted, self._wanted = self._wanted, []
-        kernel.feeds.subscribe = self._subscribe_later
-        kernel.feeds.unsubscribe = self._unsubscribe_later
+        kernel.feeds.subscribe = subscriber.subscribe_later
+        kernel.feeds.unsubscribe = subscriber.unsubscribe_later
         for subscription, warmup in wanted:
-            await self._subscribe(kernel, subscription, warmup)
-
-    async def _subscribe(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
-        stream = stream_for(self._parts.streams.values(), subscription)
-        if stream is None:
-            return
-        if warmup:
-            await self._warm(kernel, subscription, warmup)
-        async with self._asking:
-            if subscription not in kernel.feeds.subscriptions:  # given up meanwhile
-                return
-            self._supervisor.subscribed(stream, subscription)
-            confirmed = await stream.subscribe([subscription])
-        if subscription not in confirmed:
-            log.warning(
-                "%s did not confirm %s of %s", stream.name, subscription.kind, subscription.instrument
-            )
-
-    async def _unsubscribe(self, kernel: Kernel, subscription: Subscription) -> None:
-        """Nobody has use for a feed any more; one that is watched again meanwhile goes on as it is."""
-        stream = stream_for(self._parts.streams.values(), subscription)
-        async with self._asking:
-            if stream is None or subscription in kernel.feeds.subscriptions:
-                return
-            try:
-                self._supervisor.unsubscribed(stream, subscription)
-                await stream.unsubscribe([subscription])
-            except Exception as error:  # whatever it raises, it sends on what nobody takes: no reason to end
-                log.warning(
-                    "%s keeps sending %s of %s: %s",
-                    stream.name,
-                    subscription.kind,
-                    subscription.instrument,
-                    error,
-                )
-
-    async def _warm(self, kernel: Kernel, subscription: Subscription, warmup: int) -> None:
-        """Fetch what came before, in the feed that bars are made from, and hand it over as history."""
-        stream = stream_for(self._parts.streams.values(), subscription)
-        assert stream is not None
-        now = self._time.now()
-        for interval, start, end in windows(kernel, subscription, warmup, now):
-            events = await stream.history(subscription, start, end + 1)
-            past = history(kernel, subscription, interval, (start, end), events, now)
-            if past is not None:
-                self._door.warm(past)
-
-    def _unsubscribe_later(self, subscription: Subscription) -> None:
-        self._door.hold()
-        self._spawn(self._unsubscribe_now(subscription))
-
-    async def _unsubscribe_now(self, subscription: Subscription) -> None:
-        assert self.kernel is not None
-        try:
-            await self._unsubscribe(self.kernel, subscription)
-        finally:
-            self._door.release()
-
-    def _subscribe_later(self, subscription: Subscription, warmup: int) -> None:
-        self._door.hold()
-        self._spawn(self._subscribe_now(subscription, warmup))
-
-    async def _subscribe_now(self, subscription: Subscription, warmup: int) -> None:
-        assert self.kernel is not None
-        try:
-            await self._subscribe(self.kernel, subscription, warmup)
-        finally:
-            self._door.release()
+            await subscriber.subscribe(subscription, warmup)
 
     def _spawn(self, coroutine: Any) -> None:
         assert self._loop is not None
@@ -502,8 +436,18 @@ class Session:
     def _journal_rots(self, damage: str) -> None:
         """What is on the disk is not what was written: protect what is held, and let a person look."""
         log.critical("the journal is damaged, and the engine halts: %s", damage)
-        with contextlib.suppress(ConfigurationError):  # it has ended: the next start finds the damage itself
-            self.command("halt", "engine", f"the journal is damaged: {damage}", {"scope": "engine"})
+        assert self._loop is not None
+
+        def halt() -> None:
+            with contextlib.suppress(
+                ConfigurationError, JournalError
+            ):  # ending: the next start finds it itself
+                self.command("halt", "engine", f"the journal is damaged: {damage}", {"scope": "engine"})
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run has ended
+            self._loop.call_soon_threadsafe(
+                halt
+            )  # however long that takes, nobody waits and nothing is withdrawn
 
     def _clock_stepped(self, step_ns: int) -> None:
         assert self.kernel is not None
@@ -525,7 +469,11 @@ class Session:
     # --- from other threads ---------------------------------------------------------------------------------
 
     def query(self, question: Callable[[Kernel], T]) -> T:
-        """Ask the kernel something from any thread; the answer must be a copy."""
+        """Ask the kernel something from any thread; the answer must be a copy.
+
+        Raises ConfigurationError where no engine runs, and ConnectivityError where it does not answer in time: the
+        message says whether the question was withdrawn, or is in hand and may yet be carried out.
+        """
         kernel, loop = self.kernel, self._loop
         if kernel is None or loop is None:
             raise ConfigurationError("the engine has not started yet: ask once it runs")
@@ -534,6 +482,8 @@ class Session:
         answer: Future[T] = Future()
 
         def ask() -> None:
+            if not answer.set_running_or_notify_cancel():  # whoever asked has given up, and been told so
+                return
             try:
                 answer.set_result(question(kernel))
             except Exception as error:  # belongs to whoever asked
@@ -543,7 +493,7 @@ class Session:
             loop.call_soon_threadsafe(ask)
         except RuntimeError:
             raise ConfigurationError("the engine has ended: ask while it runs") from None
-        return answer.result(QUERY_SECONDS)
+        return _await(answer)
 
     def command(
         self, verb: str, who: str, why: str, arguments: Mapping[str, str], request: str = ""
@@ -552,7 +502,8 @@ class Session:
 
         The answer has `seq`, the number of the Commanded fact (0 where a handler of the engine's own asks: it is
         carried out after that handler), `repeated`, and what the verb adds. A `request` id that was seen before
-        is not carried out again. Raises ConfigurationError for a wrong request, which leaves no fact.
+        is not carried out again. Raises ConfigurationError for a wrong request, which leaves no fact, and
+        ConnectivityError as `query` does.
         """
 
         def act(kernel: Kernel) -> dict[str, Any]:
@@ -573,6 +524,24 @@ class Session:
             return answers[0]
 
         return self.query(act)
+
+
+def _await(answer: Future[T]) -> T:
+    """The answer to a question of another thread; one that nobody has begun with in time is taken back."""
+    try:
+        return answer.result(QUERY_SECONDS)
+    except TimeoutError:
+        if answer.cancel():
+            raise ConnectivityError(
+                f"the engine did not answer within {QUERY_SECONDS:g} s, so the request was withdrawn and is not "
+                f"carried out: ask again"
+            ) from None
+        if answer.done():  # it came at the last moment, or the question itself raised this
+            return answer.result()
+        raise ConnectivityError(
+            f"the engine did not answer within {QUERY_SECONDS:g} s and has the request in hand, which may be carried "
+            f"out: look before you ask again, or ask again with the same `request` id"
+        ) from None
 
 
 class _Synced:

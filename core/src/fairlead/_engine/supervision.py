@@ -2,8 +2,9 @@
 
 A broker says StreamDown and waits; a stream calls its `on_down`, or is silent for longer than its `silence`. Then
 the supervisor calls `connect` again, ever later, and for a stream `subscribe` with all that is watched: a connection
-counts once everything is confirmed. What was missed meanwhile is asked for by whoever needs it: fills and orders by
-the kernel's resolver, when the broker says StreamUp.
+counts once everything is confirmed. A feed that its stream refused while the engine runs is asked for again likewise,
+apart from the connection, which it must not hold up. What was missed meanwhile is asked for by whoever needs it:
+fills and orders by the kernel's resolver, when the broker says StreamUp.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Supervisor:
         self._tasks = tasks
         self._brokers = brokers
         self._feeds: dict[str, _Feed] = {}
-        self._connecting: set[str] = set()
+        self._trying: set[str] = set()
         self._down: set[str] = set()
         self._handle: asyncio.TimerHandle | None = None
 
@@ -85,7 +86,7 @@ class Supervisor:
             return
         self._down.add(fact.account)
         broker, emit = self._brokers[fact.account], self._door.reporter(fact.account)
-        self._reconnect(
+        self.try_again(
             f"account {fact.account}",
             lambda: broker.connect(emit, self._agenda),
             lambda: fact.account not in self._down,
@@ -124,7 +125,7 @@ class Supervisor:
             return
         feed.up = False
         self._tell(name, up=False, reason=reason)
-        self._reconnect(f"stream {name}", lambda: self._connect_stream(feed), lambda: feed.up)
+        self.try_again(f"stream {name}", lambda: self._connect_stream(feed), lambda: feed.up)
 
     async def _connect_stream(self, feed: _Feed) -> None:
         stream, wanted = feed.stream, list(feed.subscriptions)
@@ -156,18 +157,27 @@ class Supervisor:
 
     # --- trying again ---------------------------------------------------------------------------------------
 
-    def _reconnect(
-        self, what: str, connect: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], bool]
+    def try_again(
+        self,
+        what: str,
+        connect: Callable[[], Coroutine[Any, Any, None]],
+        done: Callable[[], bool],
+        seconds: float | None = CONNECT_SECONDS,
     ) -> None:
-        if what in self._connecting:
+        """Try something that failed until it is done, ever later, each time for so many seconds; once for each name."""
+        if what in self._trying:
             return
-        self._connecting.add(what)
-        task = asyncio.get_running_loop().create_task(self._try_again(what, connect, done))
+        self._trying.add(what)
+        task = asyncio.get_running_loop().create_task(self._keep_trying(what, connect, done, seconds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _try_again(
-        self, what: str, connect: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], bool]
+    async def _keep_trying(
+        self,
+        what: str,
+        connect: Callable[[], Coroutine[Any, Any, None]],
+        done: Callable[[], bool],
+        seconds: float | None,
     ) -> None:
         try:
             tries = 0
@@ -177,15 +187,13 @@ class Supervisor:
                 if done():  # it came back by itself
                     break
                 try:
-                    async with asyncio.timeout(CONNECT_SECONDS):
+                    async with asyncio.timeout(seconds):
                         await connect()
                 except Exception as error:  # a plugin can fail in any way: it is tried again
-                    log.warning(
-                        "%s is down, try %d failed (%s: %s)", what, tries, type(error).__name__, error
-                    )
-            log.warning("%s is up again after %d tries", what, tries)
+                    log.warning("%s: try %d failed (%s: %s)", what, tries, type(error).__name__, error)
+            log.warning("%s: needs no more tries after %d", what, tries)
         finally:
-            self._connecting.discard(what)
+            self._trying.discard(what)
 
 
 def _pause(what: str, tries: int) -> float:
