@@ -189,7 +189,7 @@ class Day:
         loop, weather = asyncio.get_running_loop(), self.weather
         cash = {"USDT": Decimal(100_000), "ETH": Decimal(50), "BNB": Decimal(100)}
         self.exchange = Exchange(weather, listed(), cash)
-        self.exchange.heard = lambda: self._told_for_certain(lambda: True)
+        self.exchange.certainly = self._told_for_certain
         self.network = Network(self.exchange, weather, self.seed)
         self.tape = Tape(self.exchange, weather, self.seed)
         self.exchange.ids_open_only = "id.open" in weather.kinds

@@ -85,7 +85,7 @@ class Exchange:
         self.forgets = False
         self.void_next = False
         self.renamed: set[str] = set()
-        self.heard: Callable[[], bool] = lambda: True
+        self.certainly: Callable[[Callable[[], object]], bool] = lambda act: bool(act())
         self.delisted: set[str] = set()
         self.lies: set[str] = set()
         self.venue = SimulatedVenue(cash, instruments=listed, fees=_Fees(weather), fills=FillBySize())
@@ -180,7 +180,7 @@ class Exchange:
         if report.client_order_id and self.weather.strikes("fill.ids"):
             self.renamed.add(report.fill_id)
             return _changed(report, fill_id=f"ws-{report.fill_id}")
-        if self.void_next and report.client_order_id and self.heard():
+        if self.void_next and report.client_order_id:
             self.void_next = False
             asyncio.get_running_loop().call_soon(self._void_at_once)
         if report.client_order_id and self.weather.rolls("fill.over"):
@@ -253,7 +253,7 @@ class Exchange:
         return bool(part)
 
     def _void_at_once(self) -> None:
-        if self.heard() and self.void(0):
+        if self.certainly(lambda: self.void(0)):
             self.weather.fire("void.early")
 
     def void(self, older_than_ns: int = 15 * SECOND) -> bool:
