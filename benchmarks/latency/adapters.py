@@ -37,7 +37,7 @@ def _nobody_asked() -> None:
 class WireStream:
     """Trades from one WebSocket, which opens when somebody wants them; its end is the end of the run."""
 
-    name = "wire"
+    name = fingerprint = "wire"
     on_end: Callable[[], None]
 
     def __init__(self, url: str) -> None:
@@ -87,7 +87,7 @@ class WireStream:
 class WireBroker:
     """Market orders over one WebSocket, signed; fills come back on it."""
 
-    name = "wire"
+    name = fingerprint = "wire"
     profile = VenueProfile(
         venue=VENUE, environment="testnet", order_types=frozenset({OrderType.MARKET}), base_currency="USDT"
     )
