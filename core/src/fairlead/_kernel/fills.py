@@ -117,7 +117,9 @@ class Fills:
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
         self._book(order.account, [fill], report.cause, order, total=total)
-        ordered = max(order.quantity, order.intent.quantity)  # linked orders shrink when one of them fills
+        ordered = order.quantity
+        if order.intent.group and self._kernel.profiles[order.account].oco:
+            ordered = max(ordered, order.intent.quantity)  # its venue shrinks linked orders when one of them fills
         if order.filled_quantity > ordered:
             self._lower(
                 order.account,
