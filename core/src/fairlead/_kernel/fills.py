@@ -119,7 +119,9 @@ class Fills:
         self._book(order.account, [fill], report.cause, order, total=total)
         ordered = order.quantity
         if order.intent.group and self._kernel.profiles[order.account].oco:
-            ordered = max(ordered, order.intent.quantity)  # its venue shrinks linked orders when one of them fills
+            ordered = max(
+                ordered, order.intent.quantity
+            )  # its venue shrinks linked orders when one of them fills
         if order.filled_quantity > ordered:
             self._lower(
                 order.account,
