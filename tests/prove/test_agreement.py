@@ -39,14 +39,14 @@ ROUNDS = {"full": 300, "ci": 20}.get(os.environ.get("FAIRLEAD_PROVE", ""), 20)
 
 
 def comparable(facts: list[Any]) -> list[str]:
-    """Facts up to the end of the data, without namespace and epoch; their numbers stay, for even those are the same.
-
-    After it what is in flight settles, which takes a live engine's clock as far as it happens to be.
-    """
-    ends = [place for place, fact in enumerate(facts) if isinstance(fact, f.EngineStopping)]
-    traded = facts[: ends[0]] if ends else facts
-    kept = [fact for fact in traded if not isinstance(fact, APART)]
+    """Facts without namespace and epoch; their numbers stay, for even those are the same."""
+    kept = [fact for fact in facts if not isinstance(fact, APART) and not _of_the_next_start(fact)]
     return [ORDER_ID.sub("", msgspec.json.encode(msgspec.to_builtins(fact)).decode()) for fact in kept]
+
+
+def _of_the_next_start(fact: Any) -> bool:
+    """Whether it says what nobody guards until the next start: a backtest has none."""
+    return isinstance(fact, f.Noted) and fact.text.endswith("until the next start")
 
 
 def thrown(dice: random.Random, folder: Path) -> LiveTradingEngine:

@@ -50,12 +50,17 @@ class Shutdown:
         self._begin(reason)
         if self._over or self._door.closed or not kernel.ending.left():
             return
-        kernel.ending.settled = self._news.set
+
+        def settled() -> None:
+            pacer.stop()  # at that very moment: nothing that is due later belongs to this run
+            self._news.set()
+
+        kernel.ending.settled = settled
         due = self._agenda.call_at(kernel.ending.until_ns, self.wake, END)
         wall = loop.call_later(self._within_ns / 1e9 + GRACE_SECONDS, self.wake)
-        pacer.start()
         try:
             while not self._over and kernel.ending.left():
+                pacer.start()
                 await self._news.wait()
                 self._news.clear()
         finally:
