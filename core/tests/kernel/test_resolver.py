@@ -15,7 +15,6 @@ from fairlead.ports import (
     CancelRejected,
     FillReport,
     FillVoided,
-    OrderReport,
     Rejected,
     StreamDown,
     StreamUp,
@@ -476,47 +475,6 @@ def test_a_stop_that_is_placed_again_is_the_next_attempt_at_the_same_intent():
     assert (first[:-2], first[-2:], second[-2:]) == (second[:-2], "01", "02")
     assert bench.state.intents == 2
     bench.check()
-
-
-def test_an_order_report_has_an_average_price_where_its_venue_gives_one():
-    """It is what inferred fills are made from."""
-    report = OrderReport(
-        client_order_id="a",
-        broker_order_id="b",
-        instrument="x",
-        open=True,
-        quantity=D(1),
-        filled_quantity=D(0),
-    )
-    assert report.average_price is None
-
-
-def test_a_person_ends_a_doubt_that_no_evidence_will():
-    """Where a venue sets no bound, somebody who has looked there says so; trading goes on."""
-    bench = ready(validity_ns=None)
-    order = limit(bench, lose(arrived=False))
-    bench.broker._orders.clear()
-    bench.advance("5m")
-    bench.kernel.command("resolve", "ann", "looked at the venue's page", order=order.client_order_id)
-    assert order.status is OrderStatus.REJECTED
-    assert reserved(bench) == 0
-    bench.kernel.command("resume", "ann", "all clear", scope=f"instrument:{bench.instrument}")
-    bench.broker.cancels = silence()
-    assert not limit(bench).denied
-    bench.check()
-
-
-def test_fills_older_than_one_that_is_booked_are_booked_after_a_restart():
-    """What an old fill says of the sum so far is no reason to take it for one that is booked already."""
-    bench = ready()
-    order = limit(bench, accept())
-    for quantity in ("0.3", "0.2"):
-        bench.broker.executed(order.client_order_id, D(quantity), 99)  # told on a stream that lost it
-    bench.broker.emit(bench.broker.executed(order.client_order_id, D("0.1"), 99))
-    bench.restart()
-    bench.advance("5s")
-    assert [fact.fill.fill_id for fact in bench.of(f.Filled)] == ["f3", "f1", "f2"]
-    assert held(bench) == D("0.6")
 
 
 # --- what venues do besides -------------------------------------------------------------------------------------

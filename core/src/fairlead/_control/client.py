@@ -106,7 +106,7 @@ class Client:
             try:
                 made.settimeout(self._timeout)
                 made.connect(self._path)
-            except BaseException:
+            except BaseException:  # whatever stopped it, the socket is not left behind
                 made.close()
                 raise
             self._socket = made

@@ -50,7 +50,7 @@ class Announcement:
             fcntl.flock(self._handle, fcntl.LOCK_EX)
             os.write(self._handle, msgspec.json.encode(engine))
             new.replace(self._path)  # whoever reads it finds it whole, and locked
-        except BaseException:
+        except BaseException:  # whatever stopped it: nobody may take the half for an engine
             os.close(self._handle)
             new.unlink(missing_ok=True)
             raise

@@ -82,7 +82,7 @@ class ControlServer:
             self._inode = self.path.stat().st_ino
             listener.setblocking(False)
             self._server = await self._loop.create_unix_server(lambda: Connection(self), sock=listener)
-        except BaseException:
+        except BaseException:  # whatever stopped it, the listener is not left behind
             listener.close()
             raise
 

@@ -7,7 +7,7 @@ import heapq
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -31,14 +31,6 @@ from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.facts import EngineStopped
 from fairlead.ports import BrokerAdapter, DataStream, Replayable, Subscription
-
-
-class _Timed(Protocol):
-    """A stream that brings its own time."""
-
-    def time(self) -> Any:
-        """An object with `start_ns` and `speed`."""
-        ...
 
 
 def backtest(

@@ -90,18 +90,6 @@ class Result:
 
         return write_report(self.folder, path, prices=self.prices, kind="BACKTEST", label=self.label)
 
-    def to_json(self) -> dict[str, Any]:
-        """The result as plain values: exact money as strings, times as ns, no path."""
-        plain = attrs.asdict(self, filter=lambda field, _: field.name not in ("folder", "prices"))
-        for account in plain["accounts"]:
-            for name in ("realised", "fees", "funding"):
-                account[name] = str(account[name])
-            for name in ("balances", "positions"):
-                account[name] = {key: str(amount) for key, amount in account[name].items()}
-        plain["accounts"] = list(plain["accounts"])
-        plain["tripped"] = list(plain["tripped"])
-        return plain
-
 
 def summarise(
     folder: RunFolder,

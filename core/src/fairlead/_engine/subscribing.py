@@ -145,7 +145,7 @@ class Subscriber:
             self._supervisor.subscribed(stream, subscription)
             try:
                 confirmed = await stream.subscribe([subscription])
-            except BaseException:
+            except BaseException:  # whatever stopped it, it is not subscribed: no reconnect may wait for it
                 self._supervisor.unsubscribed(stream, subscription)
                 raise
         self._missing.discard(subscription)

@@ -92,7 +92,7 @@ class Tap:
         """Connect and subscribe. Raises ConfigurationError for what is unknown or not confirmed; nothing stays open."""
         try:
             await self._connect(wanted)
-        except BaseException:
+        except BaseException:  # whatever stopped it, nothing stays open
             await self.close()
             raise
         return self
