@@ -73,8 +73,8 @@ class ScaledTime:
         self._start, self._origin, self._runs = self._reached, self._monotonic(), True
 
     def rest(self) -> None:
-        """Let it stand still."""
-        self._reached, self._runs = self.now(), False
+        """Let it stand still where it was seen last: at the moment in hand, if there is one."""
+        self._runs = False
 
     def _wanted(self) -> int:
         """Where real time is."""
