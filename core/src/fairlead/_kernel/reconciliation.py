@@ -17,6 +17,7 @@ from fairlead._kernel.clock import TIMER
 from fairlead._kernel.comparison import Comparison
 from fairlead._kernel.fills import CLOCK_ERROR_NS
 from fairlead._kernel.identity import explained
+from fairlead._kernel.resolver import PATIENCE_NS, pause_ns
 from fairlead._models import reports as r
 from fairlead._models.accounts import TradingState
 from fairlead._models.reconciliation import (
@@ -44,7 +45,6 @@ START_NS = 30 * SECOND
 """How long a start waits for a first snapshot, before it is refused."""
 
 _AGAIN_NS = SECOND // 4
-_PATIENCE_NS = 15 * SECOND
 _ROUNDS, _BUSY_ROUNDS = 10, 3
 """How many snapshots in a row may show something new, and how many may come while something is in flight."""
 
@@ -70,6 +70,7 @@ class _Books:
     snapshot: Snapshot | None = None
     taken_ns: int = 0
     asked_ns: int = 0
+    failures: int = 0
     due_ns: int = 0
     rounds: int = 0
     compared_ns: int = 0
@@ -189,17 +190,26 @@ class Reconciliation:
             return
         books.due_ns = 0
         now = self._recorder.now
-        if not books.asked_ns or now >= books.asked_ns + _PATIENCE_NS:
+        if not books.asked_ns or now >= books.asked_ns + PATIENCE_NS:
             books.asked_ns = now
             self._kernel.resolver.inquire(books.name, TakeSnapshot())
-        self._at(books, now + _PATIENCE_NS)
+        self._at(books, now + PATIENCE_NS)
+
+    def unanswered(self, account: str, report: r.Unanswered) -> None:
+        """A snapshot could not be had: it is asked for again after a pause, ever longer ones in a row."""
+        books = self._books[account]
+        if report.asked_ns < books.asked_ns or not books.asked_ns:  # another has taken its place
+            return
+        books.asked_ns = 0
+        books.failures += 1
+        self._at(books, self._recorder.now + pause_ns(account, books.failures, report.asked_ns))
 
     # --- comparing ------------------------------------------------------------------------------------------
 
     def taken(self, account: str, report: r.SnapshotTaken) -> None:
         """The venue's view has come: without one of its own it is the last one again. A late one is passed over."""
         books = self._books[account]
-        books.asked_ns = 0
+        books.asked_ns = books.failures = 0
         snapshot = books.snapshot = report.snapshot or books.snapshot
         if snapshot is None or report.asked_ns < books.taken_ns:
             return

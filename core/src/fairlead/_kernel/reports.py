@@ -47,6 +47,7 @@ class Reports:
             r.LookedUp: self._looked_up,
             r.Backfilled: self._backfilled,
             r.SnapshotTaken: self._snapshot_taken,
+            r.Unanswered: self._unanswered,
             r.StreamDown: self._stream_down,
             r.StreamUp: self._stream_up,
         }
@@ -233,6 +234,10 @@ class Reports:
 
     def _snapshot_taken(self, account: str, report: r.SnapshotTaken) -> None:
         self._kernel.reconciliation.taken(account, report)
+
+    def _unanswered(self, account: str, report: r.Unanswered) -> None:
+        asker = self._kernel.reconciliation if report.snapshot else self._kernel.resolver
+        asker.unanswered(account, report)
 
     # --- the private stream ---------------------------------------------------------------------------------
 

@@ -154,6 +154,17 @@ class SnapshotTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     snapshot: Snapshot | None = None
 
 
+class Unanswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """A question that the engine asked at `asked_ns` failed, for a snapshot if `snapshot`: that proves nothing.
+
+    The engine makes it from what the adapter raised, or where no answer came in time.
+    """
+
+    asked_ns: int
+    snapshot: bool = False
+    reason: str = ""
+
+
 class StreamDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
     """The private stream is gone: fills may be missed until it is up and backfilled."""
 
@@ -181,6 +192,7 @@ Report = (
     | LookedUp
     | Backfilled
     | SnapshotTaken
+    | Unanswered
     | StreamDown
     | StreamUp
 )
