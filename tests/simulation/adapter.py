@@ -113,7 +113,8 @@ class SimexBroker:
     async def fills(self, since_ns: int) -> Sequence[FillReport]:
         def found() -> list[FillReport]:
             newest = self._exchange.clock.now() - self._network.query_lag()
-            return [fill for fill in self._exchange.venue.fills(since_ns) if fill.event_ns <= newest]
+            listed = self._exchange.venue.fills(since_ns)
+            return [self._exchange.told(fill) for fill in listed if fill.event_ns <= newest]
 
         return await self._ask("fills", found)
 

@@ -24,10 +24,19 @@ import attrs
 from fairlead import ConnectivityError, LiveTradingEngine
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State, fingerprint
-from fairlead._storage.journal import read_facts
+from fairlead._storage.journal import SYNC_EVERY_SECONDS, read_facts
 from fairlead.errors import FairleadError, JournalError
 from fairlead.testing import VirtualLoop
 from fairlead_breakers import DailyLoss, Limits
+from fairlead_reconcile import (
+    AutoAdjust,
+    ExternalOrders,
+    FlattenUnknown,
+    HaltOnMismatch,
+    ManualApproval,
+    SyncToLocal,
+    WarnOnly,
+)
 from simulation.adapter import PLAIN, RICH, SimexBroker, plain
 from simulation.exchange import Exchange
 from simulation.faults import Weather
@@ -44,6 +53,21 @@ SETTLED = 3.0
 BTC, ETH = "BTC/USDT:USDT@simex", "ETH/USDT@simex"
 PEERS = ("run", "other")
 """Folders in which a second engine tries to trade the same account."""
+
+POLICIES: dict[str, tuple[int, Callable[[], list[Any]]]] = {
+    "adjust": (12, lambda: [AutoAdjust()]),
+    "adjust, orders ignored": (2, lambda: [ExternalOrders("ignore"), AutoAdjust(every="5s")]),
+    "flatten, adjust": (2, lambda: [FlattenUnknown(), AutoAdjust()]),
+    "sync": (2, lambda: [SyncToLocal()]),
+    "warn": (2, lambda: [WarnOnly(every="10s")]),
+    "halt": (1, lambda: [HaltOnMismatch(least="minor")]),
+    "ask": (1, lambda: [ManualApproval()]),
+    "none": (2, list),
+}
+"""What is done about differences, with how often a day has it: adjusting, as most do, most of all."""
+
+CROWD = (1_001, 1_400)
+"""How many fills of others a crowd makes: more than an engine remembers of its own orders."""
 
 LABELS = ("append", "appended", "send", "sent", "report", "lookup", "fills")
 STARTING = ("open", "instruments", "connect", "hello", "fills", "snapshot", "lookup", "append", "appended")
@@ -76,6 +100,8 @@ class Outcome:
     crashes: list[str]
     oco: bool
     plan: list[str]
+    policy: str
+    durability: str
 
     @property
     def kills(self) -> int:
@@ -123,6 +149,11 @@ class Day:
         self.restart_at_end = restart_at_end
         self.profile = self.dice.choice((PLAIN, RICH))
         self.durability = "full" if "power.full" in self.weather.kinds else "process"
+        habits = random.Random(f"habits {seed}")
+        weights = [weight for weight, _ in POLICIES.values()]
+        self.policy = habits.choices(list(POLICIES), weights)[0]
+        if "power" in self.weather.kinds:  # the thread that syncs may be slow: more is lost then
+            self.machine.sync_every = habits.choice((SYNC_EVERY_SECONDS, 1.0, 10.0))
         self.pace = self.dice.uniform(0.09, 0.2)
         self.lives: list[Life] = []
         self.folds: list[tuple[str, str, str]] = []
@@ -155,6 +186,7 @@ class Day:
         return Outcome(
             self.seed, self.machine.folder, self.weather.fired, self.exchange.ledger, self.exchange.opening,
             self._venue(), self.final, self.lives, self.folds, self.crashes, self.profile.oco, self.plan,
+            self.policy, self.durability,
         )  # fmt: skip
 
     def _drive(self, loop: VirtualLoop) -> None:
@@ -194,7 +226,8 @@ class Day:
         self.tape = Tape(self.exchange, weather, self.seed)
         self.exchange.ids_open_only = "id.open" in weather.kinds
         self.exchange.forgets = "query.forget" in weather.kinds
-        for variant in {"id.open"} & weather.kinds:  # a rule of this venue, all day
+        self.exchange.tells_totals = "fill.untold" not in weather.kinds
+        for variant in sorted({"id.open", "fill.untold"} & weather.kinds):  # a rule of this venue, all day
             weather.fire(variant)
         # The clocks begin at midnight: a day that is to have one in its middle begins before it.
         if "midnight" in weather.kinds:
@@ -239,6 +272,7 @@ class Day:
                 SimexStream(host, self.tape),
                 Limits(max_leverage=5),
                 DailyLoss("50_000 USDT"),
+                *POLICIES[self.policy][1](),
                 host.clock,
             ],
             run=run,
@@ -348,7 +382,8 @@ class Day:
             "fill.void": self._void, "void.early": self._void_early,
             "inst.change": self._change_rules, "inst.delist": self._delist,
             "acct.flow": self._flow, "acct.funding": self._funding, "acct.forced": self._forced,
-            "acct.manual": self._manual, "acct.away": self._away, "acct.missed": self._missed, "clock.jump": self._jump,
+            "acct.manual": self._manual, "acct.away": self._away, "acct.missed": self._missed,
+            "acct.crowd": self._crowd, "clock.jump": self._jump,
             "kill": self._kill, "kill.label": self._kill_at_label, "kill.start": self._kill_in_start,
             "stop": self._stop, "peer": self._peer, "disk.full": lambda: self._fail_disk("full"),
             "disk.error": lambda: self._fail_disk("broken"), "power.full": self._cut, "power": self._cut_at_send,
@@ -457,7 +492,29 @@ class Day:
 
     def _away(self) -> bool:
         self.kill("kill before money moves")
-        self.exchange.move_money(Decimal(self.dice.randint(1, 2_000)))
+        if self.dice.random() < 0.5 and self.exchange.venue.desk.ledger.quantity(BTC):
+            self.exchange.pay_funding(BTC, self.dice.uniform(-0.001, 0.001))
+        else:
+            self.exchange.move_money(Decimal(self.dice.randint(1, 2_000)))
+        return True
+
+    def _crowd(self) -> bool:
+        """Somebody trades by machine on the same account; the process may die of something else meanwhile, and be back."""
+        if self.dice.random() > 0.2 or not any(life.started for life in self.lives):
+            return False
+        left = self.dice.randint(*CROWD)
+        if self.dice.random() < 0.5:
+            self.kill("kill before a crowd")
+
+        def trade() -> None:
+            nonlocal left
+            for _ in range(min(left, self.dice.randint(20, 120))):
+                left -= 1
+                self.exchange.trade_by_hand(BTC, Decimal(self.dice.choice((-1, 1))) * Decimal("0.001"))
+            if left and not self._ending:
+                self._later(0.1, 1.0, trade)
+
+        trade()
         return True
 
     def _forced(self) -> bool:

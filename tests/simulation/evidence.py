@@ -54,6 +54,7 @@ class Seen:
     writes: list[tuple[int, bool]] = attrs.Factory(list)
     filled: Decimal = ZERO
     most: Decimal = ZERO
+    quantity: Decimal = ZERO
 
 
 class Evidence:
@@ -79,6 +80,9 @@ class Evidence:
         self._moved: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         self.lowered: dict[str, str] = {}
         self.tripped: dict[tuple[str, str], str] = {}
+        self.standing: dict[str, dict[str, Any]] = {}
+        self.lost_tails: set[int] = set()
+        self.halts: list[int] = []
         self.seen: dict[str, Seen] = {}
         self._fold()
         self._read_ledger()
@@ -97,6 +101,14 @@ class Evidence:
 
     def _EngineStarted(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self.epochs.append((fact["seq"], fact["epoch"], fact["namespace"]))
+        if fact.get("tail_lost"):
+            self.lost_tails.add(fact["epoch"])
+
+    def _DiscrepancyFound(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self.standing[fact["discrepancy"]["id"]] = fact["discrepancy"]
+
+    def _DiscrepancyGone(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self.standing.pop(fact["discrepancy"], None)
 
     def _InstrumentDefined(self, fact: dict[str, Any]) -> None:  # noqa: N802
         found = fact["instrument"]
@@ -114,6 +126,8 @@ class Evidence:
             self.lowered.pop(fact["scope"], None)
         else:
             self.lowered[fact["scope"]] = fact["state"]
+            if fact["state"] == "halted" and fact["reason"]:
+                self.halts.append(fact["seq"])
 
     def _BreakerTripped(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self.tripped[fact["breaker"], fact["scope"]] = fact["state"]
@@ -143,6 +157,11 @@ class Evidence:
         order.status = status or order.status
         order.steps.append((fact["seq"], order.status, fact))
         return order
+
+    def _OrderAdopted(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        order = self._order(fact, "partially_filled" if Decimal(fact["filled_quantity"]) else "accepted")
+        if len(order.steps) == 1:
+            order.epoch, order.filled = int(order.name[4:8], 16), Decimal(fact["filled_quantity"])
 
     def _OrderDenied(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self._order(fact, "denied")
@@ -259,6 +278,7 @@ class Evidence:
                 seen = self.seen.setdefault(entry[2], Seen(entry[2]))
             if kind == "submit":
                 seen.writes.append((at, entry[3]))
+                seen.quantity = entry[5]
             elif kind == "accept":
                 seen.accepted.append(at)
             elif kind == "end":
