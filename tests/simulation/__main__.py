@@ -16,9 +16,7 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(prog="./dev simulate", description="Play simulated days of trading.")
     words.add_argument("--days", type=int, default=100, metavar="N")
     words.add_argument("--seed", type=int, default=0, metavar="S", help="the first day (default 0)")
-    words.add_argument(
-        "--faults", default="", metavar="A,B", help="only these kinds (default all)"
-    )
+    words.add_argument("--faults", default="", metavar="A,B", help="only these kinds (default all)")
     words.add_argument("--replay", type=int, metavar="SEED", help="play one day and tell all of it")
     words.add_argument("--restart", action="store_true", help="start anew when the faults are over")
     words.add_argument("--list", action="store_true", help="list the kinds of fault")

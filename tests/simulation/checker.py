@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from simulation.day import Outcome
-from simulation.evidence import AT_VENUE, CLOSED, ZERO, Evidence, Seen, Told
+from simulation.evidence import AT_VENUE, CLOSED, ZERO, Evidence, Told
 
 Finding = tuple[int, str]
 AT_DEATH = 6
@@ -195,37 +195,40 @@ def _is_lost(e: Evidence, name: str) -> bool:
 @invariant("R9")
 def lost_orders_are_adopted_or_halt(e: Evidence) -> Iterator[Finding]:
     """What a power cut took from the journal is known again before anything new is sent, or the account is halted."""
-    lost = [seen for seen in e.seen.values() if seen.writes and _is_lost(e, seen.name)]
     booked = {(fill["client_order_id"], _plain_id(fill["fill_id"])): seq for seq, fill, _ in e.booked}
-    for seen in lost:
+    for seen in e.seen.values():
+        if not seen.writes or not _is_lost(e, seen.name):
+            continue
         epoch = int(seen.name[4:8], 16)
         started = next(seq for seq, after, _ in e.epochs if after > epoch)
-        if any(seq > started for seq in e.halts):
+        halted = any(seq > started for seq in e.halts)
+        later = [o for o in e.orders.values() if o.submitted and o.epoch > epoch and o.name in e.seen]
+        first = min(later, key=lambda order: _first(e, order.name), default=None)
+        if halted or first is None:
             continue
-        first = min((q for q in e.seen.values() if q.writes and int(q.name[4:8], 16) > epoch), key=_reached, default=None)
-        if first is None:
-            continue
-        at, sent = _reached(first), e.orders[first.name].submitted
-        adopted = next((seq for seq, _, fact in _steps(e, seen.name) if fact["t"] == "OrderAdopted"), None)
-        known = adopted is not None and adopted < sent
-        works = bool(seen.accepted) and seen.accepted[0] < at and not (seen.ended and seen.ended[0] < at)
-        fills = [(n, entry) for n, entry in enumerate(e.outcome.ledger) if entry[0] == "fill" and entry[2] == seen.name]
-        whole = seen.accepted and sum(abs(entry[5]) for n, entry in fills if n < at) >= seen.quantity
-        if seen.writes[0][0] > at:
+        at, sent = _first(e, first.name), first.submitted
+        told = e.orders.get(seen.name)
+        known = told is not None and told.steps[0][0] < sent  # that it was adopted
+        fills = [(n, entry) for n, entry in _fills(e, seen.name) if n < at]
+        ended = bool(seen.ended) and seen.ended[0] < at
+        ended = ended or sum(abs(entry[5]) for _, entry in fills) >= seen.quantity
+        if _first(e, seen.name) > at:
             yield sent, f"{seen.name}, which the journal lost, came to the venue after {first.name} was sent"
-        if works and not whole and not known:
+        elif seen.accepted and not ended and not known:
             yield sent, f"{first.name} was sent while {seen.name}, which the journal lost, worked unknown"
-        for n, entry in fills:
-            if n < at and not known and booked.get((seen.name, entry[3]), sent) >= sent:
-                yield sent, f"{first.name} was sent before fill {entry[3]} of {seen.name}, which was lost, was booked"
+        for _, entry in fills:
+            if not known and booked.get((seen.name, entry[3]), sent) >= sent:
+                yield (
+                    sent,
+                    f"{first.name} was sent before fill {entry[3]} of {seen.name}, which was lost, was booked",
+                )
 
 
-def _reached(seen: Seen) -> int:
-    return seen.writes[0][0]
-
-
-def _steps(e: Evidence, name: str) -> list[tuple[int, str, dict[str, Any]]]:
-    return e.orders[name].steps if name in e.orders else []
+def _fills(e: Evidence, name: str) -> list[tuple[int, tuple[Any, ...]]]:
+    """The fills of an order, with their places in the ledger."""
+    return [
+        (at, entry) for at, entry in enumerate(e.outcome.ledger) if entry[0] == "fill" and entry[2] == name
+    ]
 
 
 @invariant("R8")
@@ -238,7 +241,9 @@ def differences_are_adopted_or_told(e: Evidence) -> Iterator[Finding]:
     adjusts = "adjust" in e.outcome.policy
     for name, left in _differences(e).items():
         stands = next((d for d in e.standing.values() if d["subject"] == name and d["kind"] == "cash"), None)
-        told = stands is not None and abs(Decimal(stands["theirs"]) - Decimal(stands["ours"]) - left) <= QUANTUM
+        told = (
+            stands is not None and abs(Decimal(stands["theirs"]) - Decimal(stands["ours"]) - left) <= QUANTUM
+        )
         if adjusts or not told:
             yield _last(e), f"{name}: the venue has {left} more, and {stands or 'nobody said so'}"
     if e.outcome.engine:
@@ -248,7 +253,10 @@ def differences_are_adopted_or_told(e: Evidence) -> Iterator[Finding]:
     unheard = e.voids and "power" in e.outcome.fired
     for seq, fill, _ in e.booked:
         if fill["fill_id"].startswith(ADJUSTED) and not unheard:
-            yield seq, f"{fill['quantity']} {fill['instrument']} were adjusted, and every fill of them was listed"
+            yield (
+                seq,
+                f"{fill['quantity']} {fill['instrument']} were adjusted, and every fill of them was listed",
+            )
 
 
 def _differences(e: Evidence) -> dict[str, Decimal]:
@@ -447,7 +455,9 @@ def no_fill_is_missing(e: Evidence) -> Iterator[Finding]:
     net: Counter[str] = Counter()
     for _, fill, sign in e.booked:
         net[_plain_id(fill["fill_id"])] += sign
-    here = {name for name, times in net.items() if times > 0 and not name.startswith(ADJUSTED)} | _contained(e)
+    here = {name for name, times in net.items() if times > 0 and not name.startswith(ADJUSTED)} | _contained(
+        e
+    )
     there = set(e.venue_fills) - e.voids
     for name in sorted(there - here):
         yield _last(e), f"fill {name} of {e.venue_fills[name][2] or 'nobody here'} is not booked"
@@ -717,8 +727,11 @@ def nothing_is_shed(e: Evidence) -> Iterator[Finding]:
             continue
         missing = _shed(life.reports, told[life.epoch])
         at_the_end = 0 if life.end == "end of the day" else AT_DEATH
-        if "power cut" in life.end and e.outcome.durability == "process":
-            at_the_end += len(missing)  # the end of the journal is lost, and no more than that
+        cut = "power cut" in life.end and e.outcome.durability == "process"
+        if cut or life.end.startswith("failed: JournalError"):
+            at_the_end += len(
+                missing
+            )  # the end of the journal is lost or was never written, and no more than that
         if missing and missing[0] < len(life.reports) - at_the_end:
             report = life.reports[missing[0]]
             yield first[life.epoch], f"epoch {life.epoch} was told and did not record {report}"

@@ -169,6 +169,7 @@ class Day:
         self._ending = False
         self._next_start: asyncio.TimerHandle | None = None
         self._failed_starts = 0
+        self._told_to_halt = False
 
     # --- from start to end ----------------------------------------------------------------------------------
 
@@ -236,6 +237,7 @@ class Day:
         self.zero = loop.time()
         self.tape.start()
         loop.call_later(1.0, self.start)
+        loop.call_later(30.0, self._look_after)
         self._schedule(loop)
         loop.call_later(LENGTH, self._calm)
 
@@ -351,6 +353,8 @@ class Day:
             return
         if label == "send" and self._may_leap() and self.weather.strikes("pause"):
             host.clock.leap(self.dice.randint(1, 20))
+        if label == "send" and self._cut_next and not {"clock.jump", "pause"} & self.weather.kinds:
+            self.network.crawls = self.dice.random() < 0.5
         if label == "sent" and self._cut_next and self._cut():
             self._cut_next = False
             self.weather.fire("power")
@@ -499,8 +503,8 @@ class Day:
         return True
 
     def _crowd(self) -> bool:
-        """Somebody trades by machine on the same account; the process may die of something else meanwhile, and be back."""
-        if self.dice.random() > 0.2 or not any(life.started for life in self.lives):
+        """Somebody trades by machine on the same account, while the process is up or down."""
+        if self.dice.random() > 0.15 or not any(life.started for life in self.lives):
             return False
         left = self.dice.randint(*CROWD)
         if self.dice.random() < 0.5:
@@ -624,16 +628,27 @@ class Day:
         if self.host is None or not self.host.started or self.host.failing or self.host.stopping:
             return False
         self.host.engine.halt("the day says so", who="operator")
+        self._told_to_halt = True
 
         def lift() -> None:
             host = self.host
             if host is not None and host.started and not host.failing and not host.stopping:
                 host.engine.resume("the day says so", who="operator")
+                self._told_to_halt = False
             else:
                 self._later(1, 5, lift)
 
         self._later(10, 60, lift)
         return True
+
+    def _look_after(self) -> None:
+        """A person has looked at what the engine lowered trading for, and lifts it: else most days would be idle."""
+        host = self.host
+        if host is not None and host.started and not host.failing and not host.stopping:
+            for scope, state in list(host.kernel.state.lowered.items()):
+                if state != "killed" and not (scope == "engine" and self._told_to_halt):
+                    host.engine.resume("somebody has looked", who="operator", scope=scope)
+        self._later(30, 60, self._look_after)
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -658,6 +673,7 @@ class Day:
             self.host.engine.stop("the day ends")
 
     def _finish(self) -> None:
+        asyncio.get_running_loop().stop()  # the day ends even where looking at what is left fails
         host = self.host
         assert host is not None
         if host.started:
@@ -672,7 +688,6 @@ class Day:
             self.peer.die()
         host.die()
         self._compare_fold(live)
-        asyncio.get_running_loop().stop()
 
     def _venue(self) -> dict[str, Any]:
         desk = self.exchange.venue.desk

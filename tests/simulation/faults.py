@@ -104,7 +104,7 @@ KINDS = {
         Fault("disk.full", ("K01",), "the journal cannot grow", 0.0, 1),
         Fault("disk.error", ("K02", "K03"), "the journal cannot be written at all any more", 0.0, 1),
         Fault("power.full", ("K04",), "a power cut takes what was not synced; every turn was", 0.0, 1),
-        Fault("power", ("K04", "K06"), "a power cut takes the end of the journal, orders with it", 0.0, 1),
+        Fault("power", ("K04", "K06"), "a power cut takes the end of the journal, orders with it", 0.0, 3),
         Fault("torn", ("K06",), "the last record is half written", 0.0, 1),
         # --- market data
         Fault("px.flash", ("D01",), "one price far from all others", 0.003),

@@ -13,6 +13,7 @@ from simulation.checker import INVARIANTS, Violation, check
 from simulation.day import Outcome, play
 from simulation.faults import CATALOGUE, EXCUSED, KINDS, drawn
 
+
 @attrs.define
 class Score:
     """What a number of days showed."""

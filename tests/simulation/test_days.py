@@ -12,6 +12,7 @@ from simulation.score import simulate
 
 SECONDS = 120.0
 
+
 def test_every_row_of_the_catalogue_is_drawn_or_excused() -> None:
     """A fault that the catalogue knows is in the simulation, or a sentence says why it is not."""
     assert len(CATALOGUE) == 104

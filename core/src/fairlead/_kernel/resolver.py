@@ -158,7 +158,9 @@ class Resolver:
         account.look_ns = 0
         now = self._recorder.now
         if now < account.again_ns or (account.asked_ns and now < account.asked_ns + PATIENCE_NS):
-            self._look_at(account, account.again_ns if now < account.again_ns < now + _LOOK_NS else now + _LOOK_NS)
+            self._look_at(
+                account, account.again_ns if now < account.again_ns < now + _LOOK_NS else now + _LOOK_NS
+            )
             return
         for order in self._at_venue(account.name):
             self._open_case(account, order)
