@@ -94,7 +94,9 @@ class SimexBroker:
             else:
                 self._say(OutcomeUnknown(client_order_id=name, reason="its deadline had passed"))
             return
-        self._exchange.ledger.append(("write", self._clock.now(), name, command.deadline_ns))
+        self._exchange.ledger.append(
+            ("write", self._clock.now(), name, command.deadline_ns, self._host.epoch)
+        )
         left = command.deadline_ns - self._clock.now()  # venues judge by their own clock, and so must we
         command = msgspec.structs.replace(command, deadline_ns=self._exchange.clock.now() + left)
         patience = _Patience(self, name, submit=isinstance(command, Submit))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from simulation.day import Outcome
-from simulation.evidence import AT_VENUE, CLOSED, ZERO, Evidence, Told
+from simulation.evidence import AT_VENUE, CLOSED, ZERO, Evidence, Seen, Told
 
 Finding = tuple[int, str]
 AT_DEATH = 6
@@ -176,7 +176,7 @@ def written_ahead(e: Evidence) -> Iterator[Finding]:
         if not seen.writes:
             continue
         order = e.orders.get(seen.name)
-        if _is_lost(e, seen.name):
+        if _is_lost(e, seen):
             continue  # see R9
         if order is None or not order.submitted:
             yield _last(e), f"the venue saw {seen.name}, and the journal has no such order"
@@ -184,12 +184,11 @@ def written_ahead(e: Evidence) -> Iterator[Finding]:
             yield order.submitted, f"{seen.name} was sent before it was in the journal"
 
 
-def _is_lost(e: Evidence, name: str) -> bool:
-    """Whether a power cut that the next start knew of can have taken an order from the journal."""
-    if name in e.orders and e.orders[name].submitted:
-        return False
-    after = next((epoch for _, epoch, _ in e.epochs if epoch > int(name[4:8], 16)), None)
-    return "power" in e.outcome.fired and e.outcome.durability == "process" and after in e.lost_tails
+def _is_lost(e: Evidence, seen: Seen) -> bool:
+    """Whether a power cut that the next start knew of can have taken from the journal that an order was sent."""
+    after = next((epoch for _, epoch, _ in e.epochs if epoch > seen.epoch), None)
+    lost = seen.name not in e.orders or not e.orders[seen.name].submitted
+    return lost and "power" in e.outcome.fired and e.outcome.durability == "process" and after in e.lost_tails
 
 
 @invariant("R9")
@@ -197,18 +196,20 @@ def lost_orders_are_adopted_or_halt(e: Evidence) -> Iterator[Finding]:
     """What a power cut took from the journal is known again before anything new is sent, or the account is halted."""
     booked = {(fill["client_order_id"], _plain_id(fill["fill_id"])): seq for seq, fill, _ in e.booked}
     for seen in e.seen.values():
-        if not seen.writes or not _is_lost(e, seen.name):
+        if not seen.writes or not _is_lost(e, seen):
             continue
-        epoch = int(seen.name[4:8], 16)
+        epoch = seen.epoch
         started = next(seq for seq, after, _ in e.epochs if after > epoch)
         halted = any(seq > started for seq in e.halts)
-        later = [o for o in e.orders.values() if o.submitted and o.epoch > epoch and o.name in e.seen]
+        later = [
+            o for o in e.orders.values() if o.submitted and o.name in e.seen and e.seen[o.name].epoch > epoch
+        ]
         first = min(later, key=lambda order: _first(e, order.name), default=None)
         if halted or first is None:
             continue
         at, sent = _first(e, first.name), first.submitted
         told = e.orders.get(seen.name)
-        known = told is not None and told.steps[0][0] < sent  # that it was adopted
+        known = told is not None and any(seq < sent and status != "held" for seq, status, _ in told.steps)
         fills = [(n, entry) for n, entry in _fills(e, seen.name) if n < at]
         ended = bool(seen.ended) and seen.ended[0] < at
         ended = ended or sum(abs(entry[5]) for _, entry in fills) >= seen.quantity

@@ -55,6 +55,7 @@ class Seen:
     filled: Decimal = ZERO
     most: Decimal = ZERO
     quantity: Decimal = ZERO
+    epoch: int = 0
 
 
 class Evidence:
@@ -172,6 +173,8 @@ class Evidence:
     def _OrderSubmitted(self, fact: dict[str, Any]) -> None:  # noqa: N802
         order = self._order(fact, "submitted")
         order.quantity = Decimal(fact["quantity"])
+        if fact["deadline_ns"] <= fact["now"]:  # written down after the fact: the venue had it, see I18
+            return
         order.submitted = fact["seq"]
         order.wire_reduce_only = fact.get("reduce_only", False)
         key = (order.intent["strategy"], order.intent["instrument"])
@@ -272,10 +275,13 @@ class Evidence:
         self.venue_positions: dict[str, Decimal] = defaultdict(Decimal)
         self.venue_fills: dict[str, tuple[Any, ...]] = {}
         self.voids: set[str] = set()
+        epochs: dict[str, int] = {}
         for at, entry in enumerate(self.outcome.ledger):
             kind = entry[0]
+            if kind == "write" and entry[2]:
+                epochs.setdefault(entry[2], entry[4])
             if kind in {"submit", "accept", "end", "refuse", "fill"} and entry[2]:
-                seen = self.seen.setdefault(entry[2], Seen(entry[2]))
+                seen = self.seen.setdefault(entry[2], Seen(entry[2], epoch=epochs.get(entry[2], 0)))
             if kind == "submit":
                 seen.writes.append((at, entry[3]))
                 seen.quantity = entry[5]

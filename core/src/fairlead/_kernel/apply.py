@@ -83,6 +83,8 @@ def _engine_started(state: State, fact: f.EngineStarted) -> None:
 
 def _strategies_started(state: State, fact: f.StrategiesStarted) -> None:
     state.tail_lost = False  # the accounts have been compared
+    for account in [account for account, left in state.uncertain.items() if left == ()]:
+        del state.uncertain[account]
 
 
 def _engine_stopped(state: State, fact: f.EngineStopped) -> None:
@@ -156,7 +158,7 @@ def _fills_listed(state: State, fact: f.FillsListed) -> None:
 
 def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
     del state.uncertain[fact.account]
-    if fact.unresolved:
+    if fact.unresolved or state.tail_lost:  # of a journal without its end, until the accounts have been compared
         state.uncertain[fact.account] = fact.unresolved
 
 

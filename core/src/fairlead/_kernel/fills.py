@@ -11,7 +11,7 @@ from fairlead._kernel.identity import Origin, origin
 from fairlead._kernel.state import REMEMBERED_FILLS, ZERO, State
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
-from fairlead._models.orders import Fill, Liquidity, Order, Side
+from fairlead._models.orders import Fill, Liquidity, Order, OrderStatus, Side
 from fairlead.units import SECOND
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ class Fills:
     def _take_ours(self, order: Order, report: r.FillReport) -> None:
         total = report.cumulative_quantity
         name = order.client_order_id
+        if order.status is OrderStatus.HELD:
+            self._kernel.reports.sent_unheard(order)
         if total is not None and (name in self.told or name not in self._restored):
             # A fill from before a restart says less than later ones that are booked: only a look-up knows the sum.
             self.tell(order, total, report.event_ns)

@@ -45,8 +45,13 @@ def origin(state: State, client_order_id: str) -> Origin:
 
 
 def explained(state: State, client_order_id: str) -> bool:
-    """Whether a power cut may have taken an order of ours from the journal: the one after the start that sent it."""
+    """Whether a power cut may have taken from the journal that an order of ours was sent.
+
+    It was before the start after the one that made its id; of an order that was held until then, before a later one.
+    """
     epoch = int(client_order_id[4:8], 16)
+    if client_order_id in state.orders:
+        return any(start > epoch for start in state.lost_tails)
     after = next((start for start in state.epochs if start > epoch), None)
     return after in state.lost_tails
 

@@ -156,7 +156,8 @@ class Reconciliation:
             return True
         told = books.snapshot is not None and None not in (books.snapshot.orders, books.snapshot.positions)
         listed = books.profile.exact or self._state.accounts[books.name].fills_until_ns >= books.settled_ns
-        return told and listed and books.taken_ns >= books.settled_ns
+        settled = listed and self._kernel.resolver.settled(books.name)
+        return told and settled and books.taken_ns >= books.settled_ns
 
     def _end_begin(self, books: _Books) -> None:
         if books.done is not None:
@@ -299,6 +300,8 @@ class Reconciliation:
             else:
                 foreign.add(name)
         books.absent = foreign
+        for order in comparison.unheard():
+            self._kernel.resolver.look_up(order)
         for order in comparison.leaving():
             self._kernel.outbox.cancel(order)
         return bool(foreign)

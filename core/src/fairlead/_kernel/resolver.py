@@ -99,9 +99,15 @@ class Resolver:
     def review(self, name: str) -> None:
         """Look up every order that may be at the venue, and list fills: the private stream may have missed anything."""
         account = self._accounts[name]
-        account.review = {order.client_order_id for order in self._at_venue(name)}
+        account.review = {
+            order.client_order_id for order in (*self._at_venue(name), *self._sent_perhaps(name))
+        }
         account.fills_wanted, account.wanted_ns = True, self._recorder.now
         self._look_at(account, self._recorder.now)
+
+    def settled(self, name: str) -> bool:
+        """Whether all that was to be looked up, and all fills, are known."""
+        return not (self._accounts[name].review or self._accounts[name].fills_wanted)
 
     def reconnected(self, name: str) -> None:
         """The private stream is there again: what was being asked when it broke may never be answered."""
@@ -204,6 +210,13 @@ class Resolver:
             if o.account == account and o.status in AT_VENUE and self.follows(o)
         ]
 
+    def _sent_perhaps(self, account: str) -> list[Order]:
+        """Held orders: of one that was sent last of all, a power cut may have taken the record."""
+        if not self._state.tail_lost:
+            return []
+        held = (o for o in self._state.open.values() if o.status is OrderStatus.HELD and not o.intent.style)
+        return [order for order in held if order.account == account]
+
     def follows(self, order: Order) -> bool:
         """Whether it finds out about an order by its id; of orders that others placed, snapshots tell."""
         return order.strategy != EXTERNAL or origin(self._state, order.client_order_id) is Origin.OURS
@@ -270,6 +283,8 @@ class Resolver:
                 if order.status in AT_VENUE:
                     self._absent(account, order, report.asked_ns)
             elif found.open or not order.closed:
+                if order.status is OrderStatus.HELD:
+                    self._kernel.reports.sent_unheard(order)
                 self._found(account, order, found, report.asked_ns)
             self._back_off(account, order)
         self._look_at(account, self._recorder.now)

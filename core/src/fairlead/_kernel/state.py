@@ -298,6 +298,9 @@ class State:
         left = self.uncertain[account]
         if left is None:
             return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        if self.tail_lost:
+            why = f"orders that a power cut took from the journal may work on account {account}"
+            return TradingState.RECOVERING, why
         for name in left:
             order = self.open.get(name)
             if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
