@@ -391,9 +391,7 @@ def kill_move(patch: pytest.MonkeyPatch, step: int, *, after: bool, times: int =
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    ("step", "times"), [*((step, 1) for step in range(len(STEPS))), (2, 2)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("step", "times"), [*((step, 1) for step in range(len(STEPS))), (2, 2)], ids=str)
 def test_a_move_that_was_killed_anywhere_is_named_and_goes_on(
     tmp_path: Path, monkeypatch: Any, step: int, times: int, after: bool
 ) -> None:

@@ -1,8 +1,6 @@
 """Snapshots save time and nothing else: one that cannot be believed is passed over; damage is found all the same."""
 
 import random
-import subprocess
-import sys
 import struct
 import subprocess
 import sys

@@ -180,7 +180,10 @@ def _no_state_in_the_gate(stack: contextlib.ExitStack) -> None:
 
 
 def _no_adoption(stack: contextlib.ExitStack) -> None:
-    stack.enter_context(mock.patch.object(AutoAdjust, "decide", lambda self, found: None))
+    def leave(self: AutoAdjust, discrepancy: Any) -> None:
+        """To the next."""
+
+    stack.enter_context(mock.patch.object(AutoAdjust, "decide", leave))
 
 
 def _no_explanation(stack: contextlib.ExitStack) -> None:

@@ -236,8 +236,7 @@ def _fills(e: Evidence, name: str) -> list[tuple[int, tuple[Any, ...]]]:
 def differences_are_adopted_or_told(e: Evidence) -> Iterator[Finding]:
     """Books and venue agree at the end, or what differs stands, told, to the last unit; nothing else stands.
 
-    Every change of a position is an execution that the venue lists, so none is ever adjusted; one that was taken back
-    unheard is told once only.
+    Every change of a position is an execution that the venue lists, so none is ever adjusted.
     """
     adjusts = "adjust" in e.outcome.policy
     for name, left in _differences(e).items():
@@ -251,9 +250,8 @@ def differences_are_adopted_or_told(e: Evidence) -> Iterator[Finding]:
         for one in e.standing.values():
             if one["kind"] != "cash" or one["subject"] not in _differences(e):
                 yield _last(e), f"nothing differs, and there stands {one['kind']} of {one['subject']}"
-    unheard = e.voids and "power" in e.outcome.fired
     for seq, fill, _ in e.booked:
-        if fill["fill_id"].startswith(ADJUSTED) and not unheard:
+        if fill["fill_id"].startswith(ADJUSTED):
             yield (
                 seq,
                 f"{fill['quantity']} {fill['instrument']} were adjusted, and every fill of them was listed",

@@ -477,11 +477,13 @@ class Day:
         return self.host is not None and self.host.started and self.network.listening
 
     def _told_for_certain(self, act: Callable[[], object]) -> bool:
-        """Move money where it is heard, and nobody dies of it before it is written down."""
+        """Move money where it is heard, and neither a death nor a power cut comes before it is written down."""
         if not self._listening() or (self.host is not None and self.host.failing):
             return False
         deadly, self._deadly = self._deadly, None
         done = act()
+        if self.host is not None and self.host.journal is not None and not self.host.dead:
+            self.host.journal.sync()
         self._deadly = deadly
         return done is not False
 

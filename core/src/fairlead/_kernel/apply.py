@@ -81,7 +81,7 @@ def _engine_started(state: State, fact: f.EngineStarted) -> None:
             state.uncertain[name] = None
 
 
-def _strategies_started(state: State, fact: f.StrategiesStarted) -> None:
+def _strategies_started(state: State, _: f.StrategiesStarted) -> None:
     state.tail_lost = False  # the accounts have been compared
     for account in [account for account, left in state.uncertain.items() if left == ()]:
         del state.uncertain[account]
@@ -158,7 +158,9 @@ def _fills_listed(state: State, fact: f.FillsListed) -> None:
 
 def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
     del state.uncertain[fact.account]
-    if fact.unresolved or state.tail_lost:  # of a journal without its end, until the accounts have been compared
+    if (
+        fact.unresolved or state.tail_lost
+    ):  # of a journal without its end, until the accounts have been compared
         state.uncertain[fact.account] = fact.unresolved
 
 

@@ -109,7 +109,7 @@ class AccountHome:
 
     @property
     def moving(self) -> Move | None:
-        """The move that was begun and not ended; None while there is none. Raises ConfigurationError for a spoilt file."""
+        """The move that was begun and not ended, None without. Raises ConfigurationError for a spoilt file."""
         path = self.folder / "move"
         try:
             return msgspec.json.decode(path.read_bytes(), type=Move)
