@@ -83,7 +83,8 @@ class FillReport(_OrderReport, frozen=True, kw_only=True):
     """One execution. `client_order_id` is empty where nobody here ordered it; `cause` then says what did.
 
     `cumulative_quantity` is what the order had filled with this execution and all before it; None where the venue tells
-    only a total of the moment, which may contain later ones.
+    only a total of the moment, which may contain later ones. Without it, `fill_id` has to be the same on the private
+    stream and in the list of fills: nothing else tells one execution from two.
     """
 
     fill_id: str
