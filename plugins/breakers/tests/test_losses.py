@@ -151,7 +151,7 @@ def test_next_day_resets_when_asked_to(view):
     """A new trading day of this account clears it; the same day, another account's day or a deposit do not."""
     breaker = DailyLoss("2_000 USDT", reset="next_day")
     assert breaker.wants == (EQUITY, DayStarted)
-    assert breaker.due(view) == view.now + MINUTE
+    assert breaker.due(view) == (view.now // MINUTE + 1) * MINUTE
     breaker.watch(day(), view)
     view.equity_now = 97_000.0
     assert breaker.watch("paper", view)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.facts import DayStarted
 from fairlead.ports import Allowance, Trip, View
-from fairlead_breakers._shared import Wants, reduces, setting
+from fairlead_breakers._shared import Wants, next_full, reduces, setting
 
 Act = Literal["reduce_only", "halt", "cancel", "flatten", "kill"]
 Per = Literal["instrument", "strategy", "account", "engine"]
@@ -175,7 +175,7 @@ class Ticks(Latch):
 
     def due(self, view: View) -> int:
         """Look once a minute whether something is clean again; orders ask anyway."""
-        return view.now + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether enough good events came in a row."""

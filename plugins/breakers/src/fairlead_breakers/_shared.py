@@ -22,6 +22,11 @@ def setting(breaker: str, name: str) -> Iterator[None]:
         raise ConfigurationError(f"{breaker}: {name}: {error}") from None
 
 
+def next_full(every: int, view: View) -> int:
+    """When the next full `every` (ns) of engine time begins: looks there do not depend on when a run began."""
+    return view.now - view.now % every + every
+
+
 def ratio(text: str | float | Decimal) -> Decimal:
     """A part of the whole, neither none nor all of it."""
     value = percent(text)

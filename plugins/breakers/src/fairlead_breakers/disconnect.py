@@ -8,6 +8,7 @@ from fairlead import duration_text
 from fairlead.facts import EngineStarted, FeedChanged, FillsListed, StreamChanged
 from fairlead.ports import Trip, View
 from fairlead_breakers._latch import DAY, Act, Latch, span
+from fairlead_breakers._shared import next_full
 
 
 class Disconnect(Latch):
@@ -62,7 +63,7 @@ class Disconnect(Latch):
             return view.now
         ahead = [since + self._after for since in self._down.values()]
         return min(
-            (due for due in ahead if due > view.now), default=view.now + (self._after if ahead else DAY)
+            (due for due in ahead if due > view.now), default=next_full(self._after if ahead else DAY, view)
         )
 
     def clean(self, scope: str, view: View) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.ports import Trip, View
-from fairlead_breakers._shared import Wants, reduces
+from fairlead_breakers._shared import Wants, next_full, reduces
 
 _LOOK_EVERY = duration("1s")
 
@@ -52,7 +52,7 @@ class Manual:
 
     def due(self, view: View) -> int:
         """Look each second."""
-        return view.now + _LOOK_EVERY
+        return next_full(_LOOK_EVERY, view)
 
     def _take(self) -> Trip | None:
         trip, self._pending = self._pending, None

@@ -9,6 +9,7 @@ from fairlead import OrderStatus, duration_text
 from fairlead.facts import NOT_ACCEPTED, OrderRejected, OrderUnknown
 from fairlead.ports import Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch, Window, count, span
+from fairlead_breakers._shared import next_full
 
 
 class OrderErrors(Latch):
@@ -54,7 +55,7 @@ class OrderErrors(Latch):
 
     def due(self, view: View) -> int:
         """Look once a minute; orders ask anyway."""
-        return view.now + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def _memory(self) -> dict[str, Any]:
         return {"lost": self._lost.times}
