@@ -8,13 +8,12 @@ from typing import Any
 
 import attrs
 import pytest
-from stage import BTC, CASH, HOUR, START, Stage, of, tell
+from stage import BTC, CASH, HOUR, START, Stage, of, real_time, tell
 
 from fairlead import OrderIntent, OrderStatus, TradingState
 from fairlead import facts as f
-from fairlead._kernel.clock import SystemTime
 from fairlead.ports import Trip, View
-from fairlead.testing import MARKET_AND_LIMIT, FakeBroker, VirtualClock, make_instrument, run_virtual
+from fairlead.testing import MARKET_AND_LIMIT, FakeBroker, VirtualClock, make_instrument
 from fairlead.units import MINUTE
 from fairlead_breakers import BadTick, ClockSkew, DailyLoss, Drawdown, Limits
 
@@ -182,37 +181,26 @@ def test_a_jump_over_midnight_resets_once(tmp_path: Path, jump: int) -> None:
 
 def test_a_step_of_the_wall_clock_over_midnight_is_no_new_day(tmp_path: Path) -> None:
     """Somebody sets the clock of the machine to tomorrow: that is said, and the day and its loss go on as they were."""
-    stepped: list[int] = [0]
+    stepped = [0]
+    clock = real_time(stepped=lambda: stepped[0])
+    stage = Stage(tmp_path / "run", [*daily_loss(), ClockSkew()], clock=clock)
 
-    def monotonic() -> int:
-        return round(asyncio.get_running_loop().time() * 1e9)
+    async def story(stage: Stage) -> None:
+        await stage.price(100)
+        await stage.price(100)
+        await stage.do(lambda s: s.buy(100))
+        await stage.price(80)
+        stepped[0] = 24 * HOUR
+        await asyncio.sleep(200)
+        order = await stage.do(lambda s: s.buy(1), price=80)
+        assert any("DailyLoss" in reason for reason in order.reasons)
 
-    async def begin() -> list[Any]:
-        time = SystemTime(wall=lambda: START + stepped[0] + monotonic(), monotonic=monotonic)
-        stage = Stage(tmp_path / "run", [*daily_loss(), ClockSkew()], clock=time)
-        stages.append(stage)
-
-        async def story(stage: Stage) -> None:
-            await stage.price(100)
-            await stage.price(100)
-            await stage.do(lambda s: s.buy(100))
-            await stage.price(80)
-            stepped[0] = 24 * HOUR
-            await asyncio.sleep(200)
-            order = await stage.do(lambda s: s.buy(1), price=80)
-            assert any("DailyLoss" in reason for reason in order.reasons)
-
-        await stage.tell(story)
-        return list(stage.facts())
-
-    stages: list[Stage] = []
-    facts = run_virtual(begin())
+    facts = stage.play(story)
     (step,) = of(facts, f.ClockStepped)
     assert step.step_ns == 24 * HOUR
     assert len(of(facts, f.DayStarted)) == 1
     assert [trip.breaker for trip in of(facts, f.BreakerTripped)] == ["DailyLoss", "ClockSkew"]
     assert [reset.breaker for reset in of(facts, f.BreakerReset)] == ["ClockSkew"]
-    stages[0].agrees(facts)
 
 
 # --- restarts ---------------------------------------------------------------------------------------------------

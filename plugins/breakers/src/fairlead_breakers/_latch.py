@@ -91,7 +91,9 @@ class Latch:
         self._by_day = reset == "next_day"
         if reset == "manual":
             return
-        self.clean, self.due = self._is_over, self._next_look  # without them only a person resets
+        self.clean = self._is_over  # without it only a person resets
+        if not hasattr(type(self), "due"):  # what looks by itself anyway goes on looking as it does
+            self.due = self._next_look
         if self._by_day:
             self.wants = (*self.wants, DayStarted)
         else:
@@ -111,7 +113,7 @@ class Latch:
         if type(item) is DayStarted and self._by_day:
             for scope in [s for s, account in self._day_of.items() if account == item.account]:
                 self._day_of.pop(scope)
-                self._until[scope] = view.now
+                self._until[scope] = view.now + 1  # ahead, so that a look comes and ends it
         return self._seen(item, view)
 
     def _seen(self, item: Any, view: View) -> Trip | None:

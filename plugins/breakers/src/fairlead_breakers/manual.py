@@ -16,7 +16,8 @@ class Manual:
 
     From the call on, the next order that does not only reduce is refused, and trips it. If none comes, a look
     does, once a second of engine time; a call not yet seen is forgotten if the process dies. In a backtest these
-    looks cost time and nobody is there to call, so leave it out of one.
+    looks cost time and nobody is there to call, so leave it out of one. Nobody calls in a replay either, which then
+    ends at this trip: what is to be replayed is a command, such as `engine.halt`.
 
     Call it in the engine's thread; from another, `loop.call_soon_threadsafe(manual.trip, reason)`.
     """
