@@ -48,6 +48,7 @@ class Disconnect(Latch):
 
     def _look(self, view: View) -> Trip | None:
         """Report what has been down for long enough; a look reports one, the next follows at once."""
+        self._rest = [key for key in self._rest if key in self._down]
         if not self._rest:
             self._rest = [key for key, since in self._down.items() if view.now >= since + self._after]
         if not self._rest:

@@ -20,7 +20,7 @@ class OrderRate(Latch):
     count does not: a restart takes longer than the window.
     """
 
-    wants = (OrderSubmitted, CancelRequested)
+    wants = (OrderSubmitted, CancelRequested, BreakerTripped, BreakerReset)
 
     def __init__(
         self,
@@ -32,7 +32,6 @@ class OrderRate(Latch):
         name: str = "OrderRate",
     ) -> None:
         super().__init__(name, action, reset)
-        self.wants = (*self.wants, BreakerTripped, BreakerReset)
         self._most, self._span = count(name, "most", most), span(name, "window", window)
         self._sent = Window(self._span)
 

@@ -56,7 +56,7 @@ class StaleData:
         return None
 
     def due(self, view: View) -> int:
-        """When to look next: at once if a look is half done, else each full `after`, or fifteen bars (an hour at most)."""
+        """When to look next: at once if a look is half done, else each full `after`, or 15 bars (an hour at most)."""
         if self._rest:
             return view.now
         bars = _BARS_A_LOOK * min(map(view.cadence, view.watched()), default=0)
