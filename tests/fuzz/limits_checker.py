@@ -129,7 +129,6 @@ class Checker:
 
     def see(self, fact: Any) -> None:
         """Count what tells how far the dice have come."""
-        order = self.orders.get(getattr(fact, "client_order_id", ""))
         match fact:
             case f.EngineStarted(epoch=epoch) if epoch > 1:
                 self.seen["restarts"] += 1
@@ -147,8 +146,8 @@ class Checker:
                 self.seen["sent in the place of another"] += bool(intent.replaces)
                 self.seen["sent while others work"] += any(o.there for o in self.orders.values())
                 self.seen["sent while others are in doubt"] += any(o.unknown for o in self.orders.values())
-            case f.Filled() if order is not None and fact.fill.quantity < order.left:
-                self.seen["fills in parts"] += 1
+            case f.Filled(fill=fill) if fill.client_order_id in self.orders:
+                self.seen["fills in parts"] += fill.quantity < self.orders[fill.client_order_id].left
             case f.FillReversed():
                 self.seen["fills taken back"] += 1
             case f.OrderDenied():
