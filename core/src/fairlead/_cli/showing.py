@@ -44,6 +44,8 @@ def _show_status(found: dict[str, Any]) -> None:
     for row in found["sweeps"]:
         verb = row["verb"].replace("_", "-")
         print_sentence(printable(f"{verb} of {row['scope']} is under way, by {row['who']}: {row['why']}"))
+        for text in row["left"][:3]:
+            print_sentence(f"  {printable(text)}")
     fault = found["last_fault"]
     if fault and not any(fault["text"] in text for text in found["problems"]):
         print_sentence(f"last fault, at {clock(fault['now_ns'])} UTC: {printable(fault['text'])}")

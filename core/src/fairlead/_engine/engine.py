@@ -266,7 +266,7 @@ class LiveTradingEngine:
         return self._command("pause", who, why, scope=scope)
 
     def resume(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
-        """Undo a pause, a halt, a flatten under way or a stop once flat of this very scope.
+        """Undo a pause, a halt, a flatten or a reduction under way or a stop once flat of this very scope.
 
         A strategy that was halted by its own fault goes on with `scope="strategy:NAME"`. Tripped breakers stay
         tripped; `standing` of the answer says what still holds trading down.

@@ -147,7 +147,11 @@ def scopes(kernel: Kernel, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def sweeps(kernel: Kernel) -> list[dict[str, Any]]:
-    """What is under way until it is done: orders that are withdrawn, positions that are closed, an end once flat."""
+    """What is under way until it is done: orders that are withdrawn, positions that are closed, an end once flat.
+
+    What has nothing `left` to do is left out: it only sees whether it stays so.
+    """
+    standing = [(sweep, kernel.sweeps.left(sweep)) for sweep in kernel.state.sweeps.values()]
     return [
         {
             "verb": sweep.verb,
@@ -156,8 +160,10 @@ def sweeps(kernel: Kernel) -> list[dict[str, Any]]:
             "why": sweep.why,
             "since_ns": sweep.since_ns,
             "until_ns": sweep.until_ns,
+            "left": left,
         }
-        for sweep in kernel.state.sweeps.values()
+        for sweep, left in standing
+        if left
     ]
 
 

@@ -625,6 +625,7 @@ def _sweep_started(state: State, fact: f.SweepStarted) -> None:
         state.intents,
         fact.now,
         fact.until_ns,
+        fact.targets,
     )
 
 

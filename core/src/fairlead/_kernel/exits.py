@@ -113,7 +113,8 @@ class Exits:
 
     def changed(self, order: Order) -> None:
         """An exit that ended without closing its part may leave that part bare; so may a close that came to nothing."""
-        if order.intent.closes and order.closed and order.status is not OrderStatus.FILLED:
+        closes = order.intent.closes or order.intent.sweep
+        if closes and order.closed and order.status is not OrderStatus.FILLED:
             self._restore(order)
         if not order.intent.exits or not order.closed or order.status is OrderStatus.FILLED:
             return

@@ -10,6 +10,7 @@ import msgspec
 
 from fairlead._kernel.budget import Budgets
 from fairlead._kernel.market import Lane, Market
+from fairlead._kernel.reducing import REDUCE
 from fairlead._kernel.state import ZERO, State, Sweep
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
@@ -155,6 +156,9 @@ class Gate:
         if sweep.verb == "stop":
             if not self._shrinks(intent, intent.strategy):
                 reasons.append(f"the engine stops as soon as it is flat ({sweep.who}: {sweep.why})")
+        elif sweep.verb == REDUCE:
+            if not intent.exits and not self._shrinks(intent, intent.strategy):
+                reasons.append(f"{sweep.scope} is being reduced ({sweep.who}: {sweep.why})")
         elif sweep.closes and not intent.exits:
             reasons.append(f"{sweep.scope} is being flattened ({sweep.who}: {sweep.why})")
 

@@ -13,7 +13,7 @@ from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingSt
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead._models.reconciliation import Action, Discrepancy
-from fairlead.facts import BarProgress, StrategySpec
+from fairlead.facts import BarProgress, PositionTarget, StrategySpec
 
 REMEMBERED_FILLS = 10_000
 """Ids of fills that nobody here ordered: more than come within the time that lists of fills overlap."""
@@ -118,7 +118,7 @@ class Sweep:
     """The orders of a scope on their way out, and with `closes` its positions too, until all is done.
 
     `number` is the sequence number of its start, `mark` the number of intents by then, `until_ns` when a stop ends
-    whatever is left, 0 for never.
+    whatever is left, 0 for never. Of a reduction `targets` are what may be left of positions.
     """
 
     number: int
@@ -130,6 +130,13 @@ class Sweep:
     mark: int
     since_ns: int
     until_ns: int = 0
+    targets: tuple[PositionTarget, ...] = ()
+
+    def target(self, account: str, instrument: str, strategy: str) -> Decimal:
+        """What may be left of a position: nothing of one that a reduction did not know."""
+        key = (account, instrument, strategy)
+        found = (t.quantity for t in self.targets if (t.account, t.instrument, t.strategy) == key)
+        return next(found, ZERO)
 
     def covers(self, account: str, instrument: str, strategy: str) -> bool:
         """Whether what a strategy has of an instrument on an account is in its scope."""

@@ -97,6 +97,12 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
             return "account", f"{fact.account} is {'connected' if fact.up else 'away'} {fact.reason}".strip()
         case f.Commanded():
             return "command", f"{fact.verb} by {fact.who}: {fact.why}"
+        case f.SweepStarted(verb="reduce"):
+            return (
+                "sweep",
+                f"what {fact.scope} holds is reduced, the riskiest first (by {fact.who}: {fact.why})",
+                "warning",
+            )
         case f.SweepStarted():
             also = " and what it holds is closed" if fact.closes else ""
             return (

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.facts import DayStarted
-from fairlead.ports import Allowance, Trip, View
+from fairlead.ports import Allowance, Trip, View, reduction
 from fairlead_breakers._shared import Wants, reduces, setting
 
-Act = Literal["reduce_only", "halt", "cancel", "flatten", "kill"]
+Act = Literal["reduce_only", "halt", "cancel", "flatten", "kill"] | str
+"""What a trip does: one of these words, or `"reduce to 50%"`."""
+
 Per = Literal["instrument", "strategy", "account", "engine"]
 
 _ACTS: dict[str, tuple[TradingState, str]] = {
@@ -32,9 +34,14 @@ _LEAST = duration("1ms")
 def act(breaker: str, action: str) -> tuple[TradingState, str]:
     """What an `action` lowers trading to, and what it does besides. Raises ConfigurationError for another word."""
     found = _ACTS.get(action)
-    if found is None:
-        raise ConfigurationError(f"{breaker}: action: {action!r} is none: write one of {', '.join(_ACTS)}")
-    return found
+    if found is not None:
+        return found
+    with setting(breaker, "action"):
+        if isinstance(action, str) and reduction(action) is not None:
+            return TradingState.REDUCE_ONLY, action
+    raise ConfigurationError(
+        f"{breaker}: action: {action!r} is none: write one of {', '.join(_ACTS)}, 'reduce to 50%'"
+    )
 
 
 def span(breaker: str, name: str, text: str | int) -> int:
