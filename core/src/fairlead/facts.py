@@ -92,6 +92,7 @@ class EngineStarted(Fact, frozen=True, kw_only=True):
     """An engine took the accounts; `epoch` rises with each start.
 
     `tail_lost` says that a power cut may have taken the journal's last records: orders that were in them are ours.
+    `waived` is what real money needs and this start did without, by a person's word.
     """
 
     namespace: int
@@ -99,6 +100,7 @@ class EngineStarted(Fact, frozen=True, kw_only=True):
     strategies: tuple[StrategySpec, ...] = ()
     accounts: tuple[str, ...] = ()
     tail_lost: bool = False
+    waived: tuple[str, ...] = ()
 
 
 class EngineStopped(Fact, frozen=True, kw_only=True):

@@ -430,6 +430,9 @@ class CircuitBreaker(Protocol):
     `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what
     makes no sense; and `change(name, text)`. The engine writes each change down and makes it again after a restart.
     With `used(account, view) -> Mapping[str, float | None]` the part of each that is used stands in `fairlead risk`.
+
+    Real money needs a breaker whose `guards`, a tuple of texts, has "daily_loss", and one whose `guards` has
+    "stale_data": that is how one says what it is there for.
     """
 
     @property

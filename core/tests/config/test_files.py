@@ -142,6 +142,8 @@ def test_all_faults_are_in_the_error(write):
     assert [fault.path for fault in caught.value.faults] == ["engine.a", "engine.b"]
 
 
+WAIVED = ("--set", 'engine.waive=["daily_loss", "stale_data", "reconciler", "stop_policy"]')
+
 # --- real money -------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +162,8 @@ def test_real_money_is_said_aloud_in_the_file_or_by_whoever_starts(
     """Any of these is enough; nothing else is."""
     monkeypatch.setenv("ACME_KEY", "sesame-open-4711")
     file = write(text + KEYED + 'mode = "live"')
-    assert fairlead("check", file, *options).exit_code == 0
+    assert fairlead("check", file, *options, *WAIVED).exit_code == 0
+    assert fairlead("check", file, *options).exit_code == 5
     assert fairlead("check", write(KEYED + 'mode = "live"'), "--profile", "x").exit_code == 2
 
 
@@ -179,7 +182,7 @@ def test_a_profile_switches_from_paper_to_the_venue(write, fairlead, monkeypatch
     for options, kind in (
         ((), "PaperBroker"),
         (("--profile", "testnet"), "Keyed"),
-        (("--profile", "live", "--live"), "Keyed"),
+        (("--profile", "live", "--live", *WAIVED), "Keyed"),
     ):
         done = fairlead("check", file, *options)
         assert done.exit_code == 0, done.output

@@ -340,7 +340,7 @@ class Reducing(RuleBasedStateMachine):
         self.bench.check()
 
     def the_other_side_shrank(self):
-        """A strategy that closed what balanced another's leaves the account with more, and nobody here could help it."""
+        """A strategy that closed what balanced another's leaves the account with more: nobody here can help it."""
         now = self.positions()
         for instrument in (BTC.id, ETH.id):
             net = self.was[instrument, ""]

@@ -39,6 +39,8 @@ def _show_status(found: dict[str, Any]) -> None:
     )
     for text in found["problems"]:
         print_sentence(f"! {printable(text)}")
+    if found["waived"]:
+        print_sentence(f"waived: {', '.join(found['waived'])}")
     for row in found["paused"]:
         print_sentence(printable(f"{row['scope']} is paused: {row['why']}"))
     for row in found["sweeps"]:

@@ -208,7 +208,8 @@ class Composer:
         strategy = self._made(path, kind, arguments, own, self.merged.tables[table])
         if strategy is not None:
             strategy.name, strategy.allocation = table[1], allocation or strategy.allocation
-            strategy.on_exit = on_exit or strategy.on_exit
+            if on_exit:
+                strategy.on_exit = on_exit
             self.strategies.append(strategy)
 
     def _allocation(self, path: str, own: dict[str, Setting]) -> str | None:

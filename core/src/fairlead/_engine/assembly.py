@@ -105,6 +105,7 @@ def open_accounts(
         strategies=tuple(spec(strategy) for strategy in parts.strategies),
         accounts=tuple(parts.brokers),
         tail_lost=tail_lost,
+        waived=parts.waived,
     )
     for kind, fields in learned:
         record(kind, **fields)

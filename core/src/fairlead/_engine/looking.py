@@ -42,6 +42,7 @@ class About:
     started_ns: int
     streams: Mapping[str, str]
     environments: Mapping[str, str]
+    waived: tuple[str, ...] = ()
 
 
 def status(
@@ -72,6 +73,7 @@ def status(
         "lag_ns": lag(kernel),
         "state": str(trading_state(kernel)),
         "scopes": scopes(kernel, reasons),
+        "waived": list(about.waived),
         "paused": [{"scope": scope, "why": why} for scope, why in kernel.state.paused.items()],
         "sweeps": sweeps(kernel),
         "strategies": strategies(kernel),

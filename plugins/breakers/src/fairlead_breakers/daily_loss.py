@@ -29,6 +29,8 @@ class DailyLoss:
     wants to lose more today changes the limit. Orders that only reduce pass.
     """
 
+    guards = ("daily_loss",)
+
     def __init__(
         self,
         limit: str | Money,
