@@ -157,7 +157,10 @@ def _until(text: str | None) -> str | datetime | None:
     if text is None:
         return None
     try:
-        duration(text)
+        if duration(text) <= 0:
+            raise CommandFailed(
+                f"--until {text} is over at once: write a duration above 0, such as 30s", USAGE
+            )
     except ConfigurationError:
         try:
             when = datetime.fromisoformat(text)

@@ -100,6 +100,7 @@ class Session:
 
     async def run(self, until: str | datetime | None) -> str:
         """Everything between `engine.run()` and its return; gives the reason for the end."""
+        self._refuse_over(until)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._ended = asyncio.Event()
@@ -349,6 +350,17 @@ class Session:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
     # --- ending ---------------------------------------------------------------------------------------------
+
+    def _refuse_over(self, until: str | datetime | None) -> None:
+        """Open nothing for a run that would be over at once."""
+        if isinstance(until, datetime):
+            past = isinstance(self._time, SystemTime) and (moment(until, "until") or 0) <= self._time.now()
+        else:
+            past = until is not None and duration(until) <= 0
+        if past:
+            raise ConfigurationError(
+                f"until {str(until)!r} is over already: write a duration above 0, such as '8h', or a time to come"
+            )
 
     def _stop_at(self, until: str | datetime | None, stack: contextlib.AsyncExitStack) -> None:
         if until is None:

@@ -156,7 +156,7 @@ class Kernel:
             changed=self.changed,
         )
         self.held.desk = self.desk
-        self.exits = Exits(self.recorder, self.desk, self.schedule)
+        self.exits = Exits(self.recorder, self.market, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
         self.sweeps = Sweeps(self)
