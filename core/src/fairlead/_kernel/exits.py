@@ -284,7 +284,7 @@ class Exits:
             self._recorder.record(Noted, source="unprotected", text=text)
 
     def _closing_until(self, entry: Order) -> int:
-        """Until when an order that closes the position may rest unfilled: where there are only bars, for one of them."""
+        """Until when what closes the position may rest unfilled: where there are only bars, for one of them."""
         key = (entry.account, entry.instrument, entry.strategy)
         closing = [o for o in self._state.open.values() if o.intent.closes and o.status in AT_VENUE]
         sent = [o.created_ns for o in closing if (o.account, o.instrument, o.strategy) == key]

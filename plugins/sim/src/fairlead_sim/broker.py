@@ -226,8 +226,8 @@ def _rate(fee: Number, what: str) -> Decimal:
     rate = percent(fee)
     if abs(rate) >= _NO_FEE:
         raise ConfigurationError(
-            f"{what} {fee!r} is {(rate * 100).normalize():f} % of what is traded, and a fee is below 5 %, a rebate above "
-            f"-5 %: write 0.0005 or '0.05%'"
+            f"{what} {fee!r} is {(rate * 100).normalize():f} % of what is traded, and a fee is below "
+            f"5 %, a rebate above -5 %: write 0.0005 or '0.05%'"
         )
     return rate
 

@@ -139,7 +139,7 @@ class RatioSlippage:
         self._ratio = float(percent(ratio))
         if not 0 <= self._ratio < 1:
             raise ConfigurationError(
-                f"slippage of {ratio} is no worsening of a price: write a part of it from 0 on and below 100%, as '0.01%'"
+                f"slippage of {ratio} is no worsening of a price: write a part of it, from 0 to below 100%, as '0.01%'"
             )
 
     def price(self, order: WorkingOrder, reference_price: float, market: Market) -> float:
