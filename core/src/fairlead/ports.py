@@ -289,6 +289,15 @@ class Allowance(msgspec.Struct, frozen=True):
     exposure: float = inf
 
 
+@attrs.frozen
+class Reference:
+    """What a setting of a breaker names: a "currency", a "strategy", an "instrument", a "base" or a "venue"."""
+
+    setting: str
+    kind: str
+    name: str
+
+
 class View(Protocol):
     """What a breaker may look at: the account's state and the market, read only, as of now.
 
@@ -431,6 +440,10 @@ class CircuitBreaker(Protocol):
     makes no sense; and `change(name, text)`. The engine writes each change down and makes it again after a restart.
     With `used(account, view) -> Mapping[str, float | None]` the part of each that is used stands in `fairlead risk`.
 
+    One whose settings name something may have `refers() -> Iterable[Reference]`: a strategy that there is not, and a
+    currency that no account is kept in, refuse the engine; of an instrument, a base or a venue that nobody lists it
+    warns.
+
     Real money needs a breaker whose `guards`, a tuple of texts, has "daily_loss", and one whose `guards` has
     "stale_data": that is how one says what it is there for.
     """
@@ -540,6 +553,7 @@ __all__ = [
     "Quote",
     "RateLimit",
     "Reconciler",
+    "Reference",
     "Rejected",
     "Replayable",
     "Report",

@@ -16,6 +16,7 @@ from fairlead._engine.guard import refuse_while_read
 from fairlead._engine.moments import crash_limit_of, moment
 from fairlead._engine.needs import require, waived, waivers
 from fairlead._engine.parts import Parts, fresh, strategies_of
+from fairlead._engine.references import refuse_unknown
 from fairlead._models.accounts import KILL, Position, Profit
 from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
@@ -124,6 +125,13 @@ class LiveTradingEngine:
                 raise ConfigurationError(
                     f"broker {name} trades real money: say live=True to allow it, or use its testnet or paper form"
                 )
+
+        currencies = {broker.profile.base_currency for broker in wiring.brokers.values()}
+        refuse_unknown(
+            wiring.breakers.values(),
+            strategies={strategy.name for strategy in self.strategies},
+            currencies=() if "" in currencies else currencies,
+        )
 
     def describe(self) -> str:
         """The wiring table: what serves each port and hook, from which distribution and version."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
-from fairlead._engine.assembly import build, introduce, open_accounts
+from fairlead._engine.assembly import build, currency_of, introduce, open_accounts
 from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
@@ -34,6 +34,7 @@ from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import OVERLAP_NS, first_books, unfinished_bars
+from fairlead._engine.references import refuse_unknown, unknown_instruments
 from fairlead._engine.reopening import doubts, learn, reopen
 from fairlead._engine.risk import RiskKeeper
 from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog, disconnect
@@ -243,6 +244,10 @@ class Session:
         for name, broker in self._parts.brokers.items():
             if name not in kernel.state.accounts:
                 snapshots[name], contained[name] = await first_books(broker, self._connected_ns, self._door)
+        kept = {account.currency for account in kernel.state.accounts.values()}
+        brokers = self._parts.brokers
+        kept |= {currency_of(brokers[name], snapshot) for name, snapshot in snapshots.items()}
+        refuse_unknown(self._parts.breakers, currencies=kept)
         key = str(self._folder.path).encode()
         namespace = kernel.state.namespace or zlib.crc32(key) % 0xFFFF + 1
 
@@ -286,6 +291,8 @@ class Session:
             kernel.turn,
             lambda: kernel.start_strategies(restored=self._restored, stand_by=bool(doubted)),
         )
+        for text in unknown_instruments(self._parts.breakers, kernel.catalogue):
+            log.warning("%s", text)
 
     async def _recover(self) -> None:
         """Wait until what happened meanwhile is known. Raises ConnectivityError for a venue that cannot be asked."""

@@ -45,6 +45,7 @@ _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
         "allows": ("account", "instrument", "view"),
         "save": (),
         "load": ("saved",),
+        "refers": (),
     },
     "reconciler": {},
 }
