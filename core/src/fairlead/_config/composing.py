@@ -71,7 +71,7 @@ class Composer:
 
     def _plugin(self, table: Table) -> None:
         path, own = ".".join(table), self.merged.of(table)
-        made = self._find(table, own, lambda use: plugin_for(table[0], use))
+        made = self._find(table, own, lambda use: plugin_for(table[0], use, self.folder))
         if made is None:
             return
         signature = signature_of(made)
