@@ -571,6 +571,17 @@ class BreakerTripped(Fact, frozen=True, kw_only=True):
     action: str = ""
 
 
+class BreakerHalfOpened(Fact, frozen=True, kw_only=True):
+    """A tripped breaker's rule lets trading go on, one order that adds at a time; it is reset at `until_ns`.
+
+    A trip before that is one like any other.
+    """
+
+    breaker: str
+    scope: str
+    until_ns: int
+
+
 class BreakerReset(Fact, frozen=True, kw_only=True):
     """A tripped breaker is closed again, by its rule or by a person with a reason."""
 
@@ -724,6 +735,7 @@ AnyFact = (
     | Asked
     | Noted
     | BreakerTripped
+    | BreakerHalfOpened
     | BreakerReset
     | BreakerSaved
     | LimitChanged

@@ -427,7 +427,9 @@ class CircuitBreaker(Protocol):
     account's name). A breaker may also have `due(view) -> int`, the time at which it wants to look next:
     `watch(None, view)` is called then, and `due` asked again after each look and each fact that it wanted;
     `clean(scope, view) -> bool`, which resets what it tripped (asked at each
-    look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what must
+    look and before each order; without it only a person does); `probe(scope, view) -> int`, for how many ns that reset
+    leaves it half-open first: one order that adds may work at a time, and another trip is like the first; and
+    `save() -> bytes`, `load(bytes)` for what must
     survive a restart: what `save` returns is written down with each trip, and whenever it is another after a look
     or a fact that it wanted. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
     equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not

@@ -123,7 +123,7 @@ def _standing(engine: LiveTradingEngine) -> tuple[int, dict[str, str], list[str]
 
     def look(kernel: Kernel) -> tuple[int, dict[str, str], list[str]]:
         state = kernel.state
-        down = [f"{trip.breaker} tripped on {trip.scope}: {trip.reason}" for trip in state.tripped.values()]
+        down = [str(trip) for trip in state.tripped.values()]
         down += [f"{scope} is {lowered}" for scope, lowered in state.lowered.items()]
         return state.seq, dict(state.halted), down
 

@@ -193,10 +193,10 @@ def _show_breakers(rows: list[dict[str, Any]]) -> None:
         [
             [
                 printable(row["breaker"]),
-                "TRIPPED" if row["tripped"] else "closed",
+                "TRIPPED" if row["tripped"] else "half-open" if row["half_open_until_ns"] else "closed",
                 share(row["used"]),
                 printable(row["limit"]) or "-",
-                printable(f"{row['scope']} {row['state']}: {row['reason']}") if row["tripped"] else "",
+                printable(f"{row['scope']} {row['state']}: {row['reason']}") if row["reason"] else "",
             ]
             for row in rows
         ],

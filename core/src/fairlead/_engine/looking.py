@@ -144,6 +144,7 @@ def scopes(kernel: Kernel, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
     tripped = [
         {"scope": trip.scope, "state": str(trip.state), "reason": trip.reason, "breaker": trip.breaker}
         for trip in kernel.state.tripped.values()
+        if not trip.until_ns
     ]
     return by_hand + tripped
 
@@ -339,7 +340,8 @@ def _breaker(
         "breaker": name,
         "used": exact(used),
         "limit": limit,
-        "tripped": trip is not None,
+        "tripped": trip is not None and not trip.until_ns,
+        "half_open_until_ns": trip.until_ns if trip else 0,
         "scope": trip.scope if trip else "",
         "state": str(trip.state) if trip else "",
         "reason": trip.reason if trip else "",

@@ -46,6 +46,7 @@ _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
         "save": (),
         "load": ("saved",),
         "refers": (),
+        "probe": ("scope", "view"),
     },
     "reconciler": {},
 }

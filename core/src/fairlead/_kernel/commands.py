@@ -145,7 +145,7 @@ class Commands:
         state = self._state
         return [
             *(f"{scope} is {lowered}" for scope, lowered in state.lowered.items()),
-            *(f"{trip.breaker} tripped on {trip.scope}: {trip.reason}" for trip in state.tripped.values()),
+            *map(str, state.tripped.values()),
             *(f"{scope} is paused: {why}" for scope, why in state.paused.items()),
             *(f"strategy:{name} is halted: {why}" for name, why in state.halted.items()),
         ]

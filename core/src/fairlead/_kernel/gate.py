@@ -11,7 +11,7 @@ import msgspec
 from fairlead._kernel.budget import Budgets
 from fairlead._kernel.market import Lane, Market
 from fairlead._kernel.reducing import REDUCE
-from fairlead._kernel.state import ZERO, State, Sweep
+from fairlead._kernel.state import ZERO, State, Sweep, scopes_of
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
@@ -137,6 +137,7 @@ class Gate:
             trading, why = state.trading(intent)
             if trading is not TradingState.ACTIVE and not self._may(intent, trading, protects):
                 reasons.append(f"trading is {trading} ({why})")
+            self._half_open(intent, reasons)
         paused = state.why_paused(intent)
         if paused and not self._shrinks(intent, name):
             reasons.append(f"{paused} is paused")
@@ -146,6 +147,24 @@ class Gate:
         halted = name in state.halted and not intent.exits
         if halted and not self._may(intent, TradingState.HALTED, protects):
             reasons.append(f"strategy {name} is halted: {state.halted[name]}")
+
+    def _half_open(self, intent: OrderIntent, reasons: list[str]) -> None:
+        """Where a breaker is half-open, one order that adds may work at a time."""
+        for trip in self._state.tripped.values():
+            if not trip.until_ns or trip.scope not in scopes_of(
+                intent.account, intent.instrument, intent.strategy
+            ):
+                continue
+            working = any(
+                order.status in AT_VENUE
+                and trip.scope in scopes_of(order.account, order.instrument, order.strategy)
+                and not (intent.parent and order.intent.parent == intent.parent)
+                and not (order.intent.reduce_only or order.intent.exits)
+                and order.client_order_id not in self._gone
+                for order in self._state.open.values()
+            )
+            if working and not self._shrinks(intent, intent.strategy):
+                reasons.append(f"{trip.breaker} is half-open: one order that adds at a time")
 
     def _may(self, intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
         """What a lowered state lets through: reductions that it allows."""

@@ -94,13 +94,18 @@ class Timer:
 
 @attrs.define
 class Tripped:
-    """A breaker that holds trading down."""
+    """A breaker that holds trading down; half-open until `until_ns`, it is ACTIVE, and so is its `state`."""
 
     breaker: str
     scope: str
     state: TradingState
     reason: str
     since_ns: int
+    until_ns: int = 0
+
+    def __str__(self) -> str:
+        how = "is half-open after a trip" if self.until_ns else "tripped"
+        return f"{self.breaker} {how} on {self.scope}: {self.reason}"
 
 
 @attrs.define

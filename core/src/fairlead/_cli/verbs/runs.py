@@ -32,7 +32,7 @@ def journal_verify(run: Path, as_json: bool) -> None:
 def journal_backup(run: str | None, run_option: str | None, dest: Path | None, as_json: bool) -> None:
     """Copy a run's journal to DEST/journal, verified, also while its engine runs."""
     if dest is None and run is not None:  # with --run the one argument is DEST
-        run, dest = None, Path(run)
+        dest, run = Path(run), None
     found = chosen(run, run_option)
     if found is None or dest is None:
         raise click.UsageError("Two folders are needed: RUN, or --run RUN, and DEST.")
