@@ -367,7 +367,9 @@ def health(kernel: Kernel) -> dict[str, Any]:
     return {
         "running": True,
         "fatal": kernel.fatal,
-        "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
+        "tripped": [
+            f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values() if not t.until_ns
+        ],
         "states": {scope: state.value for scope, state in kernel.state.lowered.items()},
         "paused": dict(kernel.state.paused),
         "halted": dict(kernel.state.halted),
