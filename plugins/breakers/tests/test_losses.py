@@ -354,7 +354,8 @@ def test_rolling_loss_is_unknown_at_first(view, intent):
 @pytest.mark.parametrize(
     ("night", "hours"), [("2026-03-08T05:00", 23), ("2026-11-01T04:00", 25), ("2026-06-01T04:00", 24)]
 )
-def test_a_trading_day_is_as_long_as_its_zone_says(night, hours):
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_trading_day_is_as_long_as_its_zone_says(night, hours, restart):
     """In New York: the day that loses an hour, the one that gains one, and any other; an hour before its end
     today's loss still counts, at its end it does not.
     """
@@ -365,6 +366,9 @@ def test_a_trading_day_is_as_long_as_its_zone_says(night, hours):
     buy(bench)
     bench.price(80)
     assert len(bench.of(BreakerTripped)) == 1
+    if restart:
+        bench.breakers[:] = [DailyLoss("1_500 USDT", reset="next_day")]
+        bench.restart()
     bench.clock.advance_to(begin + (hours - 1) * HOUR)
     bench.price(80)
     assert bench.do(lambda s: s.buy(1)).denied

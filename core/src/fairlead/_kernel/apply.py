@@ -597,6 +597,11 @@ def _breaker_tripped(state: State, fact: f.BreakerTripped) -> None:
     )
 
 
+def _breaker_half_opened(state: State, fact: f.BreakerHalfOpened) -> None:
+    trip = state.tripped[fact.breaker, fact.scope]
+    trip.state, trip.until_ns = TradingState.ACTIVE, fact.until_ns
+
+
 def _breaker_reset(state: State, fact: f.BreakerReset) -> None:
     state.tripped.pop((fact.breaker, fact.scope), None)
 
@@ -636,6 +641,7 @@ def _sweep_started(state: State, fact: f.SweepStarted) -> None:
         state.intents,
         fact.now,
         fact.until_ns,
+        fact.targets,
     )
 
 
@@ -692,6 +698,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.TimerCanceled: _timer_canceled,
     f.Asked: _asked,
     f.BreakerTripped: _breaker_tripped,
+    f.BreakerHalfOpened: _breaker_half_opened,
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
     f.LimitChanged: _limit_changed,

@@ -20,6 +20,7 @@ class StaleData:
     """
 
     wants: Wants = ()
+    guards = ("stale_data",)
 
     def __init__(self, after: str | int = "5s", *, name: str = "StaleData") -> None:
         self.name = name

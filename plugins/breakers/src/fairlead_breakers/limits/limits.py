@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from math import inf
 from typing import Any
 
 from fairlead import ConfigurationError, Money, OrderIntent
 from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
-from fairlead.ports import Allowance, Trip, View
+from fairlead.ports import Allowance, Reference, Trip, View
 from fairlead_breakers._shared import Wants, next_full, setting
 from fairlead_breakers.limits import exposure, likeness, permission, position, price, rate, size, stops
 from fairlead_breakers.limits.hours import TradingHours
@@ -178,6 +178,11 @@ class Limits:
                     "a tag is of orders, and positions have none: use members or a strategy"
                 )
             self._rules.append(kind(prefix + key, scope, value))
+
+    def refers(self) -> Iterable[Reference]:
+        """The currencies, instruments, bases, venues and strategies that its settings name."""
+        for rule in self._rules:
+            yield from rule.refers()
 
     # --- judging ---------------------------------------------------------------------------------------------
 
