@@ -362,6 +362,37 @@ class CancelRefused(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ReplaceRequested(Fact, frozen=True, kw_only=True):
+    """A change of an order in place is about to be sent: its `attempt`, and the terms; `quantity` is the total."""
+
+    client_order_id: str
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    deadline_ns: int
+
+
+class OrderReplaced(Fact, frozen=True, kw_only=True):
+    """It works on these terms; the venue may have given it another id."""
+
+    client_order_id: str
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    broker_order_id: str = ""
+
+
+class ReplaceRefused(Fact, frozen=True, kw_only=True):
+    """It stands as it did: the venue would not change it, never got the request (NOT_ACCEPTED), or it was not sent."""
+
+    client_order_id: str
+    attempt: int
+    code: str = ""
+    reason: str = ""
+
+
 class OrderCanceled(Fact, frozen=True, kw_only=True):
     """It works no more."""
 
@@ -690,6 +721,9 @@ AnyFact = (
     | HeldResized
     | CancelRequested
     | CancelRefused
+    | ReplaceRequested
+    | OrderReplaced
+    | ReplaceRefused
     | OrderCanceled
     | OrderExpired
     | Filled

@@ -279,10 +279,12 @@ class Gate:
                 continue
             other = self._state.instruments[order.instrument]
             group = order.intent.group
+            if order.client_order_id in self._gone:
+                continue
             if not other.spot or other.quote != instrument.quote or (group and group == intent.group):
                 continue
             lane = self._market.lanes[order.instrument]
-            price = order.limit_price or other.price(self._valuer.price(order.intent, lane))
+            price = _boldest(order) or other.price(self._valuer.price(order.intent, lane))
             cost = other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
             if group:
                 groups[group] = max(groups.get(group, ZERO), cost)
@@ -302,9 +304,18 @@ def _allowed(intent: OrderIntent, trading: TradingState, protects: bool) -> bool
 
 def rests_at(order: Order) -> float:
     """The price at which an order stands in the book: 0.0 for a market order, and for a stop that waits."""
-    if order.limit_price is None or (order.type is not OrderType.LIMIT and not order.triggered):
+    limit = _boldest(order)
+    if limit is None or (order.type is not OrderType.LIMIT and not order.triggered):
         return 0.0
-    return float(order.limit_price)
+    return float(limit)
+
+
+def _boldest(order: Order) -> Decimal | None:
+    """An order's limit: while it is being changed the one that goes further into the other side."""
+    limit, asked = order.limit_price, order.replacing
+    if limit is None or asked is None or asked.limit_price is None:
+        return limit
+    return (max if order.side is _BUY else min)(limit, asked.limit_price)
 
 
 def _grid(intent: OrderIntent, instrument: Instrument, reasons: list[str]) -> None:
