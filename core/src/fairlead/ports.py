@@ -27,6 +27,8 @@ from fairlead._models.reports import (
     AccountChanged,
     Canceled,
     CancelRejected,
+    DeadManFired,
+    DeadManSet,
     Expired,
     FillReport,
     FillVoided,
@@ -41,6 +43,7 @@ from fairlead._models.reports import (
     Triggered,
 )
 from fairlead._models.venue import (
+    ArmDeadMan,
     Cancel,
     CancelAll,
     Command,
@@ -483,6 +486,7 @@ __all__ = [
     "Action",
     "Again",
     "Allowance",
+    "ArmDeadMan",
     "Bar",
     "Book",
     "BrokerAdapter",
@@ -494,6 +498,8 @@ __all__ = [
     "Clock",
     "Command",
     "DataStream",
+    "DeadManFired",
+    "DeadManSet",
     "Discrepancy",
     "DiscrepancyKind",
     "Expired",

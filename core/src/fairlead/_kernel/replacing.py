@@ -163,7 +163,7 @@ class Replacements:
 
 
 def _stale(order: Order, attempt: int) -> bool:
-    return attempt != 0 and attempt != order.replacements
+    return attempt not in (0, order.replacements)
 
 
 def _shows(found: OrderReport, these: _Terms, those: _Terms) -> bool:

@@ -140,6 +140,22 @@ class FillVoided(_OrderReport, frozen=True, kw_only=True):
     fee_currency: str
 
 
+class DeadManSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """The venue cancels all orders at `until_ns` unless it is told again; 0 where it does not, for a `reason` or none.
+
+    Where it was asked to and does not, the reason says why.
+    """
+
+    until_ns: int = 0
+    reason: str = ""
+
+
+class DeadManFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """The venue cancels all orders, because it was not told in time. What ends is reported one by one besides."""
+
+    reason: str = ""
+
+
 class AccountChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
     """Money that no fill moved: `cause` is funding, fee, interest, deposit, withdrawal, liquidation or transfer.
 
@@ -215,6 +231,8 @@ Report = (
     | SnapshotTaken
     | StreamDown
     | StreamUp
+    | DeadManSet
+    | DeadManFired
 )
 
 CASH_FLOWS = frozenset({"deposit", "withdrawal", "transfer"})

@@ -65,6 +65,9 @@ class VenueProfile:
     takes it for what is still to fill must leave its orders out, since a fill on the way would come on top. With
     `replace_renames` an order gets a new id of the venue's by it, and what ends is told of by `broker_order_id`. Other
     orders are canceled first, and what is left of them is submitted anew.
+
+    `dead_man` says that it has a switch which cancels all orders of the account when it is not heard of, and the
+    shortest and the longest time in ns that it takes; `dead_man_spares_stops` that stops stay where they are then.
     """
 
     venue: str
@@ -90,6 +93,8 @@ class VenueProfile:
     modes: Mapping[str, str] = attrs.Factory(dict)
     replaces: frozenset[OrderType] = frozenset()
     replace_renames: bool = False
+    dead_man: tuple[int, int] | None = None
+    dead_man_spares_stops: bool = False
 
     @property
     def patience_ns(self) -> int:
@@ -143,7 +148,18 @@ class Replace(msgspec.Struct, frozen=True):
     deadline_ns: int
 
 
-Command = Submit | Cancel | CancelAll | Replace
+class ArmDeadMan(msgspec.Struct, frozen=True):
+    """Have the venue cancel every order unless it hears of this again within `timeout_ns`; 0 calls that off.
+
+    `instruments` are those that are traded on the account, for a venue that has one switch for each.
+    """
+
+    timeout_ns: int
+    instruments: tuple[str, ...]
+    deadline_ns: int
+
+
+Command = Submit | Cancel | CancelAll | Replace | ArmDeadMan
 
 
 @attrs.frozen(kw_only=True)

@@ -14,12 +14,14 @@ from fairlead._models.market import Bar, MarketEvent, Quote, Trade
 from fairlead._models.orders import Order, OrderType, Side, TimeInForce
 from fairlead.ports import (
     Accepted,
+    ArmDeadMan,
     Cancel,
     CancelAll,
     Canceled,
     CancelRejected,
     Clock,
     Command,
+    DeadManSet,
     FillReport,
     OrderReport,
     OutcomeUnknown,
@@ -164,10 +166,11 @@ class FakeBroker:
     """An account at a venue that a test plays.
 
     Every command is in `commands`. What a new order is answered with is the next of `answers`, else `script`
-    (market orders fill, others rest); a cancel is answered by `cancels`, a replacement by `replaces`. Besides, a test makes the venue act by
-    hand: `accept`, `fill`, `cancel`, and `emit` for any report at all. `working` are the orders it holds,
-    `executions` its fills, `positions` what they add up to; balances move only where a test says so. `fingerprint`, its
-    name at first, is the account that it is.
+    (market orders fill, others rest); a cancel is answered by `cancels`, a replacement by `replaces`. Besides, a test
+    makes the venue act by hand: `accept`, `fill`, `cancel`, and `emit` for any report at all. `working` are the orders
+    it holds, `executions` its fills, `positions` what they add up to; balances move only where a test says so.
+    `fingerprint`, its name at first, is the account that it is. Its dead-man switch, where its profile has one, is set
+    to `dead_man_ns`, 0 while it is not.
     """
 
     def __init__(
@@ -188,6 +191,7 @@ class FakeBroker:
         self.script: Script = ordinary()
         self.cancels: Script = obey
         self.replaces: Script = change
+        self.dead_man_ns = 0
         self.working: dict[str, Resting] = {}
         self.executions: list[FillReport] = []
         self.positions: dict[str, Decimal] = {}
@@ -322,6 +326,10 @@ class FakeBroker:
             self._say(self.cancels(self, command))
         elif isinstance(command, Replace):
             self._say(self.replaces(self, command))
+        elif isinstance(command, ArmDeadMan):
+            now = self._clock.now() if self._clock is not None else 0
+            self.dead_man_ns = now + command.timeout_ns if command.timeout_ns else 0
+            self.emit(DeadManSet(until_ns=self.dead_man_ns))
         else:
             self._cancel_all(command)
 
