@@ -204,6 +204,20 @@ class FeedChanged(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class DeadManChanged(Fact, frozen=True, kw_only=True):
+    """The account's venue cancels every order at `until_ns` unless it hears of the engine before; 0 for never."""
+
+    account: str
+    until_ns: int
+
+
+class DeadManTripped(Fact, frozen=True, kw_only=True):
+    """The account's venue was not told in time, and cancels every order."""
+
+    account: str
+    reason: str = ""
+
+
 class FillsListed(Fact, frozen=True, kw_only=True):
     """The venue has listed all fills of an account that were there to see at `until_ns`, and they are booked."""
 
@@ -702,6 +716,8 @@ AnyFact = (
     | AccountOpened
     | StreamChanged
     | FeedChanged
+    | DeadManChanged
+    | DeadManTripped
     | FillsListed
     | AccountRecovered
     | DiscrepancyFound

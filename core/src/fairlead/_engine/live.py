@@ -20,6 +20,7 @@ from fairlead._engine.assembly import build, introduce, open_accounts
 from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
+from fairlead._engine.deadman import call_off
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.heap import FrozenHeap
@@ -163,6 +164,8 @@ class Session:
                 self.started.set()
                 await self._ended.wait()
                 await shutdown.settle(self._reason, pacer)
+                if self._error is None:
+                    await call_off(kernel, self._door)
             finally:
                 self._reason = self._reason or "its task was canceled"
                 pacer.stop()

@@ -27,13 +27,14 @@ POLICIES = ("leave", "cancel", "flatten")
 
 @attrs.define
 class Parts:
-    """What a run is made of."""
+    """What a run is made of; `dead_man` are the accounts that use their venue's switch, with its time in ns."""
 
     strategies: Sequence[Strategy]
     brokers: Mapping[str, BrokerAdapter]
     streams: Mapping[str, DataStream]
     breakers: Sequence[CircuitBreaker]
     reconcilers: Sequence[Reconciler] = ()
+    dead_man: Mapping[str, int] = attrs.Factory(dict)
 
 
 def spec(strategy: Strategy) -> StrategySpec:

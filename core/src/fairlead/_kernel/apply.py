@@ -144,6 +144,15 @@ def _stream_changed(state: State, fact: f.StreamChanged) -> None:
     state.accounts[fact.account].stream_up = fact.up
 
 
+def _dead_man_changed(state: State, fact: f.DeadManChanged) -> None:
+    state.accounts[fact.account].dead_man_ns = fact.until_ns
+
+
+def _dead_man_tripped(state: State, fact: f.DeadManTripped) -> None:
+    account = state.accounts[fact.account]
+    account.dead_man_ns, account.dead_man_fired_ns = 0, fact.now
+
+
 def _fills_listed(state: State, fact: f.FillsListed) -> None:
     account = state.accounts[fact.account]
     account.fills_until_ns = max(account.fills_until_ns, fact.until_ns)
@@ -705,6 +714,8 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.InstrumentDefined: _instrument_defined,
     f.AccountOpened: _account_opened,
     f.StreamChanged: _stream_changed,
+    f.DeadManChanged: _dead_man_changed,
+    f.DeadManTripped: _dead_man_tripped,
     f.FillsListed: _fills_listed,
     f.AccountRecovered: _account_recovered,
     f.DiscrepancyFound: _discrepancy_found,

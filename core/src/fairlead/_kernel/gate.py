@@ -52,6 +52,7 @@ class Gate:
 
     `breakers` returns the reasons for which breakers refuse an intent. `blocked` is a reason for which
     nothing may be sent at all (the journal cannot be written, the lease is lost), "" while there is none.
+    `lapse`, where dead-man switches are used, returns why an account may only reduce since its own is not armed.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Gate:
         self._breakers = breakers
         self._gone: Collection[str] = ()
         self.blocked = ""
+        self.lapse: Callable[[str], str] | None = None
 
     def review(
         self, intent: OrderIntent, *, protects: bool = False, gone: Collection[str] = ()
@@ -111,6 +113,10 @@ class Gate:
         _grid(intent, instrument, reasons)
         if intent.post_only or intent.time_in_force is not _GTC or intent.venue_options:
             _ability(intent, profile, state.now, reasons)
+        if self.lapse is not None:
+            lapse = self.lapse(intent.account)
+            if lapse and not self._shrinks(intent, intent.strategy):
+                reasons.append(lapse)
         if profile.rate_limits:
             reasons += self._budgets.refusals(intent.account)
         sure = (intent.group != "" and intent.exits) or (protects and intent.reduce_only) or intent.sweep != 0

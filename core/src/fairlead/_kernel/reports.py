@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
+from fairlead._kernel.deadman import CAUSE
 from fairlead._kernel.fills import OVERLAP_NS, Fills
 from fairlead._kernel.replacing import Replacements
 from fairlead._models import reports as r
@@ -56,6 +57,8 @@ class Reports:
             r.SnapshotTaken: self._snapshot_taken,
             r.StreamDown: self._stream_down,
             r.StreamUp: self._stream_up,
+            r.DeadManSet: kernel.dead_men.is_set,
+            r.DeadManFired: kernel.dead_men.has_fired,
         }
 
     def handle(self, account: str, report: r.Report) -> None:
@@ -125,6 +128,8 @@ class Reports:
             return
         self.ending.pop(name, None)
         asked = order.status is OrderStatus.PENDING_CANCEL
+        if not asked and not expired and self._kernel.dead_men.explains(order):
+            reason = f"{CAUSE} ({reason})" if reason else CAUSE
         self._record(f.OrderExpired if expired or order.expiring else f.OrderCanceled, order, reason=reason)
         self._kernel.exits.filled(order)  # what was too little to protect alone is all there will be
         if not asked:
@@ -251,6 +256,7 @@ class Reports:
 
     def _stream_up(self, account: str, report: r.StreamUp) -> None:
         self._recorder.record(f.StreamChanged, account=account, up=True)
+        self._kernel.dead_men.reconnected(account)
         self._kernel.resolver.reconnected(account)
         self._kernel.reconciliation.reconnected(account)
 

@@ -64,6 +64,7 @@ class AccountState:
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
     is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked.
+    Its venue cancels every order at `dead_man_ns`, 0 for never, and last did at `dead_man_fired_ns`.
     """
 
     name: str
@@ -79,6 +80,8 @@ class AccountState:
     stream_up: bool = True
     fills_until_ns: int = 0
     samples: int = 0
+    dead_man_ns: int = 0
+    dead_man_fired_ns: int = 0
 
 
 @attrs.define
