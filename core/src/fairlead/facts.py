@@ -204,6 +204,23 @@ class FeedChanged(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class KilledOutside(Fact, frozen=True, kw_only=True):
+    """A process of its own killed the account at `at_ns`: `fairlead kill --standalone`.
+
+    `canceled` are ids of orders, `closed` what it sent to close positions, `left` what it could not do, in words; they
+    are complete when it was `done`.
+    """
+
+    account: str
+    who: str
+    why: str
+    at_ns: int
+    canceled: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    done: bool = False
+
+
 class DeadManChanged(Fact, frozen=True, kw_only=True):
     """The account's venue cancels every order at `until_ns` unless it hears of the engine before; 0 for never."""
 
@@ -716,6 +733,7 @@ AnyFact = (
     | AccountOpened
     | StreamChanged
     | FeedChanged
+    | KilledOutside
     | DeadManChanged
     | DeadManTripped
     | FillsListed

@@ -37,6 +37,7 @@ _SPOKEN = frozenset(
 _ALARMS = frozenset(
     {
         "command",
+        "dead-man switch",
         "flatten",
         "idle",
         "market",
