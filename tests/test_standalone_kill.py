@@ -142,7 +142,7 @@ def test_an_engine_that_hangs_is_killed_once_it_was_silent(scene: Scene) -> None
     assert account["verified"]
     assert account["engine_pid"] == engine.pid
     assert len(account["canceled"]) >= 4
-    assert account["closed"] == ["sell 0.1 BTC/USDT:USDT@sim"]
+    assert account["closed"] == ["sell 0.001 BTC/USDT:USDT@sim"]
     found = scene.snapshot()
     assert not found.orders
     assert not found.positions

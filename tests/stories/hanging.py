@@ -29,9 +29,9 @@ class Restless(Strategy):
             return
         entries = [order for order in self.orders() if order.tag == "entry"]
         if not self.position() and not any(order.tag == "first" for order in self.orders()):
-            self.buy(0.1, stop_loss=quote.bid * 0.5, tag="first")
+            self.buy(0.001, stop_loss=quote.bid * 0.5, tag="first")
         elif len(entries) < 3:
-            self.buy(0.01, limit_price=quote.bid * (0.7 + len(entries) / 100), tag="entry")
+            self.buy(0.001, limit_price=quote.bid * (0.7 + len(entries) / 100), tag="entry")
         else:
             self.replace(entries[0], limit_price=quote.bid * 0.6)
 

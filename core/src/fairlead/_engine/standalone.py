@@ -37,7 +37,6 @@ PATIENCE_SECONDS = 2.0
 """For so long what waits for a price outlives what could open a position."""
 
 _AGAIN_SECONDS = 1.0
-_ATTEMPTS = 3
 _NOBODY = 0
 
 
@@ -296,7 +295,9 @@ class _Kill:
 
     async def _flatten(self) -> None:
         """Close every position by reduce-only market orders; one is tried again when the last can do no more."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt, last = 0, self._ends_ns - 2 * self._late_ns()
+        while not attempt or self._clock.now() < last:  # there is time left to look at what comes of it
+            attempt = min(attempt + 1, 0xFF)
             held = self._open_positions(await self._snapshot())
             if not held:
                 return
