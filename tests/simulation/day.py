@@ -28,7 +28,7 @@ from fairlead._storage.journal import read_facts
 from fairlead.errors import FairleadError, JournalError
 from fairlead.testing import VirtualLoop
 from fairlead_breakers import DailyLoss, Limits
-from simulation.adapter import PLAIN, RICH, SimexBroker, plain
+from simulation.adapter import PLAIN, RICH, SimexBroker, plain, replacing
 from simulation.exchange import Exchange
 from simulation.faults import Weather
 from simulation.feed import SimexStream, Tape, listed
@@ -121,7 +121,7 @@ class Day:
         self.weather = Weather(seed, kinds, all_of_them=all_of_them, strength=strength)
         self.machine = Machine(folder)
         self.restart_at_end = restart_at_end
-        self.profile = self.dice.choice((PLAIN, RICH))
+        self.profile = replacing(self.dice.choice((PLAIN, RICH)), seed)
         self.durability = "full" if "power.full" in self.weather.kinds else "process"
         self.pace = self.dice.uniform(0.09, 0.2)
         self.lives: list[Life] = []
@@ -189,6 +189,7 @@ class Day:
         loop, weather = asyncio.get_running_loop(), self.weather
         cash = {"USDT": Decimal(100_000), "ETH": Decimal(50), "BNB": Decimal(100)}
         self.exchange = Exchange(weather, listed(), cash)
+        self.exchange.venue.desk.renames = self.profile.replace_renames
         self.exchange.certainly = self._told_for_certain
         self.network = Network(self.exchange, weather, self.seed)
         self.tape = Tape(self.exchange, weather, self.seed)
@@ -232,6 +233,7 @@ class Day:
         ]
         for trader in traders:
             trader.quiet = self._ending
+            trader.shifts = bool(self.profile.replaces)
         return LiveTradingEngine(
             traders,
             plugins=[
