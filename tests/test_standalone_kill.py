@@ -1,4 +1,4 @@
-"""`fairlead kill --standalone` against engines that hang: real processes on loopback."""
+"""Engines that hang, in real processes on loopback: `fairlead kill --standalone`, and the venue's dead-man switch."""
 
 import asyncio
 import contextlib
@@ -231,3 +231,47 @@ def test_a_venue_that_cannot_be_reached_is_said(scene: Scene) -> None:
     assert not account["verified"]
     assert "no venue answers at tcp://127.0.0.1:1" in account["left"][0]
     assert "not all could be done" in done.stderr
+
+
+# --- the dead-man switch ------------------------------------------------------------------------------------------
+
+
+def test_the_venue_cancels_everything_when_an_engine_hangs(scene: Scene) -> None:
+    """Nobody has to be there; a strategy that never returns is enough."""
+    scene.env["DEAD_MAN"] = "2s"
+    scene.begin_trading()
+    time.sleep(3.0)
+    assert scene.snapshot().orders, "it is told in time"
+    scene.hang.touch()
+    scene.until(lambda: not scene.snapshot().orders, "the orders are there still")
+
+
+def test_an_engine_that_wakes_after_its_switch_fired_knows_what_happened(scene: Scene) -> None:
+    """Orders end with that cause, the stop is placed again, and the account only reduces until a person has looked."""
+    scene.env["DEAD_MAN"] = "2s"
+    engine = scene.begin_trading()
+    engine.send_signal(signal.SIGSTOP)
+    scene.until(lambda: not scene.snapshot().orders, "the orders are there still")
+    engine.send_signal(signal.SIGCONT)
+    scene.until(lambda: any(isinstance(x, f.DeadManTripped) for x in scene.facts()), "it does not notice")
+
+    def stopped_again() -> bool:
+        return any(order.stop_price is not None for order in scene.snapshot().orders or ())
+
+    scene.until(stopped_again, "the position has no stop")
+    facts = scene.facts()
+    ended = [x for x in facts if isinstance(x, f.OrderCanceled) and "dead-man switch" in x.reason]
+    assert len(ended) >= 3
+    assert any(isinstance(x, f.StateChanged) and x.scope == "account:venue" for x in facts)
+    engine.send_signal(signal.SIGTERM)
+    assert engine.wait(SECONDS) == 0, scene.said()
+
+
+def test_a_stop_in_good_order_calls_the_switch_off(scene: Scene) -> None:
+    """Its orders are to stay."""
+    scene.env["DEAD_MAN"] = "2s"
+    engine = scene.begin_trading()
+    engine.send_signal(signal.SIGTERM)
+    assert engine.wait(SECONDS) == 0, scene.said()
+    time.sleep(3.0)
+    assert scene.snapshot().orders

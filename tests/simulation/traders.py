@@ -11,7 +11,6 @@ from typing import Any
 
 from fairlead import Order, OrderStatus, Quote, Strategy
 
-
 RESTS = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 

@@ -1,6 +1,7 @@
 """An engine at a venue in another process, whose strategy hangs for ever when it is told to, and trades all the time.
 
-`VENUE` is the venue's address and `RUN` the run's folder; a file `RUN.hang` makes the strategy hang.
+`VENUE` is the venue's address and `RUN` the run's folder; a file `RUN.hang` makes the strategy hang. `DEAD_MAN` is the
+time of the venue's dead-man switch.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ engine = LiveTradingEngine(
     ],
     run=os.environ.get("RUN", "run"),
     stop_within="2s",
+    dead_man=os.environ.get("DEAD_MAN"),
 )
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ def kill_standalone(means: Means, manner: Manner) -> None:
             f"--when-silent {means.when_silent}: a healthy engine can be silent for so long: write 1s or more",
             USAGE,
         )
+    if not manner.yes and not on_terminal():
+        raise CommandFailed("kill asks before it acts, and here is no terminal: add --yes", USAGE)
     within = duration(means.within) / SECOND
     engine = load_engine(Path(means.file), means.profile, means.settings, live=True)
     if means.run is not None:
@@ -103,8 +105,6 @@ async def _watch_and_kill(
 
 def _confirm(means: Means, folder: RunFolder, brokers: dict[str, BrokerAdapter]) -> None:
     """Show what it is about; nothing happens without an answer that means yes."""
-    if not on_terminal():
-        raise CommandFailed("kill asks before it acts, and here is no terminal: add --yes", USAGE)
     kind = kind_of(brokers.values())
     does = "every order of these accounts is canceled at the venue, and their engine sends nothing more"
     if means.flatten:

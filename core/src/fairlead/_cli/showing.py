@@ -44,6 +44,15 @@ def _show_status(found: dict[str, Any]) -> None:
     for row in found["sweeps"]:
         verb = row["verb"].replace("_", "-")
         print_sentence(printable(f"{verb} of {row['scope']} is under way, by {row['who']}: {row['why']}"))
+    for row in found["accounts"]:
+        switch = row["dead_man"]
+        if switch is not None and switch["armed"]:
+            until = clock(switch["until_ns"])
+            print_sentence(
+                printable(
+                    f"the venue of account {row['account']} cancels all orders at {until} UTC unless told"
+                )
+            )
     fault = found["last_fault"]
     if fault and not any(fault["text"] in text for text in found["problems"]):
         print_sentence(f"last fault, at {clock(fault['now_ns'])} UTC: {printable(fault['text'])}")
