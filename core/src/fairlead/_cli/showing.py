@@ -47,11 +47,9 @@ def _show_status(found: dict[str, Any]) -> None:
     for row in found["accounts"]:
         switch = row["dead_man"]
         if switch is not None and switch["armed"]:
-            until = clock(switch["until_ns"])
+            until, name = clock(switch["until_ns"]), row["account"]
             print_sentence(
-                printable(
-                    f"the venue of account {row['account']} cancels all orders at {until} UTC unless told"
-                )
+                printable(f"dead-man switch of {name}: all orders are canceled at {until} UTC unless told")
             )
     fault = found["last_fault"]
     if fault and not any(fault["text"] in text for text in found["problems"]):
