@@ -20,6 +20,7 @@ from fairlead._engine.assembly import build, currency_of, introduce, open_accoun
 from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.control import Control, about
+from fairlead._engine.deadman import call_off
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.heap import FrozenHeap
@@ -30,6 +31,7 @@ from fairlead._engine.lastwords import say_last_words
 from fairlead._engine.leasing import LeaseKeeper
 from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
+from fairlead._engine.outside import Outside, learn_kills
 from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
@@ -51,7 +53,7 @@ from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
 from fairlead.facts import ClockStepped, EngineLagged, Fact, Noted
-from fairlead.ports import Snapshot, Subscription
+from fairlead.ports import Command, Snapshot, Subscription
 from fairlead.units import SECOND, duration
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ class Session:
             stack.callback(self._folder.unlock)
             stack.enter_context(claim(self._parts, str(self._folder.path)))
             journal, kernel = self._open(stack)
+            self._outside = stack.enter_context(Outside(kernel, self._owned.homes, self._loop))
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
             kernel.sweeps.finished = self.stop
@@ -165,6 +168,8 @@ class Session:
                 self.started.set()
                 await self._ended.wait()
                 await shutdown.settle(self._reason, pacer)
+                if self._error is None:
+                    await call_off(kernel, self._door)
             finally:
                 self._reason = self._reason or "its task was canceled"
                 pacer.stop()
@@ -201,6 +206,7 @@ class Session:
             agenda.use(self._time)
         limit = self._engine.crash_limit
         self._learned = learn(opened, owned.homes, now=max(self._time.now(), state.now), crash_limit=limit)
+        self._learned += learn_kills(owned.homes)
         self._tail_lost = opened.explains_missing_tail(self._engine.durability)
         if self._engine.durability == "full":
             kernel = build(self._parts, state=state, agenda=self._agenda, journal=_Synced(journal), tape=tape)
@@ -223,8 +229,10 @@ class Session:
         closing: list[tuple[str, Callable[[], Any]]] = []
         stack.push_async_callback(disconnect, closing)
         for name, broker in self._parts.brokers.items():
-            send = broker.send
-            kernel.outbox.senders[name] = lease.guard(send, self._door.reporter(name)) if lease else send
+            send: Callable[[Command], None] = broker.send
+            report = self._door.reporter(name)
+            send = lease.guard(send, report) if lease else send
+            kernel.outbox.senders[name] = self._outside.guard(name, send, report)
             closing.append((f"account {name}", broker.close))
             await broker.connect(self._door.reporter(name), self._agenda)
 
@@ -293,6 +301,7 @@ class Session:
         )
         for text in unknown_instruments(self._parts.breakers, kernel.catalogue):
             log.warning("%s", text)
+        self._outside.started(self._door)
 
     async def _recover(self) -> None:
         """Wait until what happened meanwhile is known. Raises ConnectivityError for a venue that cannot be asked."""
@@ -411,6 +420,7 @@ class Session:
             self._reason = self._shutdown.finish(self._reason)
         if self._error is None:
             self._owned.mark(journal, ended=True)
+            self._outside.in_good_order = True
             return
         self._door.close()
         say_last_words(kernel, journal, self._reason)

@@ -73,6 +73,8 @@ def shrinks(intent: OrderIntent, view: View, strategy: str | None = None) -> boo
             continue
         if order.status is OrderStatus.HELD or (strategy is not None and order.strategy != strategy):
             continue
+        if order.client_order_id == intent.replaces:
+            continue
         key = order.intent.group or order.client_order_id
         if key != intent.group:
             leaving[key] = max(leaving.get(key, Decimal(0)), order.remaining_quantity)

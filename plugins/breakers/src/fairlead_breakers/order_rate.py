@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead import OrderIntent, duration_text
-from fairlead.facts import BreakerReset, BreakerTripped, CancelRequested, OrderSubmitted
+from fairlead.facts import BreakerReset, BreakerTripped, CancelRequested, OrderSubmitted, ReplaceRequested
 from fairlead.ports import Allowance, Trip, View
 from fairlead_breakers._latch import Act, Latch, Window, count, span
 from fairlead_breakers._shared import reduces
@@ -20,7 +20,7 @@ class OrderRate(Latch):
     count does not: a restart takes longer than the window.
     """
 
-    wants = (OrderSubmitted, CancelRequested, BreakerTripped, BreakerReset)
+    wants = (OrderSubmitted, ReplaceRequested, CancelRequested, BreakerTripped, BreakerReset)
 
     def __init__(
         self,
