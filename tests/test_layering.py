@@ -243,7 +243,7 @@ def test_a_distribution_imports_what_it_declares(folder):
 # --- what an import brings ----------------------------------------------------------------------------------
 
 HEAVY = (
-    "attr", "cattrs", "ccxt", "click", "dotenv", "ib_async", "packaging", "picows", "pyarrow", "pybit", "rich",
+    "attr", "ccxt", "click", "dotenv", "ib_async", "packaging", "picows", "pyarrow", "pybit", "rich",
     "sqlite3", "uvloop",
 )  # fmt: skip
 
