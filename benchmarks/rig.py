@@ -168,6 +168,8 @@ def answer(process: subprocess.Popen[str], timeout: float = 900) -> Any:
     if process.returncode:
         last = "\n".join((errors or out).strip().splitlines()[-12:])
         raise ChildFailed(last or f"it ended with status {process.returncode} and said nothing")
+    if not out.strip():
+        raise ChildFailed(f"it ended without an answer\n{errors.strip()}".strip())
     said = json.loads(out.strip().splitlines()[-1])
     if isinstance(said, dict) and "unavailable" in said:
         raise Unavailable(said["unavailable"])
