@@ -355,7 +355,7 @@ def test_a_history_that_hangs_while_the_engine_runs_is_given_up_and_asked_for_ag
         eth = stream.listed[1].id
         stream.past += [
             Bar(eth, "1m", 1.0, 1.0, 1.0, 1.0, 1.0, end - minute, end, end)
-            for end in range(last - 2 * minute, last + 1, minute)
+            for end in range(last - 5 * minute, last + 5 * minute, minute)
         ]
         stream.history_fails = [None, None, None]
         turn(engine, lambda: strategy.watch(ETH, bars="1m", warmup=3))

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from fairlead import LimitAt, OrderStatus, OrderType, TimeSlices
+from fairlead._kernel.state import REMEMBERED_ORDERS
 from fairlead.facts import Noted, OrderTriggered
 from fairlead.ports import Canceled, Expired, FillVoided, Triggered, Trip
 from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, accept, reject, silence
@@ -588,4 +589,89 @@ def test_the_parts_of_an_order_with_an_end_are_canceled_once():
     bench.advance("6m")
     assert order.status is OrderStatus.EXPIRED
     assert len(bench.broker.canceling) == 1
+    bench.check()
+
+
+# --- whose part of a position it is -----------------------------------------------------------------------------
+
+
+@PROFILES
+def test_a_restart_puts_no_old_exits_on_a_position_that_was_opened_without(profile):
+    """What an entry bought was sold by hand: what is there now was bought by an order that wanted no exits."""
+    bench = make(profile)
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90, take_profit=110))
+    bench.broker.fill(entry)
+    bench.do(lambda s: s.close())
+    assert held(bench) == 0
+    bench.do(lambda s: s.buy(1))
+    bench.restart()
+    assert held(bench) == 1
+    assert not bench.state.open
+    bench.price(100)
+    bench.advance("1m")
+    assert not alarms(bench, "unprotected")
+    bench.check()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_exits_cover_what_is_left_of_their_own_entry_and_no_more(restart):
+    """Half of it was sold by hand, more was bought without exits, and then the rest of the entry filled."""
+    bench = make()
+    entry = bench.do(lambda s: s.buy(2, limit_price=99, stop_loss=90))
+    bench.broker.fill(entry, 1)
+    bench.do(lambda s: s.sell("0.6"))
+    bench.do(lambda s: s.buy(3))
+    assert stops(bench) == [(OrderStatus.HELD, D("0.4"))]
+    if restart:
+        bench.restart()
+        assert stops(bench) == [(OrderStatus.HELD, D("0.4"))]
+        bench.broker.executed(entry.client_order_id)
+        bench.restart()
+    else:
+        bench.broker.fill(entry, 1)
+    assert held(bench) == D("4.4")
+    assert sum(size for _, size in stops(bench)) == D("1.4")
+    bench.check()
+
+
+def test_a_close_that_fails_puts_back_the_exits_of_those_who_hold_something():
+    """An older entry was closed by hand before: its exits stay away."""
+    bench = make(STOPS_ONLY)
+    old = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=80))
+    bench.broker.fill(old)
+    bench.do(lambda s: s.close())
+    new = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90))
+    bench.broker.fill(new)
+    bench.broker.answers.append(reject("no"))
+    bench.do(lambda s: s.close())
+    bench.advance("2s")
+    assert [o.stop_price for o in bench.state.open.values()] == [90]
+    bench.check()
+
+
+def test_a_sale_by_hand_that_is_taken_back_leaves_nothing_bare():
+    """What it had sold is there again, and has its stop again."""
+    bench = make()
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90))
+    bench.broker.fill(entry)
+    sale = bench.do(lambda s: s.sell(1))
+    assert not stops(bench)
+    report = next(one for one in bench.broker.executions if one.client_order_id == sale.client_order_id)
+    voided(bench, report)
+    assert held(bench) == 1
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.check()
+
+
+def test_an_entry_is_remembered_as_long_as_it_holds_something():
+    """However many orders ended after it: its stop comes back when the venue ends it."""
+    bench = make(STOPS_ONLY)
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90))
+    bench.broker.fill(entry)
+    for _ in range(REMEMBERED_ORDERS + 5):
+        bench.do(lambda s: s.cancel(s.buy(1, limit_price=50)))
+    (stop,) = bench.state.open.values()
+    bench.broker.emit(Expired(client_order_id=stop.client_order_id, event_ns=bench.clock.now()))
+    bench.advance("2s")
+    assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
     bench.check()

@@ -144,6 +144,11 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         """Whether it protects what an entry has bought or sold: the leg of a bracket."""
         return self.group.startswith(EXIT)
 
+    @property
+    def wants_exits(self) -> bool:
+        """Whether what it buys or sells is to be protected: an entry with a take-profit, a stop-loss or both."""
+        return self.take_profit is not None or self.stop_loss is not None
+
 
 class Order(msgspec.Struct, eq=False, kw_only=True):
     """An order and its life so far; only the engine changes it, everybody may read it at any time.
