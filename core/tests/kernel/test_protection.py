@@ -592,6 +592,82 @@ def test_the_parts_of_an_order_with_an_end_are_canceled_once():
     bench.check()
 
 
+# --- what cannot be sent yet ------------------------------------------------------------------------------------
+
+
+class AgainstProfit:
+    """A breaker that refuses take-profits while `refuses` says so, in other words each time."""
+
+    name = "against"
+    wants = ()
+
+    def __init__(self):
+        self.refuses = lambda: True
+        self.asked = 0
+
+    def check(self, intent, view):
+        if intent.exits and intent.type is OrderType.LIMIT and self.refuses():
+            self.asked += 1
+            return Trip(f"{self.asked}.5 of 3,000 messages are used up")
+        return None
+
+    def watch(self, item, view):
+        return None
+
+
+def triggered_in_vain(against):
+    """A stop at the venue, and a take-profit whose price is reached."""
+    bench = make(STOPS_ONLY, breakers=[against])
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90, take_profit=110))
+    bench.broker.fill(entry)
+    bench.price(110)
+    return bench
+
+
+def test_a_take_profit_that_may_not_be_sent_leaves_the_stop_where_it_is():
+    """For hours, whatever is said against it in whatever figures: the stop stays, and the refusal is said once."""
+    against = AgainstProfit()
+    bench = triggered_in_vain(against)
+    (before,) = [o for o in bench.state.open.values() if o.type is OrderType.STOP]
+    commands = len(bench.broker.commands)
+    bench.advance("4h")
+    assert len(bench.broker.commands) == commands
+    assert before.status is OrderStatus.ACCEPTED
+    assert len(alarms(bench)) == 1
+    assert len(bench.of(OrderTriggered)) == 1
+    bench.restart()
+    bench.price(110)
+    assert before.client_order_id in bench.state.open
+    against.refuses = bool
+    bench.advance("2s")
+    assert bench.broker.submits[-1].intent.type is OrderType.LIMIT
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.check()
+
+
+def test_a_take_profit_that_is_refused_once_its_stop_is_gone_is_tried_ever_more_rarely():
+    """What each try takes away and puts back is no order more than every few minutes, and is said once."""
+    against = AgainstProfit()
+    bench = make(STOPS_ONLY, breakers=[against])
+    against.refuses = lambda: not any(status is OrderStatus.ACCEPTED for status, _ in stops(bench))
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90, take_profit=110))
+    bench.broker.fill(entry)
+    sent = len(bench.broker.submits)
+    bench.price(110)
+    bench.advance("10m")
+    in_ten_minutes = len(bench.broker.submits) - sent
+    assert 3 <= in_ten_minutes <= 12
+    bench.advance("4h")
+    assert len(bench.broker.submits) - sent - in_ten_minutes <= 4 * 60 / 4
+    assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
+    assert len(alarms(bench)) == 1
+    assert not alarms(bench, "unprotected")
+    against.refuses = bool
+    bench.advance("5m")
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.check()
+
+
 # --- whose part of a position it is -----------------------------------------------------------------------------
 
 
