@@ -27,6 +27,7 @@ from fairlead.facts import SCHEMA
 _CODE = (
     "fairlead.facts",
     "fairlead._kernel.apply",
+    "fairlead._kernel.entries",
     "fairlead._kernel.ledger",
     "fairlead._kernel.packing",
     "fairlead._kernel.state",
@@ -37,6 +38,8 @@ _CODE = (
     "fairlead._models.reconciliation",
     "fairlead._models.reports",
     "fairlead._models.venue",
+    "fairlead._models.words",
+    "fairlead.units",
 )
 """The modules that decide what a journal folds to."""
 
