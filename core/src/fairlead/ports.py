@@ -213,7 +213,7 @@ class DataStream(Protocol):
         ...
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
-        """Ask for feeds; returns those the source has confirmed."""
+        """Ask for feeds; returns those the source has confirmed. The engine asks for the others again, ever later."""
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -221,7 +221,10 @@ class DataStream(Protocol):
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
-        """What happened in [start_ns, end_ns), oldest first; empty where the source keeps none."""
+        """What happened in [start_ns, end_ns), oldest first; empty where the source keeps none.
+
+        While the engine runs it gives up after 20 s, and asks again with twice as much time at each try.
+        """
         ...
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fairlead import facts as f
-from fairlead._kernel import ledger
+from fairlead._kernel import entries, ledger
 from fairlead._kernel.state import (
     DOUBT,
     REMEMBERED_ORDERS,
@@ -124,6 +124,7 @@ def _forget(state: State, account: str) -> None:
         del state.orders[name]
         state.open.pop(name, None)
         state.children.pop(name, None)
+        state.entries.pop(name, None)
     kept = [name for name in state.closed if name not in gone]
     state.closed.clear()
     state.closed.extend(kept)
@@ -447,11 +448,18 @@ def _remember(state: State, order: Order) -> None:
     state.closed.append(order.client_order_id)
     if len(state.closed) > REMEMBERED_ORDERS:
         oldest = state.orders.get(state.closed.popleft())
-        if oldest is not None and oldest.given_up and state.now < oldest.updated_ns + TOMBSTONE_NS:
+        if oldest is not None and _is_needed(state, oldest):
             state.closed.append(oldest.client_order_id)
         elif oldest is not None and oldest.status in CLOSED:
             del state.orders[oldest.client_order_id]
             state.children.pop(oldest.client_order_id, None)
+
+
+def _is_needed(state: State, order: Order) -> bool:
+    """Whether a closed order may yet matter: it may turn up at its venue, or its exits may have to be placed."""
+    if order.client_order_id in state.entries:
+        return True
+    return order.given_up and state.now < order.updated_ns + TOMBSTONE_NS
 
 
 def _reserve(state: State, order: Order, quantity: Any) -> None:
@@ -498,6 +506,7 @@ def _filled(state: State, fact: f.Filled) -> None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
+    entries.follow(state, fill, order)
 
 
 def _fill_disowned(state: State, fact: f.FillDisowned) -> None:
@@ -547,6 +556,7 @@ def _fill_reversed(state: State, fact: f.FillReversed) -> None:
         if parent is not None:
             _unfill(state, parent, fill)
     ledger.book(state, fill, -1)
+    entries.follow(state, fill, order, back=True)
 
 
 def _unfill(state: State, order: Order, fill: Fill) -> None:

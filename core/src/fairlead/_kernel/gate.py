@@ -124,7 +124,7 @@ class Gate:
         if not lane.mark and not sure:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
-        if intent.stop_loss is not None or intent.take_profit is not None:
+        if intent.wants_exits:
             _bracket(intent, lane, reasons)
         if instrument.min_notional or intent.reduce_only:
             self._size(intent, lane, reasons)

@@ -187,7 +187,8 @@ class State:
 
     `bars` is how far bars in progress had got at the fact `bars_seq`.
 
-    `epochs` are the last starts, each with how many intents there had been before it.
+    `entries` is what each order with exits still has in its strategy's position. `epochs` are the last starts, each
+    with how many intents there had been before it.
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
     lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `decided` what
@@ -212,6 +213,7 @@ class State:
     orders: dict[str, Order] = attrs.Factory(dict)
     open: dict[str, Order] = attrs.Factory(dict)
     children: dict[str, list[Order]] = attrs.Factory(dict)
+    entries: dict[str, Decimal] = attrs.Factory(dict)
     closed: deque[str] = attrs.Factory(deque)
     positions: dict[PositionKey, Position] = attrs.Factory(dict)
     day_profits: dict[PositionKey, float] = attrs.Factory(dict)
