@@ -1,0 +1,60 @@
+"""From words, as a command line or a handle has them, to a venue in a box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fairlead import ConfigurationError, Instrument, decimal
+from fairlead_sim import SimulatedBroker
+from fairlead_venue.box import Box
+from fairlead_venue.faults import FaultPlan
+from fairlead_venue.feed import Feed, FileFeed, SyntheticFeed
+from fairlead_venue.fronts import Settings
+
+
+def box_of(
+    *,
+    protocol: str,
+    cash: Sequence[str] = (),
+    pairs: Mapping[str, str] | None = None,
+    instruments: Sequence[Instrument] = (),
+    key: str = "venue-key",
+    secret: str = "venue-secret",
+    public_key: str = "",
+    data: str = "",
+    symbol: str = "",
+    synthetic: bool = False,
+    speed: float = 1.0,
+    seed: int = 42,
+    faults: str = "",
+    plan: FaultPlan | None = None,
+    latency: str = "0ms",
+    variants: Mapping[str, str] | None = None,
+) -> Box:
+    """A venue that is not open yet; `faults` is a plan in TOML or a file of it. Raises ConfigurationError."""
+    if data and synthetic:
+        raise ConfigurationError("a venue has one market: name a file with data, or choose synthetic")
+    feed: Feed | None = None
+    if data:
+        feed = FileFeed(Path(data), symbol=symbol, speed=speed)
+    elif synthetic:
+        feed = SyntheticFeed(list(pairs or ["BTC/USDT"]), seed=seed)
+    settings = Settings(
+        key=key,
+        secret=secret,
+        public_key=public_key,
+        cash=SimulatedBroker(list(cash)).cash if cash else {},
+        pairs={}
+        if synthetic
+        else {pair: decimal(tick, f"tick of {pair}") for pair, tick in (pairs or {}).items()},
+        instruments=instruments,
+        variants=variants or {},
+    )
+    return Box(protocol, settings, feed=feed, plan=plan or _plan(faults), latency=latency)
+
+
+def _plan(text: str) -> FaultPlan | None:
+    if not text:
+        return None
+    return FaultPlan.parse(text) if "\n" in text or "=" in text else FaultPlan.read(Path(text))
