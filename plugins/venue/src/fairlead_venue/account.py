@@ -88,6 +88,7 @@ class Account:
         self._numbers = numbers
         self._publish = publish
         self._working: dict[str, VenueOrder] = {}
+        self._held: dict[int, VenueOrder] = {}
         self._realised: dict[str, Decimal] = {}
         self._silent = False
         self._venue = SimulatedVenue(
@@ -161,7 +162,8 @@ class Account:
 
     def open_orders(self) -> Iterator[VenueOrder]:
         """Orders that work, oldest first."""
-        return (order for order in list(self._working.values()) if order.open)
+        found = [order for order in (*self._working.values(), *self._held.values()) if order.open]
+        return iter(sorted(found, key=lambda order: order.number))
 
     # --- what clients do ----------------------------------------------------------------------------------------
 
@@ -178,8 +180,18 @@ class Account:
         self.submit(order)
         return order
 
+    def hold(self, order: VenueOrder) -> None:
+        """Take an order in without putting it to work: `submit` it when its trigger is reached."""
+        order.held = order.announced = True
+        self._held[order.number] = order
+        self._note(order, "new")
+
     def submit(self, order: VenueOrder) -> None:
-        """Put what remains of an order to work."""
+        """Put what remains of an order to work; one that was held is told of as triggered first."""
+        if order.held:
+            order.held, order.triggered = False, True
+            del self._held[order.number]
+            self._note(order, "triggered")
         self._send(order, str(order.number))
 
     def _send(self, order: VenueOrder, name: str) -> None:
@@ -197,6 +209,9 @@ class Account:
 
     def cancel(self, order: VenueOrder) -> bool:
         """Take an order back; says whether it was there to take."""
+        if order.held:
+            self._finish(order, "canceled", "canceled", "canceled on request")
+            return True
         if not order.open or order.working not in self._working:
             return False
         self._venue.send(Cancel(order.working, "", order.wanted.instrument.id, _NEVER))
@@ -204,7 +219,8 @@ class Account:
 
     def end(self, order: VenueOrder, status: str, reason: str = "") -> None:
         """End an order for the venue's own reasons: `canceled`, `expired` or `rejected`."""
-        self._withdraw(order)
+        if not order.held:
+            self._withdraw(order)
         self._finish(order, status, status, reason)
 
     def amend(self, order: VenueOrder, **changes: Any) -> str:
@@ -218,6 +234,10 @@ class Account:
             return "too_late"
         if new.quantity <= order.filled:
             self.end(order, "canceled", "less than has filled")
+            return ""
+        if order.held:
+            order.wanted = new
+            self._note(order, "amended")
             return ""
         if new == attrs.evolve(old, quantity=new.quantity) and new.quantity < old.quantity:
             self._shrink(order, old.quantity - new.quantity)
@@ -235,6 +255,10 @@ class Account:
         self._send(order, f"{order.number}/{next(self._numbers.orders)}")
         self._silent = False
         return code
+
+    def reduce(self, order: VenueOrder, by: Decimal) -> None:
+        """Make an order smaller that is not at work yet."""
+        order.wanted = attrs.evolve(order.wanted, quantity=order.wanted.quantity - by)
 
     def _shrink(self, order: VenueOrder, by: Decimal) -> None:
         working = self._at_work(order)
@@ -309,8 +333,11 @@ class Account:
         match report:
             case Accepted():
                 amended = "/" in order.working
-                if not self._silent:
-                    self._note(order, "amended" if amended else "new")
+                if amended and not self._silent:
+                    self._note(order, "amended")
+                elif not order.announced:
+                    order.announced = True
+                    self._note(order, "new")
             case Rejected(code=code, reason=reason):
                 order.code = code
                 if "/" in order.working:
@@ -349,13 +376,14 @@ class Account:
         order = self.order(
             Wanted(instrument=rules, side=report.side, type=OrderType.MARKET, quantity=report.quantity)
         )
-        order.cause = report.cause or "venue"
+        order.cause, order.announced = report.cause or "venue", True
         self._note(order, "new")
         return order
 
     def _finish(self, order: VenueOrder, status: str, kind: str, reason: str) -> None:
-        order.status, order.reason = status, reason
+        order.status, order.reason, order.held = status, reason, False
         self._working.pop(order.working, None)
+        self._held.pop(order.number, None)
         self._note(order, kind)
 
     def _note(self, order: VenueOrder, kind: str, execution: Execution | None = None) -> None:

@@ -60,6 +60,7 @@ class VenueOrder:
 
     `status` is new, partially_filled, filled, canceled, expired or rejected. `code` is why it was rejected: the
     simulated venue's word for it. `extra` belongs to the front. `cause` is set where no client asked for it.
+    `held` says that it is not in the books, since its trigger was not reached; `announced` that it was told of.
     """
 
     number: int
@@ -71,6 +72,8 @@ class VenueOrder:
     code: str = ""
     reason: str = ""
     triggered: bool = False
+    held: bool = False
+    announced: bool = False
     cause: str = ""
     executions: list[Execution] = attrs.Factory(list)
     extra: dict[str, Any] = attrs.Factory(dict)

@@ -87,7 +87,7 @@ class VenueServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         call = Call(
-            request.method, request.path, query=request.query_string, headers=dict(request.headers),
+            request.method, request.path, query=request.rel_url.raw_query_string, headers=dict(request.headers),
             body=b"" if request.method == "GET" else await request.read(),
         )  # fmt: skip
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -137,7 +137,7 @@ class VenueServer:
             self._numbers, socket, request, faults=self.faults, clock=self.exchange.clock,
             struck=self.gate.strike, enums=self._front.enums,
         )  # fmt: skip
-        refusal = self._front.connected(channel, request.query_string)
+        refusal = self._front.connected(channel, request.rel_url.raw_query_string)
         if refusal is not None:
             self.gate.note(call, str(refusal.status))
             return _response(refusal)

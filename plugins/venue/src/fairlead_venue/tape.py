@@ -31,7 +31,7 @@ class Print(msgspec.Struct, frozen=True):
 
 
 class Candle(msgspec.Struct):
-    """Prices of [open_ns, open_ns + interval); `first` and `last` are numbers of its prints, -1 where there are none."""
+    """Prices of [open_ns, open_ns + interval); `first` and `last` are their numbers, -1 where there are none."""
 
     open_ns: int
     open: float
