@@ -400,7 +400,8 @@ class Futures:
         equity, margin = self.account.equity(), self.account.initial_margin()
         return [
             {
-                "accountAlias": "venue", "asset": name, "balance": f"{amount:.8f}", "crossWalletBalance": f"{amount:.8f}",
+                "accountAlias": "venue", "asset": name, "balance": f"{amount:.8f}",
+                "crossWalletBalance": f"{amount:.8f}",
                 "crossUnPnl": f"{equity - amount:.8f}", "availableBalance": f"{max(equity - margin, ZERO):.8f}",
                 "maxWithdrawAmount": f"{max(equity - margin, ZERO):.8f}", "marginAvailable": True,
                 "updateTime": self.now_ms,

@@ -87,7 +87,7 @@ class FuturesReader:
         if price is not None:
             self._check_price(rule, price, way)
         here = [order for order in self._account.open_orders() if order.wanted.instrument.id == rule.id]
-        if sum(1 for order in here if not order.held) >= self._symbols.filters.max_orders:
+        if not conditional and sum(1 for order in here if not order.held) >= self._symbols.filters.max_orders:
             raise Refused(rules.F_MAX_ORDERS)
         wanted = Wanted(
             instrument=rule, side=way, type=OrderType.LIMIT if limited else OrderType.MARKET,

@@ -69,25 +69,24 @@ class FuturesEvents:
         self._event("TRADE_LITE", body, ["event:trade"])
 
     def _account_update(self, reason: str, order: VenueOrder | None, *, changed: Decimal = ZERO) -> None:
-        positions = []
-        if order is not None:
-            native = order.wanted.instrument.native
-            for row in self._futures.positions.rows(
-                native, hedged=self._futures.read.hedged, only_open=False
-            ):
-                positions.append(
-                    {
-                        "s": native, "pa": row["positionAmt"], "ep": row["entryPrice"], "bep": row["breakEvenPrice"],
-                        "cr": plain(self._account.holding(order.wanted.instrument.id).realised),
-                        "up": row["unRealizedProfit"], "mt": row["marginType"], "iw": "0",
-                        "ps": row["positionSide"],
-                    }
-                )  # fmt: skip
+        positions = [] if order is None else self._positions(order)
         balances = [
             {"a": name, "wb": f"{amount:.8f}", "cw": f"{amount:.8f}", "bc": plain(changed)}
             for name, amount in self._account.balances().items()
         ]
         self._event("ACCOUNT_UPDATE", {"a": {"m": reason, "B": balances, "P": positions}}, ["event:balance"])
+
+    def _positions(self, order: VenueOrder) -> list[dict[str, Any]]:
+        rules = order.wanted.instrument
+        rows = self._futures.positions.rows(rules.native, hedged=self._futures.read.hedged, only_open=False)
+        return [
+            {
+                "s": rules.native, "pa": row["positionAmt"], "ep": row["entryPrice"], "bep": row["breakEvenPrice"],
+                "cr": plain(self._account.holding(rules.id).realised), "up": row["unRealizedProfit"],
+                "mt": row["marginType"], "iw": "0", "ps": row["positionSide"],
+            }
+            for row in rows
+        ]  # fmt: skip
 
     def _order_update(self, order: VenueOrder, kind: str, done: Execution | None) -> None:
         wanted, extra = order.wanted, order.extra

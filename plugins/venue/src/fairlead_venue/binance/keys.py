@@ -17,7 +17,7 @@ _VALID_NS = 3_600_000_000_000
 
 
 class ListenKeys:
-    """The account's one listen key, and who listens by it. It ends an hour after it was asked for, or kept alive, last."""
+    """The account's one listen key, and who listens by it; it ends an hour after it was asked for or kept alive."""
 
     def __init__(self, clock: VenueClock) -> None:
         self._clock = clock

@@ -137,7 +137,7 @@ class Streams:
             case "bookTicker" if isinstance(event, Quote | Book) and moved.change:
                 return [self._book_ticker(tape)]
             case "depth" if moved.change is not None:
-                return [self._partial(tape, stream.levels) if stream.levels else self._depth(moved)]
+                return [self._partial(moved, stream.levels) if stream.levels else self._depth(moved)]
             case "kline" if isinstance(event, Trade | Bar):
                 return self._klines(tape, stream.interval, event)
             case "ticker" | "miniTicker" if isinstance(event, Trade | Bar):
@@ -187,12 +187,14 @@ class Streams:
                "a": self._market.levels(change.asks, 5000)}  # fmt: skip
         return {**row, "T": change.at_ns // 1_000_000, "pu": change.before} if self._futures else row
 
-    def _partial(self, tape: Tape, levels: int) -> dict[str, Any]:
+    def _partial(self, moved: MarketMoved, levels: int) -> dict[str, Any]:
+        tape, change = moved.tape, moved.change
+        assert change is not None
         bids, asks = self._market.levels(tape.bids, levels), self._market.levels(tape.asks, levels)
         if not self._futures:
             return {"lastUpdateId": tape.update, "bids": bids, "asks": asks}
         return {"e": "depthUpdate", "E": self._now, "T": tape.at_ns // 1_000_000, "s": tape.instrument.native,
-                "U": tape.update, "u": tape.update, "pu": tape.update - 1, "b": bids, "a": asks}  # fmt: skip
+                "U": change.first, "u": change.last, "pu": change.before, "b": bids, "a": asks}  # fmt: skip
 
     def _klines(self, tape: Tape, interval: str, event: Trade | Bar) -> list[dict[str, Any]]:
         """The candle as it stands; the one before it as closed, when a new one began."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from fairlead import OrderType
 from fairlead_venue.account import Account, BalanceEvent, OrderEvent
 from fairlead_venue.binance.listing import text
 from fairlead_venue.binance.lists import OrderList
@@ -52,7 +53,8 @@ class SpotEvents:
             elif order.announced:
                 kind = "TRADE_PREVENTION" if prevented and event.kind == "expired" else _KINDS[event.kind]
                 self._report(order, kind, event.execution)
-                self._position()
+                if event.kind != "new" or order.held or order.wanted.type is not OrderType.MARKET:
+                    self._position()  # what takes at once is told with its trades
         elif isinstance(event, BalanceEvent) and event.account == self._account.name:
             update = {
                 "e": "balanceUpdate", "E": self._now_ms, "a": event.currency, "d": text(event.amount),
