@@ -42,7 +42,8 @@ class Venue:
     pushed. `latency` is a round trip: `"0ms"`, `"3ms"`, `"realistic"`. `variants` choose between documents that
     differ. With `process` it runs in a process of its own, else in a thread with a loop of its own.
 
-    Every method waits for the venue's answer. Raises ConfigurationError, or VenueRefused where a request makes no
+    Every method waits for the venue's answer, in any thread: in a coroutine call `wait` by `asyncio.to_thread`, so that
+    what it waits for can happen. Raises ConfigurationError, or VenueRefused where a request makes no
     sense.
     """
 
@@ -74,6 +75,7 @@ class Venue:
             "faults": faults if isinstance(faults, str) else "",
         }  # fmt: skip
         self._requests = 0
+        self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: _Thread | None = None
         if process:
@@ -104,10 +106,11 @@ class Venue:
 
     def ask(self, do: str, **words: Any) -> Any:
         """Say a word on the control line. Raises VenueRefused."""
-        self._requests += 1
-        request = {"id": self._requests, "do": do, **words}
-        self._line.sendall(_encoder.encode(request) + b"\n")
-        answer = _decoder.decode(self._answers.readline() or b'{"error":"the venue has ended"}')
+        with self._turn:
+            self._requests += 1
+            request = {"id": self._requests, "do": do, **words}
+            self._line.sendall(_encoder.encode(request) + b"\n")
+            answer = _decoder.decode(self._answers.readline() or b'{"error":"the venue has ended"}')
         if "error" in answer:
             raise VenueRefused(answer["error"])
         return answer["ok"]
