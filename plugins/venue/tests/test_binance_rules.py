@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+
 from fairlead_venue import Venue
 from fairlead_venue.binance import rules
 

@@ -164,7 +164,8 @@ class Channel:
         finally:
             self.open = False
             self._ready.set()
-            writing.cancel()
+            if self._ending is None:  # else it is in the middle of saying goodbye
+                writing.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await writing
 

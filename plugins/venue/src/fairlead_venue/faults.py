@@ -136,16 +136,30 @@ class FaultPlan:
     def parse(cls, text: str) -> Self:
         """Read TOML: `seed = 7` and any number of `[[fault]]` tables. Raises ConfigurationError."""
         try:
-            words = tomllib.loads(text)
+            return cls.of(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"the fault plan is no TOML ({error})") from error
-        seed, tables = words.pop("seed", 0), words.pop("fault", [])
-        if words or not isinstance(seed, int) or not isinstance(tables, list):
-            strange = next(iter(words), "seed" if not isinstance(seed, int) else "fault")
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> Self:
+        """Read what TOML or JSON says: `seed` and `fault`, a list of tables. Raises ConfigurationError."""
+        seed, tables = words.get("seed", 0), words.get("fault", [])
+        strange = [word for word in words if word not in {"seed", "fault"}]
+        if strange or not isinstance(seed, int) or not isinstance(tables, list):
+            what = strange[0] if strange else "seed" if not isinstance(seed, int) else "fault"
             raise ConfigurationError(
-                f"the fault plan says {strange!r}: write seed = NUMBER and [[fault]] tables, nothing else"
+                f"the fault plan says {what!r}: write seed = NUMBER and [[fault]] tables, nothing else"
             )
         return cls(faults=tuple(Fault.of(table) for table in tables), seed=seed)
+
+    def words(self) -> dict[str, Any]:
+        """The same as `of` reads it."""
+        names = {field.name: field.alias for field in attrs.fields(Fault)}
+        tables = [
+            {names[name]: value for name, value in attrs.asdict(fault, recurse=False).items()}
+            for fault in self.faults
+        ]
+        return {"seed": self.seed, "fault": tables}
 
     @classmethod
     def read(cls, file: Path) -> Self:

@@ -38,7 +38,7 @@ class Venue:
             ... connect an SDK to venue.addresses["rest"] ...
 
     `cash` is what each of its wallets begins with, `pairs` what it lists (`{"BTC/USDT": "0.01"}`, with ticks),
-    `instruments` the same in full. `data` is a file to play, `synthetic` invents a market; without both it is as it was
+    `instruments` the same in full. `data` is a file to play, `symbol` what it is of where it does not say, `synthetic` invents a market; without both it is as it was
     pushed. `latency` is a round trip: `"0ms"`, `"3ms"`, `"realistic"`. `variants` choose between documents that
     differ. With `process` it runs in a process of its own, else in a thread with a loop of its own.
 
@@ -58,6 +58,7 @@ class Venue:
         secret: str = "venue-secret",
         public_key: str = "",
         data: str | Path = "",
+        symbol: str = "",
         synthetic: bool = False,
         speed: float = 1.0,
         seed: int = 42,
@@ -70,9 +71,12 @@ class Venue:
         self.key, self.secret = key, secret
         words: dict[str, Any] = {
             "protocol": protocol, "cash": _cash(cash), "pairs": _ticks(pairs), "key": key, "secret": secret,
-            "public_key": public_key, "data": str(data), "synthetic": synthetic, "speed": speed, "seed": seed,
+            "public_key": public_key, "data": str(data),
+            "symbol": symbol, "synthetic": synthetic, "speed": speed, "seed": seed,
             "latency": latency, "variants": dict(variants or {}), "port": port,
             "faults": faults if isinstance(faults, str) else "",
+            "plan": faults.words() if isinstance(faults, FaultPlan) else None,
+            "instruments": msgspec.to_builtins(list(instruments)),
         }  # fmt: skip
         self._requests = 0
         self._turn = threading.Lock()
@@ -81,8 +85,7 @@ class Venue:
         if process:
             self._process, self.addresses = _start_process(words)
         else:
-            plan = faults if isinstance(faults, FaultPlan) else None
-            self._thread = _Thread(words, instruments, plan)
+            self._thread = _Thread(words)
             self.addresses = self._thread.start_and_wait()
         host, _, number = self.addresses["control"].removeprefix("tcp://").rpartition(":")
         self._line = socket.create_connection((host, int(number)), timeout=60)
@@ -247,12 +250,8 @@ class Venue:
 class _Thread:
     """A venue in a thread; it starts once, and stops once."""
 
-    def __init__(
-        self, words: dict[str, Any], instruments: Sequence[Instrument], plan: FaultPlan | None
-    ) -> None:
+    def __init__(self, words: dict[str, Any]) -> None:
         self._words = words
-        self._instruments = instruments
-        self._plan = plan
         self._ready = threading.Event()
         self._addresses: Mapping[str, str] = {}
         self._error: BaseException | None = None
@@ -285,7 +284,7 @@ class _Thread:
 
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         port = self._words.pop("port")
-        box = box_of(**self._words, instruments=self._instruments, plan=self._plan)
+        box = box_of(**self._words)
         try:
             self._addresses = await box.open(port=port)
             self._ready.set()

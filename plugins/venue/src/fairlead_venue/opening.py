@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from fairlead import ConfigurationError, Instrument, decimal
 from fairlead_sim import SimulatedBroker
@@ -18,7 +21,7 @@ def box_of(
     protocol: str,
     cash: Sequence[str] = (),
     pairs: Mapping[str, str] | None = None,
-    instruments: Sequence[Instrument] = (),
+    instruments: Sequence[Any] = (),
     key: str = "venue-key",
     secret: str = "venue-secret",
     public_key: str = "",
@@ -28,11 +31,15 @@ def box_of(
     speed: float = 1.0,
     seed: int = 42,
     faults: str = "",
-    plan: FaultPlan | None = None,
+    plan: Mapping[str, Any] | None = None,
     latency: str = "0ms",
     variants: Mapping[str, str] | None = None,
 ) -> Box:
-    """A venue that is not open yet; `faults` is a plan in TOML or a file of it. Raises ConfigurationError."""
+    """A venue that is not open yet. Raises ConfigurationError.
+
+    `faults` is a plan in TOML or a file of it, `plan` what `FaultPlan.words` says; `instruments` are as msgspec says
+    them in plain words.
+    """
     if data and synthetic:
         raise ConfigurationError("a venue has one market: name a file with data, or choose synthetic")
     feed: Feed | None = None
@@ -48,10 +55,16 @@ def box_of(
         pairs={}
         if synthetic
         else {pair: decimal(tick, f"tick of {pair}") for pair, tick in (pairs or {}).items()},
-        instruments=instruments,
+        instruments=msgspec.convert(instruments, list[Instrument]),
         variants=variants or {},
     )
-    return Box(protocol, settings, feed=feed, plan=plan or _plan(faults), latency=latency)
+    return Box(
+        protocol,
+        settings,
+        feed=feed,
+        plan=FaultPlan.of(plan) if plan is not None else _plan(faults),
+        latency=latency,
+    )
 
 
 def _plan(text: str) -> FaultPlan | None:

@@ -131,7 +131,7 @@ class VenueServer:
                     return await self._say_nothing(request, call)
                 case FaultKind.DELAY:
                     await self.exchange.clock.sleep(fault.lasts_ns)
-        socket = web.WebSocketResponse(autoping=False, compress=False, timeout=0.05, max_msg_size=_BODY)
+        socket = web.WebSocketResponse(autoping=False, compress=False, timeout=2.0, max_msg_size=_BODY)
         self._numbers += 1
         channel = Channel(
             self._numbers, socket, request, faults=self.faults, clock=self.exchange.clock,
