@@ -18,6 +18,12 @@ async def silent(stream, seconds=0.4):
     return False
 
 
+async def ended(socket):
+    """Until a socket's read loop is over: it tells nobody."""
+    while socket._handle_read_loop is not None:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 @pytest.mark.full
 def test_the_users_stream_dies_silently_after_24_hours(sdk, venue, raw):
     """The socket says that it was closed, connects again without its subscription, and fills are never heard of."""
@@ -49,8 +55,7 @@ def test_a_late_error_reply_kills_the_websocket_api(sdk, venue):
         with pytest.raises(Exception, match="timed out"):
             await client.ws_cancel_order(symbol="BTCUSDT", orderId=1)
         venue.wait("order.cancel", what="answers")
-        while client.ws_api._handle_read_loop is not None:
-            await asyncio.sleep(0)
+        await ended(client.ws_api)
         with pytest.raises(Exception, match="timed out"):
             await client.ws_create_order(**MARKET)
         assert len(venue.executions("spot")) == 1
@@ -65,8 +70,7 @@ def test_an_overflowing_queue_takes_its_messages_with_it(sdk, venue):
         venue.trade("BTC/USDT", 50_000.0)
         async with sdk.manager(client).trade_socket("BTCUSDT") as stream:
             venue.strike("burst", count=150)
-            while stream._handle_read_loop is not None:
-                await asyncio.sleep(0)
+            await ended(stream)
             assert stream._queue.qsize() >= 100
             with pytest.raises(Exception, match="Read loop has been closed"):
                 await stream.recv()

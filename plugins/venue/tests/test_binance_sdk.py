@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+GTC = {"timeInForce": "GTC"}
 SPOT = {"symbol": "BTCUSDT", "quantity": "0.01"}
 LIMIT = {**SPOT, "type": "LIMIT", "timeInForce": "GTC"}
 
@@ -82,9 +83,9 @@ def test_a_limit_order_fills_in_parts_and_its_rest_is_canceled(sdk, venue):
     ("words", "price"),
     [
         ({"type": "STOP_LOSS", "side": "SELL", "stopPrice": "49000"}, 48_990.0),
-        ({"type": "STOP_LOSS_LIMIT", "side": "SELL", "stopPrice": "49000", "price": "48000", "timeInForce": "GTC"}, 48_990.0),
+        ({"type": "STOP_LOSS_LIMIT", "side": "SELL", "stopPrice": "49000", **GTC, "price": "48000"}, 48_990.0),
         ({"type": "TAKE_PROFIT", "side": "SELL", "stopPrice": "51000"}, 51_010.0),
-        ({"type": "TAKE_PROFIT_LIMIT", "side": "BUY", "stopPrice": "49000", "price": "49500", "timeInForce": "GTC"}, 48_990.0),
+        ({"type": "TAKE_PROFIT_LIMIT", "side": "BUY", "stopPrice": "49000", **GTC, "price": "49500"}, 48_990.0),
         ({"type": "STOP_LOSS", "side": "SELL", "trailingDelta": 200}, 48_990.0),
         ({"type": "STOP_LOSS", "side": "BUY", "stopPrice": "50500"}, 50_600.0),
     ],
@@ -217,7 +218,7 @@ def test_a_futures_fill_tells_the_account_before_the_order(sdk, venue):
     ("words", "price"),
     [
         ({"type": "STOP_MARKET", "triggerPrice": "49000", "closePosition": "true"}, 48_990.0),
-        ({"type": "STOP", "triggerPrice": "49000", "price": "48000", "timeInForce": "GTC", "quantity": "0.01"}, 48_990.0),
+        ({"type": "STOP", "triggerPrice": "49000", **GTC, "price": "48000", "quantity": "0.01"}, 48_990.0),
         ({"type": "TAKE_PROFIT_MARKET", "triggerPrice": "51000", "quantity": "0.01"}, 51_010.0),
         ({"type": "TRAILING_STOP_MARKET", "callbackRate": "2", "quantity": "0.01"}, 48_990.0),
     ],

@@ -66,6 +66,7 @@ class Channel:
         self._swap: str | None = None
         self._together = False
         self._ending: tuple[int, str] | None = None
+        self._reading: asyncio.Future[None]
 
     # --- out ----------------------------------------------------------------------------------------------------
 
@@ -157,17 +158,21 @@ class Channel:
 
     async def run(self, heard: Callable[[str], None]) -> None:
         """Carry frames both ways until it ends."""
+        self._reading = asyncio.ensure_future(self._read_all(heard))
         writing = asyncio.ensure_future(self._write())
         try:
-            async for message in self._socket:
-                await self._read(message, heard)
+            await asyncio.wait({self._reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+            if self._ending is not None:
+                await asyncio.wait({writing})
         finally:
             self.open = False
-            self._ready.set()
-            if self._ending is None:  # else it is in the middle of saying goodbye
-                writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await writing
+            self._reading.cancel()
+            writing.cancel()
+            await asyncio.gather(self._reading, writing, return_exceptions=True)
+
+    async def _read_all(self, heard: Callable[[str], None]) -> None:
+        async for message in self._socket:
+            await self._read(message, heard)
 
     async def _read(self, message: WSMessage, heard: Callable[[str], None]) -> None:
         if message.type is WSMsgType.PING and not self.silent:
@@ -199,6 +204,9 @@ class Channel:
                     self._together = False
                 if self._ending is not None:
                     code, reason = self._ending
+                    # Whoever closes waits for the other side's goodbye, which a reader would take from it.
+                    self._reading.cancel()
+                    await asyncio.gather(self._reading, return_exceptions=True)
                     await self._socket.close(code=code, message=reason.encode())
                     return
 

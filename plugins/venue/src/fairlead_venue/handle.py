@@ -38,9 +38,10 @@ class Venue:
             ... connect an SDK to venue.addresses["rest"] ...
 
     `cash` is what each of its wallets begins with, `pairs` what it lists (`{"BTC/USDT": "0.01"}`, with ticks),
-    `instruments` the same in full. `data` is a file to play, `symbol` what it is of where it does not say, `synthetic` invents a market; without both it is as it was
-    pushed. `latency` is a round trip: `"0ms"`, `"3ms"`, `"realistic"`. `variants` choose between documents that
-    differ. With `process` it runs in a process of its own, else in a thread with a loop of its own.
+    `instruments` the same in full. `data` is a file to play, `symbol` what it is of where it does not say, `synthetic`
+    invents a market; without them the market is as it was pushed. `latency` is a round trip: `"0ms"`, `"3ms"`,
+    `"realistic"`. `variants` choose between documents that differ. With `process` it runs in a process of its own, else
+    in a thread with a loop of its own.
 
     Every method waits for the venue's answer, in any thread: in a coroutine call `wait` by `asyncio.to_thread`, so that
     what it waits for can happen. Raises ConfigurationError, or VenueRefused where a request makes no

@@ -58,13 +58,8 @@ def box_of(
         instruments=msgspec.convert(instruments, list[Instrument]),
         variants=variants or {},
     )
-    return Box(
-        protocol,
-        settings,
-        feed=feed,
-        plan=FaultPlan.of(plan) if plan is not None else _plan(faults),
-        latency=latency,
-    )
+    chosen = FaultPlan.of(plan) if plan is not None else _plan(faults)
+    return Box(protocol, settings, feed=feed, plan=chosen, latency=latency)
 
 
 def _plan(text: str) -> FaultPlan | None:
