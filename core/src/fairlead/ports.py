@@ -261,6 +261,24 @@ class Allowance(msgspec.Struct, frozen=True):
     exposure: float = inf
 
 
+@attrs.frozen
+class Calm:
+    """Bounds of the market within which a breaker's `watch` would find nothing: its instrument's next events.
+
+    An event lies within when the engine's time is before `until_ns`, the price (the middle of a quote, the price of a
+    trade) and the instrument's mark are neither below `low` nor above `high`, ask less bid of a quote is at most
+    `spread` (like the prices, in the quote currency), and it was received at most `early_ns` before its own time and
+    at most `late_ns` after it.
+    """
+
+    low: float = 0.0
+    high: float = inf
+    spread: float = inf
+    until_ns: float = inf
+    early_ns: float = inf
+    late_ns: float = inf
+
+
 class View(Protocol):
     """What a breaker may look at: the account's state and the market, read only, as of now.
 
@@ -398,6 +416,15 @@ class CircuitBreaker(Protocol):
     once for each account and instrument: orders within it are never shown to `check`, as long as equity is known and
     quiet. A class that brings a `check` of its own and inherits `allows` is always asked.
 
+    One that wants quotes or trades may have `calm(instrument, view) -> Calm | None`, asked after such an event of the
+    instrument was shown; None shows each to it. While quotes and trades stay within what all such breakers call calm
+    they are held back from them. The first that does not, any other event that one of them wants, ends it: of each kind
+    `watch` sees the lowest, the highest and, after these, the last of what was held back, by then with the present
+    `view`, then this one; and `calm` is asked anew. So a range, the last price and the last time lose nothing, while a
+    sum or a count would: such a breaker has no `calm`, or keeps what it counts by looks. A fact that it wanted, a look
+    and a change of a limit end the calm as well, with the next event. What has no `calm`, or inherits one and brings a
+    `watch` of its own, sees every event.
+
     A breaker whose limits a person may change while it runs has `limits() -> Mapping[str, str]`, each by its name;
     `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what
     makes no sense; and `change(name, text)`. The engine writes each change down and makes it again after a restart.
@@ -483,6 +510,7 @@ __all__ = [
     "Bar",
     "Book",
     "BrokerAdapter",
+    "Calm",
     "Cancel",
     "CancelAll",
     "CancelRejected",

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from fairlead._kernel.clock import NEVER, TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
-from fairlead._kernel.market import BREAKER, Lane
+from fairlead._kernel.lookout import Lookout, broken, speaks_for
+from fairlead._kernel.market import Lane
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import Tripped
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
-from fairlead._models.market import Bar, Book, Quote, Trade
 from fairlead._models.orders import OrderIntent
 from fairlead._secrets.scrub import said
 from fairlead.errors import ConfigurationError
@@ -35,10 +35,7 @@ _MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, FlowSettled, 
 """After these, what equity is measured against may be another."""
 
 _Check = Callable[[OrderIntent, View], Trip | None]
-_Watch = Callable[[Any, View], Trip | None]
 _Checks = tuple[tuple[str, _Check], ...]
-
-_EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
 
 
 class _Bounds(NamedTuple):
@@ -80,6 +77,8 @@ class Board:
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
         self._due: dict[str, int] = {}
         """When each breaker looks next, of those that look."""
+        self._calm: set[Lookout] = set()
+        self._calming = frozenset(b.name for b in breakers if hasattr(b, "calm"))
         self.act: Callable[[BreakerTripped], None] = lambda _: None
         """Carries out what a trip does besides lowering trading."""
 
@@ -125,6 +124,7 @@ class Board:
             why=why,
         )
         self._bounds.clear()
+        self._end_calm()
         for account in self._valuer.accounts.values():
             account.listen()
 
@@ -154,32 +154,20 @@ class Board:
         try:
             memory = save()
         except Exception as error:  # what it forgets in a restart it would not find again
-            self._trip(breaker.name, _broken(error), "")
+            self._trip(breaker.name, broken(error), "")
             return
         if memory != self._state.breakers.get(breaker.name):
             self._recorder.record(BreakerSaved, breaker=breaker.name, state=memory)
 
     def attach(self, lane: Lane) -> None:
         """Show an instrument's events to the breakers that want them."""
-        for kind, name in _EVENT_KINDS.items():
-            wanting = tuple((b.name, b.watch) for b in self.breakers if kind in b.wants)
-            if wanting:
-                lane.attach(name, BREAKER, self._sink(wanting))
+        Lookout(lane, self.breakers, self._recorder, self._view, self._found, self._calm).attach()
 
-    def _sink(self, wanting: tuple[tuple[str, _Watch], ...]) -> Callable[[object], None]:
-        """One call for all of them: it is made at every tick."""
-        view = self._view
-
-        def show(event: object) -> None:
-            for name, watch in wanting:
-                try:
-                    trip = watch(event, view)
-                except Exception as error:
-                    trip = _broken(error)
-                if trip is not None:
-                    self._found(name, trip, event)
-
-        return show
+    def _end_calm(self) -> None:
+        """What breakers have called calm was said before something else happened."""
+        for lookout in self._calm:
+            lookout.end()
+        self._calm.clear()
 
     def fact(self, fact: Fact) -> None:
         """Show a fact to the breakers that want its kind."""
@@ -251,7 +239,7 @@ class Board:
         rest: list[tuple[str, _Check]] = []
         for name, check in self._loud:
             breaker = self._by_name[name]
-            said = breaker.allows(account, instrument, self._view) if _is_sparing(breaker) else None  # type: ignore[attr-defined]
+            said = breaker.allows(account, instrument, self._view) if speaks_for(breaker, "allows", "check") else None  # type: ignore[attr-defined]
             if said is None:
                 rest.append((name, check))
             else:
@@ -291,7 +279,9 @@ class Board:
         try:
             trip = breaker.watch(item, self._view)
         except Exception as error:
-            trip = _broken(error)
+            trip = broken(error)
+        if self._calm and breaker.name in self._calming:
+            self._end_calm()
         if trip is not None:
             self._found(breaker.name, trip, item)
 
@@ -349,20 +339,6 @@ class Board:
                 self._recorder.record(
                     BreakerReset, breaker=breaker.name, who=breaker.name, why="clean again", scope=trip.scope
                 )
-
-
-def _is_sparing(breaker: CircuitBreaker) -> bool:
-    """Whether `allows` speaks for its `check`: a class that only inherits it may check for more."""
-    for owner in (breaker, *type(breaker).__mro__):
-        members = getattr(owner, "__dict__", {})
-        if "allows" in members or "check" in members:
-            return "allows" in members
-    return False
-
-
-def _broken(error: Exception) -> Trip:
-    """A breaker that cannot watch counts as tripped."""
-    return Trip(f"it failed: {said(error)}", TradingState.REDUCE_ONLY, "engine")
 
 
 def _no_trip(name: str, method: str, said: object) -> str:

@@ -10,6 +10,10 @@ from fairlead import ConfigurationError, Instrument, Money, OrderIntent, OrderSt
 from fairlead.facts import Fact
 from fairlead.ports import Bar, Book, Quote, Trade, View
 
+NEAR = 1 - 1e-9
+"""What is allowed or called calm beforehand stays this much within a limit: two ways to compute the same float may end a
+hair apart."""
+
 Wants = tuple[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str, ...]
 
 
@@ -38,6 +42,16 @@ def loss_limit(limit: str | Money) -> tuple[Decimal, Money | None]:
     if money.amount <= 0:
         raise ConfigurationError(f"{limit!r} must be above 0: write '2_000 USDT' or '5%'")
     return Decimal(0), money
+
+
+def price_of(item: object) -> float | None:
+    """The price that an event tells: the middle of a quote, of a bar its close; None for anything else."""
+    kind = type(item)
+    if kind is Quote:
+        return (item.bid + item.ask) * 0.5  # type: ignore[attr-defined]
+    if kind is Trade:
+        return item.price  # type: ignore[attr-defined, no-any-return]
+    return item.close if kind is Bar else None  # type: ignore[attr-defined, no-any-return]
 
 
 def figure(value: float) -> str:

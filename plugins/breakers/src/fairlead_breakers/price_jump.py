@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead import OrderIntent, duration_text
-from fairlead.ports import Bar, Quote, Trade, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trade, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch, span
 from fairlead_breakers._range import Range
-from fairlead_breakers._shared import ratio, reduces, setting
+from fairlead_breakers._shared import price_of, ratio, reduces, setting
 
 
 class PriceJump(Latch):
@@ -47,19 +47,21 @@ class PriceJump(Latch):
 
     def watch(self, item: Any, view: View) -> Trip | None:
         """A price came."""
-        kind = type(item)
-        if kind is Quote:
-            price = (item.bid + item.ask) * 0.5
-        elif kind is Trade:
-            price = item.price
-        elif kind is Bar:
-            price = item.close
-        else:
+        price = price_of(item)
+        if price is None:
             return None
         path = self._paths.get(item.instrument)
         if path is not None and path.contains(price, item.received_ns):
             return None  # nothing that was not judged before
-        return self._judge(item.instrument, price, view)
+        return self._judge(item.instrument, price, item.received_ns, view)
+
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """Until the part of the window that goes on has ended, prices that make no jump, in whatever order."""
+        path = self._paths.get(instrument)
+        spare = None if path is None else path.spare(self._limit)
+        if path is None or spare is None:
+            return None
+        return Calm(low=spare[0], high=spare[1], until_ns=path.end)
 
     def due(self, view: View) -> int:
         """Look once a minute whether something is clean again; orders ask anyway."""
@@ -78,11 +80,11 @@ class PriceJump(Latch):
             return self._moved(name, low, high)
         return ""
 
-    def _judge(self, name: str, price: float, view: View) -> Trip | None:
+    def _judge(self, name: str, price: float, received_ns: int, view: View) -> Trip | None:
         path, length = self._paths.get(name), self._span + 2 * view.cadence(name)
         if path is None or path.length != length:
             path = self._paths[name] = Range(length)
-        low, high = path.add(price, view.now)
+        low, high = path.add(price, received_ns)
         if low * (1 + self._limit) >= price >= high * (1 - self._limit):
             return None
         start = low if price > low * (1 + self._limit) else high
