@@ -263,7 +263,7 @@ class Allowance(msgspec.Struct, frozen=True):
 
 @attrs.frozen
 class Calm:
-    """Bounds of the market within which a breaker's `watch` would find nothing: its instrument's next events.
+    """Bounds of an instrument's market within which a breaker's `watch` would find nothing, and its `check` neither.
 
     An event lies within when the engine's time is before `until_ns`, the price (the middle of a quote, the price of a
     trade) and the instrument's mark are neither below `low` nor above `high`, ask less bid of a quote is at most
@@ -365,7 +365,7 @@ class View(Protocol):
         ...
 
     def watched(self) -> Sequence[str]:
-        """The instruments that strategies watch."""
+        """The instruments that strategies watch: the same object for as long as they are the same."""
         ...
 
     def position(self, account: str, instrument: str, strategy: str | None = None) -> Decimal:
@@ -418,12 +418,13 @@ class CircuitBreaker(Protocol):
 
     One that wants quotes or trades may have `calm(instrument, view) -> Calm | None`, asked after such an event of the
     instrument was shown; None shows each to it. While quotes and trades stay within what all such breakers call calm
-    they are held back from them. The first that does not, any other event that one of them wants, ends it: of each kind
-    `watch` sees the lowest, the highest and, after these, the last of what was held back, by then with the present
-    `view`, then this one; and `calm` is asked anew. So a range, the last price and the last time lose nothing, while a
-    sum or a count would: such a breaker has no `calm`, or keeps what it counts by looks. A fact that it wanted, a look
-    and a change of a limit end the calm as well, with the next event. What has no `calm`, or inherits one and brings a
-    `watch` of its own, sees every event.
+    they are held back from them, and orders of the instrument are not shown to `check` (equity being known and quiet,
+    and the order within what others allow). The first event that does not, and any other that one of them wants, ends
+    the calm: of each kind `watch` sees the lowest, the highest and, after these, the last of what was held back, with
+    the present `view`, then this one; and `calm` is asked anew. So a range, the last price and the last time lose
+    nothing; a sum or a count would, and has no `calm`. A fact that it wanted, a look and the change of a limit end the
+    calm with the next event. A class that brings a `watch` (`check`) of its own and inherits `calm` sees every event
+    (order).
 
     A breaker whose limits a person may change while it runs has `limits() -> Mapping[str, str]`, each by its name;
     `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what

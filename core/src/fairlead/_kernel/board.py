@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fairlead._kernel.clock import NEVER, TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
-from fairlead._kernel.lookout import Lookout, broken, speaks_for
+from fairlead._kernel.lookout import Lookout, broken, is_calming, speaks_for
 from fairlead._kernel.market import Lane
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import Tripped
@@ -39,10 +39,12 @@ _Checks = tuple[tuple[str, _Check], ...]
 
 
 class _Bounds(NamedTuple):
-    """For one account and instrument: what all breakers allow that say so, and the checks of the others."""
+    """For one account and instrument: what all breakers allow that say so, the checks of the others, and those of them
+    that are made in a calm as well."""
 
     allowance: Allowance
     rest: _Checks
+    calm: _Checks
 
 
 class Board:
@@ -77,8 +79,11 @@ class Board:
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
         self._due: dict[str, int] = {}
         """When each breaker looks next, of those that look."""
+        self._lookouts: dict[str, Lookout] = {}
         self._calm: set[Lookout] = set()
-        self._calming = frozenset(b.name for b in breakers if hasattr(b, "calm"))
+        calming = [b for b in breakers if is_calming(b)]
+        self._calming = frozenset(b.name for b in calming)
+        self._calming_checks = frozenset(b.name for b in calming if speaks_for(b, "calm", "check"))
         self.act: Callable[[BreakerTripped], None] = lambda _: None
         """Carries out what a trip does besides lowering trading."""
 
@@ -161,7 +166,9 @@ class Board:
 
     def attach(self, lane: Lane) -> None:
         """Show an instrument's events to the breakers that want them."""
-        Lookout(lane, self.breakers, self._recorder, self._view, self._found, self._calm).attach()
+        lookout = Lookout(lane, self.breakers, self._recorder, self._view, self._found, self._calm)
+        self._lookouts[lane.id] = lookout
+        lookout.attach()
 
     def _end_calm(self) -> None:
         """What breakers have called calm was said before something else happened."""
@@ -230,7 +237,8 @@ class Board:
         if bounds is None:
             bounds = self._bounds[account, instrument] = self._ask_bounds(account, instrument)
         if self._valuer.within(intent, bounds.allowance):
-            return bounds.rest
+            lookout = self._lookouts.get(instrument)
+            return bounds.calm if lookout is not None and lookout.calm() else bounds.rest
         return self._loud if self._valuer.quiet(account) else self._checks
 
     def _ask_bounds(self, account: str, instrument: str) -> _Bounds:
@@ -239,7 +247,11 @@ class Board:
         rest: list[tuple[str, _Check]] = []
         for name, check in self._loud:
             breaker = self._by_name[name]
-            said = breaker.allows(account, instrument, self._view) if speaks_for(breaker, "allows", "check") else None  # type: ignore[attr-defined]
+            said = (
+                breaker.allows(account, instrument, self._view)
+                if speaks_for(breaker, "allows", "check")
+                else None
+            )  # type: ignore[attr-defined]
             if said is None:
                 rest.append((name, check))
             else:
@@ -250,7 +262,8 @@ class Board:
             min((one.age_ns for one in allowed), default=inf),
             min((one.exposure for one in allowed), default=inf),
         )
-        return _Bounds(narrowest, tuple(rest))
+        calm = tuple(one for one in rest if one[0] not in self._calming_checks)
+        return _Bounds(narrowest, tuple(rest), calm)
 
     def refresh(self) -> None:
         """Before an order is judged: reset what is clean again."""

@@ -31,6 +31,11 @@ def speaks_for(breaker: CircuitBreaker, word: str, method: str) -> bool:
     return False
 
 
+def is_calming(breaker: CircuitBreaker) -> bool:
+    """Whether a breaker is asked for a calm, in which its `watch` is not called."""
+    return (Quote in breaker.wants or Trade in breaker.wants) and speaks_for(breaker, "calm", "watch")
+
+
 def broken(error: Exception) -> Trip:
     """A breaker that cannot watch counts as tripped."""
     return Trip(f"it failed: {said(error)}", TradingState.REDUCE_ONLY, "engine")
@@ -83,8 +88,8 @@ class Lookout:
         self._view = view
         self._found = found
         self._active = active
-        self._breakers = [(b, speaks_for(b, "calm", "watch")) for b in breakers]
-        self._askers: list[Any] = [b for b, calms in self._breakers if calms and {Quote, Trade} & {*b.wants}]
+        self._breakers = [(b, is_calming(b)) for b in breakers]
+        self._askers: list[Any] = [b for b, calms in self._breakers if calms]
         self._everyone = {kind: self._show_to(b for b in breakers if kind in b.wants) for kind in _KINDS}
         self._plain: dict[type, Sink | None] = {}
         self._early, self._late = inf, -inf
@@ -166,6 +171,10 @@ class Lookout:
             return False
         self._latest = kept
         return True
+
+    def calm(self) -> bool:
+        """Whether nothing has ended the calm until now: then no `check` of those that have one finds anything."""
+        return self._recorder.now < self._until and self._low <= self._lane.mark <= self._high
 
     def end(self) -> None:
         """Something else has happened: the next event is shown, after what was held back."""

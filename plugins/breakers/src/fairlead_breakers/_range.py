@@ -67,5 +67,7 @@ class Range:
         oldest = now * PARTS // self.length - PARTS
         if self._parts and self._parts[0][0] < oldest:
             self._parts = [part for part in self._parts if part[0] >= oldest]
+            if not self._parts:
+                self.end = 0
             self.low = min((part[1] for part in self._parts), default=0.0)
             self.high = max((part[2] for part in self._parts), default=0.0)

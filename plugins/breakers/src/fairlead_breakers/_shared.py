@@ -11,8 +11,7 @@ from fairlead.facts import Fact
 from fairlead.ports import Bar, Book, Quote, Trade, View
 
 NEAR = 1 - 1e-9
-"""What is allowed or called calm beforehand stays this much within a limit: two ways to compute the same float may end a
-hair apart."""
+"""What is allowed beforehand stays this much within a limit: two ways to the same float may end a hair apart."""
 
 Wants = tuple[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str, ...]
 

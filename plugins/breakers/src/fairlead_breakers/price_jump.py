@@ -37,6 +37,7 @@ class PriceJump(Latch):
         super().__init__(name, action, "manual")
         with setting(name, "limit"):
             self._limit = float(ratio(limit))
+        self._most = 1 + self._limit
         self._span = span(name, "window", window)
         self._paths: dict[str, Range] = {}
 
@@ -58,7 +59,7 @@ class PriceJump(Latch):
     def calm(self, instrument: str, view: View) -> Calm | None:
         """Until the part of the window that goes on has ended, prices that make no jump, in whatever order."""
         path = self._paths.get(instrument)
-        spare = None if path is None else path.spare(self._limit)
+        spare = path.spare(self._limit) if path is not None and path.full(view.now) else None
         if path is None or spare is None:
             return None
         return Calm(low=spare[0], high=spare[1], until_ns=path.end)
@@ -76,18 +77,16 @@ class PriceJump(Latch):
         if path is None or not path.full(now):
             return f"prices of {name} are not known for {duration_text(self._span)} yet"
         low, high = path.low, path.high
-        if high > low * (1 + self._limit) or low < high * (1 - self._limit):
-            return self._moved(name, low, high)
-        return ""
+        return "" if high <= low * self._most else self._moved(name, low, high)
 
     def _judge(self, name: str, price: float, received_ns: int, view: View) -> Trip | None:
         path, length = self._paths.get(name), self._span + 2 * view.cadence(name)
         if path is None or path.length != length:
             path = self._paths[name] = Range(length)
         low, high = path.add(price, received_ns)
-        if low * (1 + self._limit) >= price >= high * (1 - self._limit):
+        if low * self._most >= price >= high * (1 - self._limit):
             return None
-        start = low if price > low * (1 + self._limit) else high
+        start = low if price > low * self._most else high
         return self._trip(self._moved(name, start, price), f"instrument:{name}", view)
 
     def _moved(self, name: str, start: float, end: float) -> str:
