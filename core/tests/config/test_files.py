@@ -14,7 +14,7 @@ from fairlead._storage.journal import read_facts
 from fairlead.facts import EngineStarted, Filled
 
 ROOT = Path(__file__).parents[3]
-EXAMPLE = ROOT / "examples" / "07_from_a_file" / "fairlead.toml"
+EXAMPLE = ROOT / "examples" / "from_a_file" / "fairlead.toml"
 KEYED = '[broker.venue]\nuse = "keyed"\nkey = "secret:ACME_KEY"\n'
 
 
