@@ -185,9 +185,9 @@ class Lookout:
     def _show(self, event: Quote | Trade | Book | Bar) -> None:
         """Show an event to all who want it, those that had a calm after what they have missed."""
         missed = self._missed()
-        if self._until:
-            self._until = 0
+        if self in self._active:
             self._active.discard(self)
+            self._until = 0
             self._rest = _REST if len(missed) < 2 else 0
         if not missed:
             self._everyone[type(event)](event)

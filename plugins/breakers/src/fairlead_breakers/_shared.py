@@ -45,12 +45,11 @@ def loss_limit(limit: str | Money) -> tuple[Decimal, Money | None]:
 
 def price_of(item: object) -> float | None:
     """The price that an event tells: the middle of a quote, of a bar its close; None for anything else."""
-    kind = type(item)
-    if kind is Quote:
-        return (item.bid + item.ask) * 0.5  # type: ignore[attr-defined]
-    if kind is Trade:
-        return item.price  # type: ignore[attr-defined, no-any-return]
-    return item.close if kind is Bar else None  # type: ignore[attr-defined, no-any-return]
+    if isinstance(item, Quote):
+        return (item.bid + item.ask) * 0.5
+    if isinstance(item, Trade):
+        return item.price
+    return item.close if isinstance(item, Bar) else None
 
 
 def figure(value: float) -> str:
