@@ -246,12 +246,9 @@ class Board:
         allowed: list[Allowance] = []
         rest: list[tuple[str, _Check]] = []
         for name, check in self._loud:
-            breaker = self._by_name[name]
-            said = (
-                breaker.allows(account, instrument, self._view)
-                if speaks_for(breaker, "allows", "check")
-                else None
-            )  # type: ignore[attr-defined]
+            breaker: Any = self._by_name[name]
+            sparing = speaks_for(breaker, "allows", "check")
+            said = breaker.allows(account, instrument, self._view) if sparing else None
             if said is None:
                 rest.append((name, check))
             else:
