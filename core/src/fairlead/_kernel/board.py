@@ -39,11 +39,14 @@ _Checks = tuple[tuple[str, _Check], ...]
 
 
 class _Bounds(NamedTuple):
-    """For one account and instrument: what all breakers allow that say so, the checks of the others, and those of them
-    that are made in a calm as well."""
+    """For one account and instrument: what all breakers allow that say so, and the checks of the others.
+
+    Where some of these are not made in a calm, `lookout` knows whether there is one, and `calm` are those made in it.
+    """
 
     allowance: Allowance
     rest: _Checks
+    lookout: Lookout | None
     calm: _Checks
 
 
@@ -168,6 +171,7 @@ class Board:
         """Show an instrument's events to the breakers that want them."""
         lookout = Lookout(lane, self.breakers, self._recorder, self._view, self._found, self._calm)
         self._lookouts[lane.id] = lookout
+        self._bounds.clear()
         lookout.attach()
 
     def _end_calm(self) -> None:
@@ -237,7 +241,7 @@ class Board:
         if bounds is None:
             bounds = self._bounds[account, instrument] = self._ask_bounds(account, instrument)
         if self._valuer.within(intent, bounds.allowance):
-            lookout = self._lookouts.get(instrument)
+            lookout = bounds.lookout
             return bounds.calm if lookout is not None and lookout.calm() else bounds.rest
         return self._loud if self._valuer.quiet(account) else self._checks
 
@@ -260,7 +264,8 @@ class Board:
             min((one.exposure for one in allowed), default=inf),
         )
         calm = tuple(one for one in rest if one[0] not in self._calming_checks)
-        return _Bounds(narrowest, tuple(rest), calm)
+        lookout = self._lookouts.get(instrument) if len(calm) < len(rest) else None
+        return _Bounds(narrowest, tuple(rest), lookout, calm)
 
     def refresh(self) -> None:
         """Before an order is judged: reset what is clean again."""
