@@ -104,6 +104,30 @@ def test_a_snapshot_of_other_code_is_passed_over(run: RunFolder, monkeypatch: py
     assert fingerprint(folded.state) == whole(run)
 
 
+def test_all_that_a_fold_runs_tells_code_from_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever module a fold imports, near or far: with another text it makes snapshots of its own."""
+    names = folding.folding_code()
+    assert {"fairlead._kernel.apply", "fairlead.facts", "fairlead.units", "fairlead._models.words"} <= set(
+        names
+    )
+    assert not [name for name in names if name.startswith(("fairlead._engine", "fairlead._storage"))]
+    program = f"import sys; import {', '.join(names)}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    packages = {name.rpartition(".")[0] for name in names}
+    assert {name for name in loaded.stdout.split() if name.startswith("fairlead._kernel.")} <= {
+        *names,
+        *packages,
+    }
+    source, code = folding._source, folding.code_id.__wrapped__
+    found = {code()}
+    for name in names:
+        monkeypatch.setattr(
+            folding, "_source", lambda one, name=name: source(one) + (b"\n# other" if one == name else b"")
+        )
+        found.add(code())
+    assert len(found) == len(names) + 1
+
+
 def test_a_snapshot_of_a_newer_schema_is_passed_over(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its facts may have meant something else."""
     monkeypatch.setattr(snapshots, "SCHEMA", 0)

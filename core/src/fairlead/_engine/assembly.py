@@ -9,7 +9,7 @@ from fairlead._engine.parts import Parts, spec
 from fairlead._kernel.clock import Agenda
 from fairlead._kernel.context import allocation
 from fairlead._kernel.kernel import EventLog, FactLog, Kernel
-from fairlead._kernel.state import REMEMBERED_ORDERS, State
+from fairlead._kernel.state import REMEMBERED_FILLS, State
 from fairlead._models.instrument import Instrument
 from fairlead.errors import ConfigurationError
 from fairlead.facts import AccountOpened, EngineStarted, Fact
@@ -117,5 +117,5 @@ def open_accounts(
                 f"account {name} gave no balances: nothing can be traded that cannot be valued"
             )
         currency = broker.profile.base_currency or next(iter(balances), "")
-        fills = contained.get(name, ())[-REMEMBERED_ORDERS:]
+        fills = contained.get(name, ())[-REMEMBERED_FILLS:]
         record(AccountOpened, account=name, currency=currency, balances=dict(balances), contained=fills)

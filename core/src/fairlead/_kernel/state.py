@@ -176,9 +176,10 @@ class State:
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
     lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `decided` what
-    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent. `tail_lost`
-    says that the journal's last records may be missing, `unfinished` are the times of the last starts that did not end
-    in good order, the one that goes on among them.
+    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent.
+    `lost_tails` are the starts, each with its time, before which a power cut may have taken the journal's last records;
+    `tail_lost` says that no start has compared its accounts with their venues since. `unfinished` are the times of the
+    last starts that did not end in good order, the one that goes on among them.
     """
 
     seq: int = 0
@@ -186,6 +187,7 @@ class State:
     namespace: int = 0
     epoch: int = 0
     tail_lost: bool = False
+    lost_tails: dict[int, int] = attrs.Factory(dict)
     intents: int = 0
     epochs: dict[int, int] = attrs.Factory(dict)
     asks: int = 0
@@ -296,6 +298,9 @@ class State:
         left = self.uncertain[account]
         if left is None:
             return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        if self.tail_lost:
+            why = f"orders that a power cut took from the journal may work on account {account}"
+            return TradingState.RECOVERING, why
         for name in left:
             order = self.open.get(name)
             if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):

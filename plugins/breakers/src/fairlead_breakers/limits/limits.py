@@ -11,7 +11,7 @@ from typing import Any
 from fairlead import ConfigurationError, Money, OrderIntent
 from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
 from fairlead.ports import Allowance, Trip, View
-from fairlead_breakers._shared import Wants, setting
+from fairlead_breakers._shared import Wants, next_full, setting
 from fairlead_breakers.limits import exposure, likeness, permission, position, price, rate, size, stops
 from fairlead_breakers.limits.hours import TradingHours
 from fairlead_breakers.limits.rule import Rule
@@ -278,7 +278,7 @@ class Limits:
         return max(used, default=None), ", ".join(words)
 
     def _due(self, view: View) -> int:
-        return view.now + likeness.EVERY_NS
+        return next_full(likeness.EVERY_NS, view)
 
     def _save(self) -> bytes:
         since = {rule.name: rule.since for rule in self._counting if isinstance(rule, rate.Executions)}
