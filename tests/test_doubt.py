@@ -33,6 +33,8 @@ BTC = "BTC/USDT:USDT"
 LIVE = VenueProfile(venue="fake", environment="live", base_currency="USDT", reduce_only=True)
 PAPER = VenueProfile(venue="fake", environment="paper", base_currency="USDT", reduce_only=True)
 
+WAIVED = ("daily_loss", "stale_data", "reconciler", "stop_policy")
+
 
 class Patient(Strategy):
     """Puts one order to work far away, and remembers how often it was started."""
@@ -70,7 +72,9 @@ class Setting:
     def engine(self, run: Path, **settings: Any) -> LiveTradingEngine:
         stream = FakeStream(*self.broker.listed)
         plugins = [self.broker, stream, VirtualClock(self.ns), *settings.pop("plugins", ())]
-        return LiveTradingEngine(Patient(), plugins, run=run, breakers="none", live=True, **settings)
+        return LiveTradingEngine(
+            Patient(), plugins, run=run, breakers="none", live=True, waive=WAIVED, **settings
+        )
 
     def trade(self, run: Path, look: Callable[[Any], Any] = lambda kernel: None, **settings: Any) -> Any:
         """Run an engine for two quotes, look at its kernel, and end it in good order."""
