@@ -27,23 +27,29 @@ from fairlead._models.reports import (
     AccountChanged,
     Canceled,
     CancelRejected,
+    DeadManFired,
+    DeadManSet,
     Expired,
     FillReport,
     FillVoided,
     NotSent,
     OutcomeUnknown,
     Rejected,
+    Replaced,
+    ReplaceRejected,
     Report,
     StreamDown,
     StreamUp,
     Triggered,
 )
 from fairlead._models.venue import (
+    ArmDeadMan,
     Cancel,
     CancelAll,
     Command,
     OrderReport,
     RateLimit,
+    Replace,
     Snapshot,
     Submit,
     VenueProfile,
@@ -207,7 +213,7 @@ class DataStream(Protocol):
         ...
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
-        """Ask for feeds; returns those the source has confirmed."""
+        """Ask for feeds; returns those the source has confirmed. The engine asks for the others again, ever later."""
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -215,7 +221,10 @@ class DataStream(Protocol):
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
-        """What happened in [start_ns, end_ns), oldest first; empty where the source keeps none."""
+        """What happened in [start_ns, end_ns), oldest first; empty where the source keeps none.
+
+        While the engine runs it gives up after 20 s, and asks again with twice as much time at each try.
+        """
         ...
 
     async def close(self) -> None:
@@ -526,6 +535,7 @@ __all__ = [
     "Action",
     "Again",
     "Allowance",
+    "ArmDeadMan",
     "Bar",
     "Book",
     "BrokerAdapter",
@@ -537,6 +547,8 @@ __all__ = [
     "Clock",
     "Command",
     "DataStream",
+    "DeadManFired",
+    "DeadManSet",
     "Discrepancy",
     "DiscrepancyKind",
     "Expired",
@@ -557,6 +569,9 @@ __all__ = [
     "Reconciler",
     "Reference",
     "Rejected",
+    "Replace",
+    "ReplaceRejected",
+    "Replaced",
     "Replayable",
     "Report",
     "Resolution",

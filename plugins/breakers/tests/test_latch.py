@@ -147,6 +147,9 @@ def test_next_day_is_the_accounts_own():
     bench.price(100)
     assert bench.do(lambda s: s.buy(1)).denied
     bench.advance("1h")
+    assert not bench.of(BreakerReset)
+    bench.advance("1ms")
+    assert len(bench.of(BreakerReset)) == 1
     bench.price(100)
     assert not bench.do(lambda s: s.buy(1)).denied
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead import ConfigurationError, TradingState
-from fairlead.facts import BreakerTripped, DayStarted, StrategiesStarted
+from fairlead.facts import BreakerReset, BreakerTripped, DayStarted, StrategiesStarted
 from fairlead.ports import EQUITY, AccountChanged
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, ManualClock
 from fairlead.units import DAY, HOUR, MINUTE
@@ -151,7 +151,7 @@ def test_next_day_resets_when_asked_to(view):
     """A new trading day of this account clears it; the same day, another account's day or a deposit do not."""
     breaker = DailyLoss("2_000 USDT", reset="next_day")
     assert breaker.wants == (EQUITY, DayStarted)
-    assert breaker.due(view) == view.now + MINUTE
+    assert breaker.due(view) == (view.now // MINUTE + 1) * MINUTE
     breaker.watch(day(), view)
     view.equity_now = 97_000.0
     assert breaker.watch("paper", view)
@@ -320,6 +320,24 @@ def test_rolling_loss_spans_midnight():
     bench.price(84)
     bench.advance("2m")
     assert [trip.breaker for trip in bench.of(BreakerTripped)] == ["RollingLoss"]
+    bench.check()
+
+
+@pytest.mark.parametrize("reset", ["10m", "next_day"])
+def test_rolling_loss_goes_on_looking_where_it_resets_itself(reset):
+    """A reset by time or day takes nothing from its looks: orders pass, a loss trips, and again the loss after it."""
+    bench = Bench(breakers=[RollingLoss("1_500 USDT", "1h", reset=reset)])
+    bench.price(100)
+    bench.advance("1m")
+    assert not bench.do(lambda s: s.buy(100)).denied
+    for number, price in ((1, 80), (2, 60)):
+        bench.price(price)
+        bench.advance("2m")
+        assert len(bench.of(BreakerTripped)) == number
+        bench.advance("25h")
+        bench.price(price)
+        assert len(bench.of(BreakerReset)) >= number
+        assert not bench.do(lambda s: s.buy(1)).denied
     bench.check()
 
 

@@ -9,7 +9,7 @@ from fairlead._engine.parts import Parts, spec
 from fairlead._kernel.clock import Agenda
 from fairlead._kernel.context import allocation
 from fairlead._kernel.kernel import EventLog, FactLog, Kernel
-from fairlead._kernel.state import REMEMBERED_ORDERS, State
+from fairlead._kernel.state import REMEMBERED_FILLS, State
 from fairlead._models.instrument import Instrument
 from fairlead.errors import ConfigurationError
 from fairlead.facts import AccountOpened, EngineStarted, Fact
@@ -34,6 +34,7 @@ def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape:
         reconcilers=parts.reconcilers,
         zones={name: profile.zone for name, profile in profiles.items()},
         equivalents=equivalents,
+        dead_man=parts.dead_man,
     )
     account = next(iter(profiles))
     for strategy in parts.strategies:
@@ -123,5 +124,5 @@ def open_accounts(
                 f"account {name} gave no balances: nothing can be traded that cannot be valued"
             )
         currency = currency_of(broker, snapshots[name])
-        fills = contained.get(name, ())[-REMEMBERED_ORDERS:]
+        fills = contained.get(name, ())[-REMEMBERED_FILLS:]
         record(AccountOpened, account=name, currency=currency, balances=dict(balances), contained=fills)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.facts import DayStarted
 from fairlead.ports import Allowance, Trip, View, reduction
-from fairlead_breakers._shared import Wants, reduces, setting
+from fairlead_breakers._shared import Wants, next_full, reduces, setting
 
 Act = Literal["reduce_only", "halt", "cancel", "flatten", "kill"] | str
 """What a trip does: one of these words, or `"reduce to 50%"`."""
@@ -101,7 +101,9 @@ class Latch:
         self._by_day = reset == "next_day"
         if reset == "manual":
             return
-        self.clean, self.due = self._is_over, self._next_look  # without them only a person resets
+        self.clean = self._is_over  # without it only a person resets
+        if not hasattr(type(self), "due"):  # what looks by itself anyway goes on looking as it does
+            self.due = self._next_look
         if self._by_day:
             self.wants = (*self.wants, DayStarted)
         else:
@@ -122,7 +124,7 @@ class Latch:
         if type(item) is DayStarted and self._by_day:
             for scope in [s for s, account in self._day_of.items() if account == item.account]:
                 self._day_of.pop(scope)
-                self._until[scope] = view.now
+                self._until[scope] = view.now + 1  # ahead, so that a look comes and ends it
         return self._seen(item, view)
 
     def _seen(self, item: Any, view: View) -> Trip | None:
@@ -189,7 +191,7 @@ class Ticks(Latch):
 
     def due(self, view: View) -> int:
         """Look once a minute whether something is clean again; orders ask anyway."""
-        return view.now + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether enough good events came in a row."""

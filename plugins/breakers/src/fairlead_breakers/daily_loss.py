@@ -10,7 +10,7 @@ from fairlead import ConfigurationError, Money, OrderIntent, duration
 from fairlead.facts import DayStarted
 from fairlead.ports import EQUITY, Reference, Trip, View
 from fairlead_breakers._latch import Act, act
-from fairlead_breakers._shared import Wants, figure, loss_limit, reduces, setting
+from fairlead_breakers._shared import Wants, figure, loss_limit, next_full, reduces, setting
 
 _LOOK_EVERY = duration("1m")
 
@@ -119,4 +119,4 @@ class DailyLoss:
         return account in self._new_day and not self._why(account, view)
 
     def _due(self, view: View) -> int:
-        return view.now + _LOOK_EVERY
+        return next_full(_LOOK_EVERY, view)

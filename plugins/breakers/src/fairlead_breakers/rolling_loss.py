@@ -9,7 +9,7 @@ from fairlead import Money, OrderIntent
 from fairlead.facts import CashChanged, FlowSettled
 from fairlead.ports import Allowance, Reference, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch, span
-from fairlead_breakers._shared import figure, loss_limit, reduces, setting
+from fairlead_breakers._shared import figure, loss_limit, next_full, reduces, setting
 
 _SAMPLES = 96
 
@@ -57,7 +57,7 @@ class RollingLoss(Latch):
 
     def due(self, view: View) -> int:
         """Look at each full minute."""
-        return view.now - view.now % LOOK_NS + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def watch(self, item: Any, view: View) -> Trip | None:
         """Sample, judge; cash that came or went moves the samples."""
