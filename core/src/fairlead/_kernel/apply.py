@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from fairlead import facts as f
-from fairlead._kernel import ledger
+from fairlead._kernel import entries, ledger
 from fairlead._kernel.state import (
     DOUBT,
     REMEMBERED_ORDERS,
@@ -67,10 +67,13 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
-    state.tail_lost = fact.tail_lost
+    if fact.tail_lost:
+        state.tail_lost = True
+        state.lost_tails[fact.epoch] = fact.now
     state.epochs[fact.epoch] = state.intents
     if len(state.epochs) > REMEMBERED_EPOCHS:
-        del state.epochs[next(iter(state.epochs))]
+        state.lost_tails.pop(oldest := next(iter(state.epochs)), None)
+        del state.epochs[oldest]
     state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
     for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
         del state.sweeps[number]  # that was of the run before
@@ -78,6 +81,12 @@ def _engine_started(state: State, fact: f.EngineStarted) -> None:
         if name in state.accounts:
             state.accounts[name].stream_up = True
             state.uncertain[name] = None
+
+
+def _strategies_started(state: State, _: f.StrategiesStarted) -> None:
+    state.tail_lost = False  # the accounts have been compared
+    for account in [account for account, left in state.uncertain.items() if left == ()]:
+        del state.uncertain[account]
 
 
 def _engine_stopped(state: State, fact: f.EngineStopped) -> None:
@@ -115,6 +124,7 @@ def _forget(state: State, account: str) -> None:
         del state.orders[name]
         state.open.pop(name, None)
         state.children.pop(name, None)
+        state.entries.pop(name, None)
     kept = [name for name in state.closed if name not in gone]
     state.closed.clear()
     state.closed.extend(kept)
@@ -160,7 +170,9 @@ def _fills_listed(state: State, fact: f.FillsListed) -> None:
 
 def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
     del state.uncertain[fact.account]
-    if fact.unresolved:
+    if (
+        fact.unresolved or state.tail_lost
+    ):  # of a journal without its end, until the accounts have been compared
         state.uncertain[fact.account] = fact.unresolved
 
 
@@ -436,11 +448,18 @@ def _remember(state: State, order: Order) -> None:
     state.closed.append(order.client_order_id)
     if len(state.closed) > REMEMBERED_ORDERS:
         oldest = state.orders.get(state.closed.popleft())
-        if oldest is not None and oldest.given_up and state.now < oldest.updated_ns + TOMBSTONE_NS:
+        if oldest is not None and _is_needed(state, oldest):
             state.closed.append(oldest.client_order_id)
         elif oldest is not None and oldest.status in CLOSED:
             del state.orders[oldest.client_order_id]
             state.children.pop(oldest.client_order_id, None)
+
+
+def _is_needed(state: State, order: Order) -> bool:
+    """Whether a closed order may yet matter: it may turn up at its venue, or its exits may have to be placed."""
+    if order.client_order_id in state.entries:
+        return True
+    return order.given_up and state.now < order.updated_ns + TOMBSTONE_NS
 
 
 def _reserve(state: State, order: Order, quantity: Any) -> None:
@@ -487,6 +506,7 @@ def _filled(state: State, fact: f.Filled) -> None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
+    entries.follow(state, fill, order)
 
 
 def _fill_disowned(state: State, fact: f.FillDisowned) -> None:
@@ -536,6 +556,7 @@ def _fill_reversed(state: State, fact: f.FillReversed) -> None:
         if parent is not None:
             _unfill(state, parent, fill)
     ledger.book(state, fill, -1)
+    entries.follow(state, fill, order, back=True)
 
 
 def _unfill(state: State, order: Order, fill: Fill) -> None:
@@ -659,6 +680,11 @@ def _breaker_tripped(state: State, fact: f.BreakerTripped) -> None:
     )
 
 
+def _breaker_half_opened(state: State, fact: f.BreakerHalfOpened) -> None:
+    trip = state.tripped[fact.breaker, fact.scope]
+    trip.state, trip.until_ns = TradingState.ACTIVE, fact.until_ns
+
+
 def _breaker_reset(state: State, fact: f.BreakerReset) -> None:
     state.tripped.pop((fact.breaker, fact.scope), None)
 
@@ -698,6 +724,7 @@ def _sweep_started(state: State, fact: f.SweepStarted) -> None:
         state.intents,
         fact.now,
         fact.until_ns,
+        fact.targets,
     )
 
 
@@ -707,6 +734,7 @@ def _sweep_ended(state: State, fact: f.SweepEnded) -> None:
 
 _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.EngineStarted: _engine_started,
+    f.StrategiesStarted: _strategies_started,
     f.EngineStopped: _engine_stopped,
     f.AccountDoubted: _account_doubted,
     f.AccountAdopted: _account_adopted,
@@ -758,6 +786,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.TimerCanceled: _timer_canceled,
     f.Asked: _asked,
     f.BreakerTripped: _breaker_tripped,
+    f.BreakerHalfOpened: _breaker_half_opened,
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
     f.LimitChanged: _limit_changed,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 import msgspec
@@ -33,6 +34,8 @@ from fairlead.facts import (
 )
 
 Changed = Callable[[Order], None]
+
+_FIGURES = re.compile(r"\d[\d,._]*")
 
 
 def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -> str:
@@ -168,9 +171,21 @@ class Desk:
         else:
             self._deny(order.client_order_id, intent, verdict.reasons)
 
+    def may_send(self, order: Order, gone: Collection[str]) -> bool:
+        """Whether an exit's moment has come, once others are gone; what is said against it is said aloud."""
+        if not self._fit(order):
+            return False
+        verdict = self._gate.review(on_the_wire(order, self._profiles[order.account]), gone=gone)
+        if isinstance(verdict, Approved):
+            return True
+        self._alarm(order, verdict.reasons)
+        return False
+
     def _alarm(self, order: Order, reasons: tuple[str, ...]) -> None:
-        if self._refused.get(order.client_order_id) != reasons:
-            self._refused[order.client_order_id] = reasons
+        """Say once what is against an order, and again when it is something else, not merely another figure."""
+        said = tuple(_FIGURES.sub("", reason) for reason in reasons)
+        if self._refused.get(order.client_order_id) != said:
+            self._refused[order.client_order_id] = said
             text = f"{order.client_order_id} protects a position, is refused and stays held: {'; '.join(reasons)}"
             self._recorder.record(Noted, source="protection", text=text)
 

@@ -144,6 +144,23 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         """Whether it protects what an entry has bought or sold: the leg of a bracket."""
         return self.group.startswith(EXIT)
 
+    @property
+    def wants_exits(self) -> bool:
+        """Whether what it buys or sells is to be protected: an entry with a take-profit, a stop-loss or both."""
+        return self.take_profit is not None or self.stop_loss is not None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What would become of an order that is only checked: every reason against it, none where it is approved."""
+
+    intent: OrderIntent
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def approved(self) -> bool:
+        """Whether it would be sent, or held."""
+        return not self.reasons
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What an order is being changed to at its venue: `quantity` is the total, `before` what that was.

@@ -168,7 +168,8 @@ class FakeBroker:
     Every command is in `commands`. What a new order is answered with is the next of `answers`, else `script`
     (market orders fill, others rest); a cancel is answered by `cancels`, a replacement by `replaces`. Besides, a test
     makes the venue act by hand: `accept`, `fill`, `cancel`, and `emit` for any report at all. `working` are the orders
-    it holds, `executions` its fills, `positions` what they add up to; balances move only where a test says so.
+    it holds, `executions` its fills, `positions` what they add up to; balances move only where a test says so. With
+    `cumulative` off its fills do not say what their order has filled in all, as those of many venues do not.
     `fingerprint`, its name at first, is the account that it is. Its dead-man switch, where its profile has one, is set
     to `dead_man_ns`, 0 while it is not.
     """
@@ -179,6 +180,7 @@ class FakeBroker:
         cash: str = "100_000 USDT",
         profile: VenueProfile = MARKET_AND_LIMIT,
         name: str = "fake",
+        cumulative: bool = True,
     ) -> None:
         self.name = name
         self.fingerprint = name
@@ -197,6 +199,7 @@ class FakeBroker:
         self.positions: dict[str, Decimal] = {}
         self.prices: dict[str, float] = {}
         self.fee = Decimal(0)
+        self.cumulative = cumulative
         self.emit: Callable[[Report], None] = _nobody
         self._clock: Clock | None = None
         self._orders: dict[str, Resting] = {}
@@ -288,7 +291,7 @@ class FakeBroker:
             price=at,
             fee=size * at * self.fee,
             fee_currency=self._settle(intent.instrument),
-            cumulative_quantity=resting.filled,
+            cumulative_quantity=resting.filled if self.cumulative else None,
             event_ns=self._clock.now() if self._clock is not None else 0,
         )
         self.executions.append(report)
@@ -370,13 +373,15 @@ class FakeBroker:
 
     def _report(self, client_order_id: str) -> OrderReport:
         resting = self._orders[client_order_id]
+        intent = resting.submit.intent
         return OrderReport(
             client_order_id=client_order_id,
             broker_order_id=self._their_id(client_order_id),
-            instrument=resting.submit.intent.instrument,
+            instrument=intent.instrument,
             open=client_order_id in self.working,
             quantity=resting.quantity,
             filled_quantity=resting.filled,
+            side=intent.side,
             limit_price=resting.limit_price,
             stop_price=resting.stop_price,
         )
