@@ -94,7 +94,9 @@ class SimexBroker:
             else:
                 self._say(OutcomeUnknown(client_order_id=name, reason="its deadline had passed"))
             return
-        self._exchange.ledger.append(("write", self._clock.now(), name, command.deadline_ns))
+        self._exchange.ledger.append(
+            ("write", self._clock.now(), name, command.deadline_ns, self._host.epoch)
+        )
         left = command.deadline_ns - self._clock.now()  # venues judge by their own clock, and so must we
         command = msgspec.structs.replace(command, deadline_ns=self._exchange.clock.now() + left)
         patience = _Patience(self, name, submit=isinstance(command, Submit))
@@ -113,7 +115,8 @@ class SimexBroker:
     async def fills(self, since_ns: int) -> Sequence[FillReport]:
         def found() -> list[FillReport]:
             newest = self._exchange.clock.now() - self._network.query_lag()
-            return [fill for fill in self._exchange.venue.fills(since_ns) if fill.event_ns <= newest]
+            listed = self._exchange.venue.fills(since_ns)
+            return [self._exchange.told(fill) for fill in listed if fill.event_ns <= newest]
 
         return await self._ask("fills", found)
 

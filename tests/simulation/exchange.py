@@ -83,6 +83,7 @@ class Exchange:
         self.clock: Clock = _VenueClock()
         self.ids_open_only = False
         self.forgets = False
+        self.tells_totals = True
         self.void_next = False
         self.renamed: set[str] = set()
         self.certainly: Callable[[Callable[[], object]], bool] = lambda act: bool(act())
@@ -109,7 +110,7 @@ class Exchange:
 
     def _submit(self, now: int, command: Submit, *, committed: bool, late: bool) -> list[Report]:
         intent, name = command.intent, command.client_order_id
-        self.ledger.append(("submit", now, name, committed, command.deadline_ns))
+        self.ledger.append(("submit", now, name, committed, command.deadline_ns, command.quantity))
         code = ""
         if intent.instrument in self.delisted:
             code = "delisted"
@@ -171,7 +172,7 @@ class Exchange:
             self._answers.append(report)
         if isinstance(report, Rejected | CancelRejected):
             return
-        self.push(report)
+        self.push(self.told(report))
 
     # --- fills ----------------------------------------------------------------------------------------------
 
@@ -187,6 +188,12 @@ class Exchange:
             extra = self.venue.desk.markets[report.instrument].rules.lot
             asyncio.get_running_loop().call_soon(self._overfill, report, extra)
         return report
+
+    def told(self, report: Report) -> Report:
+        """A message as this venue says it: with the total of its order, or without."""
+        if self.tells_totals or not isinstance(report, FillReport):
+            return report
+        return _changed(report, cumulative_quantity=None)
 
     def _book(self, now: int, report: FillReport) -> None:
         signed = report.quantity if report.side is Side.BUY else -report.quantity
@@ -217,7 +224,7 @@ class Exchange:
         )  # fmt: skip
         desk.enter_fill(report, None)
         self._book(self.clock.now(), report)
-        self.push(report)
+        self.push(self.told(report))
 
     def _overfill(self, report: FillReport, extra: Decimal) -> None:
         filled = report.cumulative_quantity or ZERO

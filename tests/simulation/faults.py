@@ -71,6 +71,7 @@ KINDS = {
         Fault("cancel.lie", ("S08",), "a cancel is confirmed for reception, and does nothing", 0.03),
         Fault("fill.partial", ("S06",), "little is offered: orders fill in parts", 0.3),
         Fault("fill.ids", ("S03",), "a fill has one id on the stream and another in the list", 0.03),
+        Fault("fill.untold", ("S03",), "no fill says what its order has filled in all, all day", 0.0, 1),
         Fault("fill.over", ("S12",), "more fills than was ordered", 0.05),
         Fault("fill.void", ("S05",), "the venue takes a fill back", 0.0, 1),
         Fault("void.early", ("S05",), "a fill is taken back before the fill itself is told", 0.0, 2),
@@ -84,7 +85,8 @@ KINDS = {
         Fault("acct.forced", ("S23",), "the venue reduces a position by force", 0.0, 1),
         Fault("acct.manual", ("S24", "S14"), "somebody trades by hand on the same account", 0.0, 2),
         Fault("acct.missed", ("S24", "N11"), "somebody trades by hand while the stream is mute", 0.0, 4),
-        Fault("acct.away", ("S21", "S22"), "money moves while nobody listens", 0.0, 1),
+        Fault("acct.away", ("S21", "S22"), "money moves while nobody listens", 0.0, 2),
+        Fault("acct.crowd", ("S24",), "others trade more than a thousand times, some of it unheard", 0.0, 1),
         # --- time
         Fault(
             "clock.skew", ("C01", "C06"), "the engine's clock is up to 3 s off, at each start another", 0.0, 1
@@ -102,7 +104,7 @@ KINDS = {
         Fault("disk.full", ("K01",), "the journal cannot grow", 0.0, 1),
         Fault("disk.error", ("K02", "K03"), "the journal cannot be written at all any more", 0.0, 1),
         Fault("power.full", ("K04",), "a power cut takes what was not synced; every turn was", 0.0, 1),
-        Fault("power", ("K04", "K06"), "a power cut takes the end of the journal", 0.0, 1),
+        Fault("power", ("K04", "K06"), "a power cut takes the end of the journal, orders with it", 0.0, 3),
         Fault("torn", ("K06",), "the last record is half written", 0.0, 1),
         # --- market data
         Fault("px.flash", ("D01",), "one price far from all others", 0.003),
@@ -179,6 +181,9 @@ class Weather:
         # How long a request is valid is only known by a clock that is right.
         if self.kinds & {"clock.jump", "pause"}:
             self.kinds.discard("req.late")
+        # Two ids of one fill can be told from two fills by totals only: a venue has to give one or the other.
+        if "fill.untold" in self.kinds:
+            self.kinds.discard("fill.ids")
         if self.kinds & GAPS and "acct.missed" not in allowed:
             self.kinds -= {"acct.manual", "acct.forced", "fill.void"}
         self.strength = (

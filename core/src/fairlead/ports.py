@@ -49,7 +49,9 @@ from fairlead._models.venue import (
     VenueProfile,
 )
 from fairlead._strategy.styles import Again, GiveUp, Place, Step, Style, Withdraw, Work
+from fairlead.errors import ConfigurationError
 from fairlead.facts import Fact
+from fairlead.units import percent
 
 API_VERSION = 1
 """The version of these ports; it rises when a plugin that worked would work no more."""
@@ -233,6 +235,31 @@ class Replayable(Protocol):
         ...
 
 
+_REDUCE_TO = "reduce to "
+
+
+def reduction(action: str) -> Decimal | None:
+    """The share of "reduce to 50%", which is above 0 and below 1; None for an action that is no reduction.
+
+    Raises ConfigurationError.
+    """
+    if not action.startswith(_REDUCE_TO):
+        return None
+    found = percent(action.removeprefix(_REDUCE_TO))
+    if not 0 < found < 1:
+        raise ConfigurationError(f"{action!r}: the share is above 0% and below 100%: write 'reduce to 50%'")
+    return found
+
+
+def _is_action(_trip: Trip, _attribute: attrs.Attribute[str], action: str) -> None:
+    try:
+        known = action in ("", "cancel_entries", "flatten") or reduction(action) is not None
+    except ConfigurationError as error:
+        raise ValueError(f"action {error}") from None
+    if not known:
+        raise ValueError(f"action {action!r} is none: write 'cancel_entries', 'flatten' or 'reduce to 50%'")
+
+
 @attrs.frozen
 class Trip:
     """A breaker's finding.
@@ -240,14 +267,15 @@ class Trip:
     `state` is what trading is lowered to; None refuses the one order that was checked and changes nothing
     else. `scope` is "engine", "account:NAME", "strategy:NAME" or "instrument:ID"; "" means the account of the
     intent or event in hand. `action` is what a trip does besides, in its scope: "cancel_entries" withdraws the orders
-    that could open or add, "flatten" withdraws all and closes what is held; both go on until done, restarts included.
-    Raises ValueError for another.
+    that could open or add, "flatten" withdraws all and closes what is held, and "reduce to 50%" withdraws what could
+    open or add and reduces positions, the riskiest first, until what is left of their gross value is that share, at the
+    prices of the trip. All go on until done, restarts included. Raises ValueError for another.
     """
 
     reason: str
     state: TradingState | None = attrs.field(default=None, converter=attrs.converters.optional(TradingState))
     scope: str = ""
-    action: str = attrs.field(default="", validator=attrs.validators.in_(("", "cancel_entries", "flatten")))
+    action: str = attrs.field(default="", validator=_is_action)
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -262,6 +290,15 @@ class Allowance(msgspec.Struct, frozen=True):
     leverage: float = inf
     age_ns: float = inf
     exposure: float = inf
+
+
+@attrs.frozen
+class Reference:
+    """What a setting of a breaker names: a "currency", a "strategy", an "instrument", a "base" or a "venue"."""
+
+    setting: str
+    kind: str
+    name: str
 
 
 class View(Protocol):
@@ -393,7 +430,9 @@ class CircuitBreaker(Protocol):
     account's name). A breaker may also have `due(view) -> int`, the time at which it wants to look next:
     `watch(None, view)` is called then, and `due` asked again after each look and each fact that it wanted;
     `clean(scope, view) -> bool`, which resets what it tripped (asked at each
-    look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what must
+    look and before each order; without it only a person does); `probe(scope, view) -> int`, for how many ns that reset
+    leaves it half-open first: one order that adds may work at a time, and another trip is like the first; and
+    `save() -> bytes`, `load(bytes)` for what must
     survive a restart: what `save` returns is written down with each trip, and whenever it is another after a look
     or a fact that it wanted. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
     equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not
@@ -405,6 +444,13 @@ class CircuitBreaker(Protocol):
     `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what
     makes no sense; and `change(name, text)`. The engine writes each change down and makes it again after a restart.
     With `used(account, view) -> Mapping[str, float | None]` the part of each that is used stands in `fairlead risk`.
+
+    One whose settings name something may have `refers() -> Iterable[Reference]`: a strategy that there is not, and a
+    currency that no account is kept in, refuse the engine; of an instrument, a base or a venue that nobody lists it
+    warns.
+
+    Real money needs a breaker whose `guards`, a tuple of texts, has "daily_loss", and one whose `guards` has
+    "stale_data": that is how one says what it is there for.
     """
 
     @property
@@ -512,6 +558,7 @@ __all__ = [
     "Quote",
     "RateLimit",
     "Reconciler",
+    "Reference",
     "Rejected",
     "Replayable",
     "Report",
@@ -532,4 +579,5 @@ __all__ = [
     "View",
     "Withdraw",
     "Work",
+    "reduction",
 ]

@@ -592,6 +592,20 @@ def test_the_parts_of_an_order_with_an_end_are_canceled_once():
     bench.check()
 
 
+def test_a_close_that_waits_for_the_next_bar_is_no_alarm():
+    """Where there are only bars a market order fills with the next one; one that is still there after it is told."""
+    bench = Bench(Puppet(bars="1m"), broker=FakeBroker(profile=EVERYTHING))
+    bench.kernel.market.lanes[bench.instrument].cadence = 60_000_000_000
+    bench.bar(100, 101, 99, 100)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.script = accept()
+    bench.do(lambda s: s.close())
+    bench.advance("65s")
+    assert not [note for note in bench.of(Noted) if note.source == "unprotected"]
+    bench.advance("10s")
+    assert [note for note in bench.of(Noted) if note.source == "unprotected"]
+
+
 # --- what cannot be sent yet ------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
 from fairlead._engine.moments import crash_limit_of, moment
+from fairlead._engine.needs import require, waived, waivers
 from fairlead._engine.parts import Parts, fresh, strategies_of
+from fairlead._engine.references import refuse_unknown
 from fairlead._models.accounts import KILL, Position, Profit
 from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
@@ -42,6 +44,9 @@ class LiveTradingEngine:
     resumes; "none" lets it crash for ever.
     `stop_within` is how long, at the end of a run, orders that are on their way and what strategies' `on_exit` asks for
     may take to settle; what has not by then is named, and taken up by the next start.
+    Real money, and a testnet with `live=True`, needs a daily-loss breaker, a stale-data breaker, a reconciler and an
+    `on_exit` that each strategy says; `waive` names what is done without: "daily_loss", "stale_data", "reconciler",
+    "stop_policy". What is missing and not waived refuses the start, never a backtest.
 
     Making an engine opens no file, socket or lock. Raises ConfigurationError or PluginError, in one sentence,
     where something is missing, doubled or does not fit.
@@ -59,6 +64,7 @@ class LiveTradingEngine:
         busy_poll: bool = False,
         crash_limit: str | None = "3/10m",
         stop_within: str = "10s",
+        waive: Sequence[str] = (),
     ) -> None:
         self.strategies = strategies_of(strategy)
         from fairlead._engine.wiring import wire
@@ -68,6 +74,7 @@ class LiveTradingEngine:
         self.durability = durability
         self.busy_poll = busy_poll
         self.crash_limit = crash_limit
+        self.waive = waivers(waive)
         self.stop_within_ns = duration(stop_within)
         self.folder = RunFolder(run if run is not None else Path("runs") / self.strategies[0].name)
         self._session: Session | None = None
@@ -119,6 +126,13 @@ class LiveTradingEngine:
                     f"broker {name} trades real money: say live=True to allow it, or use its testnet or paper form"
                 )
 
+        currencies = {broker.profile.base_currency for broker in wiring.brokers.values()}
+        refuse_unknown(
+            wiring.breakers.values(),
+            strategies={strategy.name for strategy in self.strategies},
+            currencies=() if "" in currencies else currencies,
+        )
+
     def describe(self) -> str:
         """The wiring table: what serves each port and hook, from which distribution and version."""
         origins = self.wiring.origins
@@ -144,6 +158,7 @@ class LiveTradingEngine:
     def session(self) -> Session:
         """The run in hand, made if there is none. One at a time."""
         refuse_while_read()
+        require(self)
         if self._session is not None:
             raise ConfigurationError("this engine is running already: stop it first, or make another engine")
         if self._ran:  # a second run begins as one in a new process would: with nothing but what was saved
@@ -155,6 +170,7 @@ class LiveTradingEngine:
             self.wiring.streams,
             list(self.wiring.breakers.values()),
             list(self.wiring.reconcilers.values()),
+            waived(self),
         )
         from fairlead._engine.live import Session
 
@@ -266,7 +282,7 @@ class LiveTradingEngine:
         return self._command("pause", who, why, scope=scope)
 
     def resume(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
-        """Undo a pause, a halt, a flatten under way or a stop once flat of this very scope.
+        """Undo a pause, a halt, a flatten or a reduction under way or a stop once flat of this very scope.
 
         A strategy that was halted by its own fault goes on with `scope="strategy:NAME"`. Tripped breakers stay
         tripped; `standing` of the answer says what still holds trading down.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
 from fairlead._engine.asking import ask
-from fairlead._engine.assembly import build, introduce, open_accounts
+from fairlead._engine.assembly import build, currency_of, introduce, open_accounts
 from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.connecting import connect_brokers, connect_streams
@@ -35,6 +35,7 @@ from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import OVERLAP_NS, Recovery, first_books, unfinished_bars
+from fairlead._engine.references import refuse_unknown, unknown_instruments
 from fairlead._engine.reopening import doubts, learn, reopen
 from fairlead._engine.risk import RiskKeeper
 from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog
@@ -96,6 +97,7 @@ class Session:
 
     async def run(self, until: str | datetime | None) -> str:
         """Everything between `engine.run()` and its return; gives the reason for the end."""
+        self._refuse_over(until)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._ended = asyncio.Event()
@@ -230,6 +232,10 @@ class Session:
         for name, broker in self._parts.brokers.items():
             if name not in kernel.state.accounts:
                 snapshots[name], contained[name] = await first_books(broker, self._connected_ns, self._door)
+        kept = {account.currency for account in kernel.state.accounts.values()}
+        brokers = self._parts.brokers
+        kept |= {currency_of(brokers[name], snapshot) for name, snapshot in snapshots.items()}
+        refuse_unknown(self._parts.breakers, currencies=kept)
         key = str(self._folder.path).encode()
         namespace = kernel.state.namespace or zlib.crc32(key) % 0xFFFF + 1
 
@@ -274,6 +280,8 @@ class Session:
             kernel.turn,
             lambda: kernel.start_strategies(restored=self._restored, stand_by=bool(doubted)),
         )
+        for text in unknown_instruments(self._parts.breakers, kernel.catalogue):
+            log.warning("%s", text)
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
         streams = self._parts.streams.values()
@@ -311,6 +319,17 @@ class Session:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
     # --- ending ---------------------------------------------------------------------------------------------
+
+    def _refuse_over(self, until: str | datetime | None) -> None:
+        """Open nothing for a run that would be over at once."""
+        if isinstance(until, datetime):
+            past = isinstance(self._time, SystemTime) and (moment(until, "until") or 0) <= self._time.now()
+        else:
+            past = until is not None and duration(until) <= 0
+        if past:
+            raise ConfigurationError(
+                f"until {str(until)!r} is over already: write a duration above 0, such as '8h', or a time to come"
+            )
 
     def _stop_at(self, until: str | datetime | None, stack: contextlib.AsyncExitStack) -> None:
         if until is None:

@@ -42,6 +42,7 @@ class About:
     started_ns: int
     streams: Mapping[str, str]
     environments: Mapping[str, str]
+    waived: tuple[str, ...] = ()
 
 
 def status(
@@ -72,6 +73,7 @@ def status(
         "lag_ns": lag(kernel),
         "state": str(trading_state(kernel)),
         "scopes": scopes(kernel, reasons),
+        "waived": list(about.waived),
         "paused": [{"scope": scope, "why": why} for scope, why in kernel.state.paused.items()],
         "sweeps": sweeps(kernel),
         "strategies": strategies(kernel),
@@ -142,12 +144,17 @@ def scopes(kernel: Kernel, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
     tripped = [
         {"scope": trip.scope, "state": str(trip.state), "reason": trip.reason, "breaker": trip.breaker}
         for trip in kernel.state.tripped.values()
+        if not trip.until_ns
     ]
     return by_hand + tripped
 
 
 def sweeps(kernel: Kernel) -> list[dict[str, Any]]:
-    """What is under way until it is done: orders that are withdrawn, positions that are closed, an end once flat."""
+    """What is under way until it is done: orders that are withdrawn, positions that are closed, an end once flat.
+
+    What has nothing `left` to do is left out: it only sees whether it stays so.
+    """
+    standing = [(sweep, kernel.sweeps.left(sweep)) for sweep in kernel.state.sweeps.values()]
     return [
         {
             "verb": sweep.verb,
@@ -156,8 +163,10 @@ def sweeps(kernel: Kernel) -> list[dict[str, Any]]:
             "why": sweep.why,
             "since_ns": sweep.since_ns,
             "until_ns": sweep.until_ns,
+            "left": left,
         }
-        for sweep in kernel.state.sweeps.values()
+        for sweep, left in standing
+        if left
     ]
 
 
@@ -331,7 +340,8 @@ def _breaker(
         "breaker": name,
         "used": exact(used),
         "limit": limit,
-        "tripped": trip is not None,
+        "tripped": trip is not None and not trip.until_ns,
+        "half_open_until_ns": trip.until_ns if trip else 0,
         "scope": trip.scope if trip else "",
         "state": str(trip.state) if trip else "",
         "reason": trip.reason if trip else "",
@@ -357,7 +367,9 @@ def health(kernel: Kernel) -> dict[str, Any]:
     return {
         "running": True,
         "fatal": kernel.fatal,
-        "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
+        "tripped": [
+            f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values() if not t.until_ns
+        ],
         "states": {scope: state.value for scope, state in kernel.state.lowered.items()},
         "paused": dict(kernel.state.paused),
         "halted": dict(kernel.state.halted),

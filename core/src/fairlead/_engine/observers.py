@@ -19,6 +19,7 @@ spoken = logging.getLogger("fairlead.facts")
 _SPOKEN = frozenset(
     {
         f.AccountDoubted,
+        f.BreakerHalfOpened,
         f.BreakerReset,
         f.BreakerTripped,
         f.DiscrepancyFound,

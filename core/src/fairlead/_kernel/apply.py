@@ -65,10 +65,13 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
-    state.tail_lost = fact.tail_lost
+    if fact.tail_lost:
+        state.tail_lost = True
+        state.lost_tails[fact.epoch] = fact.now
     state.epochs[fact.epoch] = state.intents
     if len(state.epochs) > REMEMBERED_EPOCHS:
-        del state.epochs[next(iter(state.epochs))]
+        state.lost_tails.pop(oldest := next(iter(state.epochs)), None)
+        del state.epochs[oldest]
     state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
     for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
         del state.sweeps[number]  # that was of the run before
@@ -76,6 +79,12 @@ def _engine_started(state: State, fact: f.EngineStarted) -> None:
         if name in state.accounts:
             state.accounts[name].stream_up = True
             state.uncertain[name] = None
+
+
+def _strategies_started(state: State, _: f.StrategiesStarted) -> None:
+    state.tail_lost = False  # the accounts have been compared
+    for account in [account for account, left in state.uncertain.items() if left == ()]:
+        del state.uncertain[account]
 
 
 def _engine_stopped(state: State, fact: f.EngineStopped) -> None:
@@ -150,7 +159,9 @@ def _fills_listed(state: State, fact: f.FillsListed) -> None:
 
 def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
     del state.uncertain[fact.account]
-    if fact.unresolved:
+    if (
+        fact.unresolved or state.tail_lost
+    ):  # of a journal without its end, until the accounts have been compared
         state.uncertain[fact.account] = fact.unresolved
 
 
@@ -596,6 +607,11 @@ def _breaker_tripped(state: State, fact: f.BreakerTripped) -> None:
     )
 
 
+def _breaker_half_opened(state: State, fact: f.BreakerHalfOpened) -> None:
+    trip = state.tripped[fact.breaker, fact.scope]
+    trip.state, trip.until_ns = TradingState.ACTIVE, fact.until_ns
+
+
 def _breaker_reset(state: State, fact: f.BreakerReset) -> None:
     state.tripped.pop((fact.breaker, fact.scope), None)
 
@@ -635,6 +651,7 @@ def _sweep_started(state: State, fact: f.SweepStarted) -> None:
         state.intents,
         fact.now,
         fact.until_ns,
+        fact.targets,
     )
 
 
@@ -644,6 +661,7 @@ def _sweep_ended(state: State, fact: f.SweepEnded) -> None:
 
 _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.EngineStarted: _engine_started,
+    f.StrategiesStarted: _strategies_started,
     f.EngineStopped: _engine_stopped,
     f.AccountDoubted: _account_doubted,
     f.AccountAdopted: _account_adopted,
@@ -690,6 +708,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.TimerCanceled: _timer_canceled,
     f.Asked: _asked,
     f.BreakerTripped: _breaker_tripped,
+    f.BreakerHalfOpened: _breaker_half_opened,
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
     f.LimitChanged: _limit_changed,

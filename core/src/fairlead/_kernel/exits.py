@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.desk import Desk
+from fairlead._kernel.market import Market
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import ZERO
-from fairlead._models.orders import EXIT, STOPS, Order, OrderIntent, OrderStatus, OrderType, Side
+from fairlead._models.orders import AT_VENUE, EXIT, STOPS, Order, OrderIntent, OrderStatus, OrderType, Side
 from fairlead.facts import HeldResized, Noted
 from fairlead.units import SECOND
 
@@ -30,8 +31,9 @@ class Exits:
     more than what exits of others leave of that position. Of linked legs only one can fill: they count once.
     """
 
-    def __init__(self, recorder: Recorder, desk: Desk, schedule: Schedule) -> None:
+    def __init__(self, recorder: Recorder, market: Market, desk: Desk, schedule: Schedule) -> None:
         self._recorder = recorder
+        self._market = market
         self._state = recorder.state
         self._desk = desk
         desk.recalled = self._recalled
@@ -113,7 +115,8 @@ class Exits:
 
     def changed(self, order: Order) -> None:
         """An exit that ended without closing its part may leave that part bare; so may a close that came to nothing."""
-        if order.intent.closes and order.closed and order.status is not OrderStatus.FILLED:
+        closes = order.intent.closes or order.intent.sweep
+        if closes and order.closed and order.status is not OrderStatus.FILLED:
             self._restore(order)
         if not order.intent.exits or not order.closed or order.status is OrderStatus.FILLED:
             return
@@ -282,14 +285,22 @@ class Exits:
     def _check(self, entry: Order) -> None:
         bare = self._bare(entry)
         leaving = [o.updated_ns for o in self._exits(entry) if o.status is OrderStatus.PENDING_CANCEL]
-        since = max(leaving, default=0)
-        if bare > 0 and since + UNPROTECTED_NS > self._recorder.now:  # another one is being replaced just now
-            self._check_at(entry, since + UNPROTECTED_NS)
+        until = max([*leaving, self._closing_until(entry)], default=0) + UNPROTECTED_NS
+        if bare > 0 and until > self._recorder.now:  # another one is being replaced just now
+            self._check_at(entry, until)
             return
         self._checking.discard(entry.client_order_id)
         if bare > 0:
             text = f"{bare} {entry.instrument} of {entry.strategy} has been without its stop for 10s"
             self._recorder.record(Noted, source="unprotected", text=text)
+
+    def _closing_until(self, entry: Order) -> int:
+        """Until when what closes the position may rest unfilled: where there are only bars, for one of them."""
+        key = (entry.account, entry.instrument, entry.strategy)
+        closing = [o for o in self._state.open.values() if o.intent.closes and o.status in AT_VENUE]
+        sent = [o.created_ns for o in closing if (o.account, o.instrument, o.strategy) == key]
+        cadence = self._market.lanes[entry.instrument].cadence
+        return max(sent) + cadence if sent and cadence else 0
 
 
 def _stays(order: Order) -> bool:

@@ -10,7 +10,8 @@ import msgspec
 
 from fairlead._kernel.budget import Budgets
 from fairlead._kernel.market import Lane, Market
-from fairlead._kernel.state import ZERO, State, Sweep
+from fairlead._kernel.reducing import REDUCE
+from fairlead._kernel.state import ZERO, State, Sweep, scopes_of
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
@@ -136,6 +137,7 @@ class Gate:
             trading, why = state.trading(intent)
             if trading is not TradingState.ACTIVE and not self._may(intent, trading, protects):
                 reasons.append(f"trading is {trading} ({why})")
+            self._half_open(intent, reasons)
         paused = state.why_paused(intent)
         if paused and not self._shrinks(intent, name):
             reasons.append(f"{paused} is paused")
@@ -146,6 +148,24 @@ class Gate:
         if halted and not self._may(intent, TradingState.HALTED, protects):
             reasons.append(f"strategy {name} is halted: {state.halted[name]}")
 
+    def _half_open(self, intent: OrderIntent, reasons: list[str]) -> None:
+        """Where a breaker is half-open, one order that adds may work at a time."""
+        for trip in self._state.tripped.values():
+            if not trip.until_ns or trip.scope not in scopes_of(
+                intent.account, intent.instrument, intent.strategy
+            ):
+                continue
+            working = any(
+                order.status in AT_VENUE
+                and trip.scope in scopes_of(order.account, order.instrument, order.strategy)
+                and not (intent.parent and order.intent.parent == intent.parent)
+                and not (order.intent.reduce_only or order.intent.exits)
+                and order.client_order_id not in self._gone
+                for order in self._state.open.values()
+            )
+            if working and not self._shrinks(intent, intent.strategy):
+                reasons.append(f"{trip.breaker} is half-open: one order that adds at a time")
+
     def _may(self, intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
         """What a lowered state lets through: reductions that it allows."""
         return _allowed(intent, trading, protects) and self._shrinks(intent, intent.strategy)
@@ -155,6 +175,9 @@ class Gate:
         if sweep.verb == "stop":
             if not self._shrinks(intent, intent.strategy):
                 reasons.append(f"the engine stops as soon as it is flat ({sweep.who}: {sweep.why})")
+        elif sweep.verb == REDUCE:
+            if not intent.exits and not self._shrinks(intent, intent.strategy):
+                reasons.append(f"{sweep.scope} is being reduced ({sweep.who}: {sweep.why})")
         elif sweep.closes and not intent.exits:
             reasons.append(f"{sweep.scope} is being flattened ({sweep.who}: {sweep.why})")
 

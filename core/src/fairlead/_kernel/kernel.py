@@ -38,7 +38,7 @@ from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
 from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
-from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
+from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus, Verdict
 from fairlead._models.reports import DUPLICATE_ID, UNKNOWN_ORDER, Report
 from fairlead._models.venue import VenueProfile
 from fairlead._secrets.scrub import hidden, known, said, scrub
@@ -156,7 +156,7 @@ class Kernel:
             changed=self.changed,
         )
         self.held.desk = self.desk
-        self.exits = Exits(self.recorder, self.desk, self.schedule)
+        self.exits = Exits(self.recorder, self.market, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
         self.reports = Reports(self)
         self.sweeps = Sweeps(self)
@@ -410,6 +410,14 @@ class Kernel:
         if intent.style and order.status not in CLOSED:
             self.styles.work(order)
         return order
+
+    def verdict(self, intent: OrderIntent) -> Verdict:
+        """What would become of an intent now; nothing is written down, reserved or sent."""
+        with self.board.rehearsal():
+            found = self.gate.review(intent)
+        reasons = found.reasons if isinstance(found, Refused) else ()
+        late = (self.ending.why,) if self.ending.refuses(intent) else ()
+        return Verdict(intent, (*reasons, *late))
 
     def changed(self, order: Order) -> None:
         """An order changed: tell its strategy, and let go what waited for its end."""

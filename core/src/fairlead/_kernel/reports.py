@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
+from fairlead._kernel.desk import on_the_wire
 from fairlead._kernel.fills import OVERLAP_NS, Fills
 from fairlead._models import reports as r
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus, OrderType
@@ -47,6 +48,7 @@ class Reports:
             r.LookedUp: self._looked_up,
             r.Backfilled: self._backfilled,
             r.SnapshotTaken: self._snapshot_taken,
+            r.Unanswered: self._unanswered,
             r.StreamDown: self._stream_down,
             r.StreamUp: self._stream_up,
         }
@@ -82,6 +84,22 @@ class Reports:
                 f"{order.client_order_id} was given up, and works at its venue: it is canceled there"
             )
             self._kernel.desk.cancel(order, "it had been given up")
+
+    def sent_unheard(self, order: Order) -> None:
+        """The venue knows an order that is held here: it was sent, and the journal lost that."""
+        profile = self._kernel.profiles[order.account]
+        intent = on_the_wire(order, profile)
+        self._record(
+            f.OrderSubmitted,
+            order,
+            intent=intent,
+            quantity=intent.quantity,
+            deadline_ns=self._recorder.now,
+            reduce_only=intent.reduce_only and profile.reduce_only,
+        )
+        name = order.client_order_id
+        what = f"the order {name}, which is held here"
+        self._kernel.reconciliation.lost(order.account, name, what)
 
     def refuse(self, order: Order, code: str, reason: str) -> None:
         """It is not at the venue, and never will be."""
@@ -233,6 +251,10 @@ class Reports:
 
     def _snapshot_taken(self, account: str, report: r.SnapshotTaken) -> None:
         self._kernel.reconciliation.taken(account, report)
+
+    def _unanswered(self, account: str, report: r.Unanswered) -> None:
+        asker = self._kernel.reconciliation if report.snapshot else self._kernel.resolver
+        asker.unanswered(account, report)
 
     # --- the private stream ---------------------------------------------------------------------------------
 

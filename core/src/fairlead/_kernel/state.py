@@ -13,7 +13,7 @@ from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingSt
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
 from fairlead._models.reconciliation import Action, Discrepancy
-from fairlead.facts import BarProgress, StrategySpec
+from fairlead.facts import BarProgress, PositionTarget, StrategySpec
 
 REMEMBERED_FILLS = 10_000
 """Ids of fills that nobody here ordered: more than come within the time that lists of fills overlap."""
@@ -94,13 +94,18 @@ class Timer:
 
 @attrs.define
 class Tripped:
-    """A breaker that holds trading down."""
+    """A breaker that holds trading down; half-open until `until_ns`, it is ACTIVE, and so is its `state`."""
 
     breaker: str
     scope: str
     state: TradingState
     reason: str
     since_ns: int
+    until_ns: int = 0
+
+    def __str__(self) -> str:
+        how = "is half-open after a trip" if self.until_ns else "tripped"
+        return f"{self.breaker} {how} on {self.scope}: {self.reason}"
 
 
 @attrs.define
@@ -118,7 +123,7 @@ class Sweep:
     """The orders of a scope on their way out, and with `closes` its positions too, until all is done.
 
     `number` is the sequence number of its start, `mark` the number of intents by then, `until_ns` when a stop ends
-    whatever is left, 0 for never.
+    whatever is left, 0 for never. Of a reduction `targets` are what may be left of positions.
     """
 
     number: int
@@ -130,6 +135,13 @@ class Sweep:
     mark: int
     since_ns: int
     until_ns: int = 0
+    targets: tuple[PositionTarget, ...] = ()
+
+    def target(self, account: str, instrument: str, strategy: str) -> Decimal:
+        """What may be left of a position: nothing of one that a reduction did not know."""
+        key = (account, instrument, strategy)
+        found = (t.quantity for t in self.targets if (t.account, t.instrument, t.strategy) == key)
+        return next(found, ZERO)
 
     def covers(self, account: str, instrument: str, strategy: str) -> bool:
         """Whether what a strategy has of an instrument on an account is in its scope."""
@@ -177,9 +189,10 @@ class State:
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
     lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `decided` what
-    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent. `tail_lost`
-    says that the journal's last records may be missing, `unfinished` are the times of the last starts that did not end
-    in good order, the one that goes on among them.
+    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent.
+    `lost_tails` are the starts, each with its time, before which a power cut may have taken the journal's last records;
+    `tail_lost` says that no start has compared its accounts with their venues since. `unfinished` are the times of the
+    last starts that did not end in good order, the one that goes on among them.
     """
 
     seq: int = 0
@@ -187,6 +200,7 @@ class State:
     namespace: int = 0
     epoch: int = 0
     tail_lost: bool = False
+    lost_tails: dict[int, int] = attrs.Factory(dict)
     intents: int = 0
     epochs: dict[int, int] = attrs.Factory(dict)
     asks: int = 0
@@ -298,6 +312,9 @@ class State:
         left = self.uncertain[account]
         if left is None:
             return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        if self.tail_lost:
+            why = f"orders that a power cut took from the journal may work on account {account}"
+            return TradingState.RECOVERING, why
         for name in left:
             order = self.open.get(name)
             if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):

@@ -150,6 +150,18 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return self.take_profit is not None or self.stop_loss is not None
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """What would become of an order that is only checked: every reason against it, none where it is approved."""
+
+    intent: OrderIntent
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def approved(self) -> bool:
+        """Whether it would be sent, or held."""
+        return not self.reasons
+
+
 class Order(msgspec.Struct, eq=False, kw_only=True):
     """An order and its life so far; only the engine changes it, everybody may read it at any time.
 

@@ -83,7 +83,8 @@ class FillReport(_OrderReport, frozen=True, kw_only=True):
     """One execution. `client_order_id` is empty where nobody here ordered it; `cause` then says what did.
 
     `cumulative_quantity` is what the order had filled with this execution and all before it; None where the venue tells
-    only a total of the moment, which may contain later ones.
+    only a total of the moment, which may contain later ones. Without it, `fill_id` has to be the same on the private
+    stream and in the list of fills: nothing else tells one execution from two.
     """
 
     fill_id: str
@@ -154,6 +155,17 @@ class SnapshotTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     snapshot: Snapshot | None = None
 
 
+class Unanswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """A question that the engine asked at `asked_ns` failed, for a snapshot if `snapshot`: that proves nothing.
+
+    The engine makes it from what the adapter raised, or where no answer came in time.
+    """
+
+    asked_ns: int
+    snapshot: bool = False
+    reason: str = ""
+
+
 class StreamDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
     """The private stream is gone: fills may be missed until it is up and backfilled."""
 
@@ -181,6 +193,7 @@ Report = (
     | LookedUp
     | Backfilled
     | SnapshotTaken
+    | Unanswered
     | StreamDown
     | StreamUp
 )

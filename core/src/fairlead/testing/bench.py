@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from fairlead._engine.assembly import build, introduce, open_accounts
-from fairlead._engine.inquiries import inquire
+from fairlead._engine.inquiries import Answer, failed, inquire
 from fairlead._engine.intake import Intake
 from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.recovery import OVERLAP_NS, first_books
@@ -153,12 +153,13 @@ class Bench:
         kernel.turn(lambda: kernel.start_strategies(restored=restored))
 
     def _inquire(self, account: str, inquiry: Inquiry) -> None:
-        """Ask the venue at once; one that fails says nothing."""
+        """Ask the venue at once; one that fails says only that it did."""
         broker = next(b for b in self.brokers if b.name == account)
+        answer: Answer
         try:
             answer = finish(inquire(broker, inquiry, self.clock, self.kernel.reports.fills))
-        except FairleadError:
-            return
+        except FairleadError as error:
+            answer = failed(inquiry, self.clock.now(), str(error))
         self.kernel.report(account, answer)
 
     def restart(self, *, down: str = "1s", power_cut: bool = False) -> None:

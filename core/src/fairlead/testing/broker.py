@@ -146,8 +146,9 @@ class FakeBroker:
     Every command is in `commands`. What a new order is answered with is the next of `answers`, else `script`
     (market orders fill, others rest); a cancel is answered by `cancels`. Besides, a test makes the venue act by
     hand: `accept`, `fill`, `cancel`, and `emit` for any report at all. `working` are the orders it holds,
-    `executions` its fills, `positions` what they add up to; balances move only where a test says so. `fingerprint`, its
-    name at first, is the account that it is.
+    `executions` its fills, `positions` what they add up to; balances move only where a test says so. With
+    `cumulative` off its fills do not say what their order has filled in all, as those of many venues do not.
+    `fingerprint`, its name at first, is the account that it is.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class FakeBroker:
         cash: str = "100_000 USDT",
         profile: VenueProfile = MARKET_AND_LIMIT,
         name: str = "fake",
+        cumulative: bool = True,
     ) -> None:
         self.name = name
         self.fingerprint = name
@@ -172,6 +174,7 @@ class FakeBroker:
         self.positions: dict[str, Decimal] = {}
         self.prices: dict[str, float] = {}
         self.fee = Decimal(0)
+        self.cumulative = cumulative
         self.emit: Callable[[Report], None] = _nobody
         self._clock: Clock | None = None
         self._orders: dict[str, Resting] = {}
@@ -236,7 +239,7 @@ class FakeBroker:
             price=at,
             fee=size * at * self.fee,
             fee_currency=self._settle(intent.instrument),
-            cumulative_quantity=resting.filled,
+            cumulative_quantity=resting.filled if self.cumulative else None,
             event_ns=self._clock.now() if self._clock is not None else 0,
         )
         self.executions.append(report)
@@ -309,13 +312,17 @@ class FakeBroker:
 
     def _report(self, client_order_id: str) -> OrderReport:
         resting = self._orders[client_order_id]
+        intent = resting.submit.intent
         return OrderReport(
             client_order_id=client_order_id,
             broker_order_id=self.accepted(client_order_id).broker_order_id,
-            instrument=resting.submit.intent.instrument,
+            instrument=intent.instrument,
             open=client_order_id in self.working,
             quantity=resting.submit.quantity,
             filled_quantity=resting.filled,
+            side=intent.side,
+            limit_price=intent.limit_price,
+            stop_price=intent.stop_price,
         )
 
     def _settle(self, instrument: str) -> str:

@@ -62,6 +62,7 @@ class WorkingOrder(msgspec.Struct, eq=False, kw_only=True, omit_defaults=True):
         return OrderReport(
             client_order_id=self.client_order_id, broker_order_id=self.broker_order_id, open=self.open,
             instrument=self.intent.instrument, quantity=self.quantity, filled_quantity=self.filled, status=status,
+            side=self.intent.side, limit_price=self.intent.limit_price, stop_price=self.intent.stop_price,
         )  # fmt: skip
 
     def follow(self, price: float) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from fairlead import ConfigurationError, Order, OrderIntent, OrderStatus, TradingState, duration
 from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
 from fairlead.ports import Trip, View
-from fairlead_breakers._shared import by_person, protects
+from fairlead_breakers._shared import by_person, in_doubt, protects
 from fairlead_breakers.limits.rule import NumberRule, Rule, positive
 
 _RATE = re.compile(r"\s*(\d[\d_]*)\s*/\s*(.+?)\s*")
@@ -160,21 +160,16 @@ class CancelRate(OrderRate):
     def fold(self, fact: Fact, view: View) -> Trip | None:
         """A cancel was sent."""
         if isinstance(fact, CancelRequested):
-            order = next(
-                (
-                    o
-                    for a in view.accounts()
-                    for o in view.orders(a)
-                    if o.client_order_id == fact.client_order_id
-                ),
-                None,
-            )
+            order = view.order(fact.client_order_id)
             if order is not None and self.scope.covers(order.intent, view):
                 self.count_one(order.intent, fact.now)
         return None
 
     def resume(self, view: View) -> None:
-        """Nothing is known of cancels from before."""
+        """Nothing is known of cancels from before this turn."""
+        if not self._recent:
+            for fact in view.facts(0):
+                self.fold(fact, view)
 
 
 class Executions(RateRule):
@@ -299,11 +294,11 @@ class UnknownOrders(NumberRule):
     example = "1"
 
     def why(self, intent: OrderIntent, view: View) -> str:
-        """Count those whose answer was lost."""
+        """Count those whose answer was lost, or that are being canceled before there was one."""
         if protects(intent) or by_person(intent):
             return ""
         orders = self.scope.orders(intent.account, view)
-        there = sum(order.status is OrderStatus.UNKNOWN for order in orders)
+        there = sum(map(in_doubt, orders))
         return (
             ""
             if there < self.number
