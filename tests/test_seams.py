@@ -88,6 +88,16 @@ SEAMS = {
         "plugins/sim/src/fairlead_sim/serve.py",
         "time.time_ns",
     ): "a venue in a process of its own has its own clock",
+    (
+        "plugins/venue/src/fairlead_venue/clock.py",
+        "time.time_ns",
+    ): "a venue in a box has its own clock",
+    ("plugins/venue/src/fairlead_venue/faults.py", "random.Random"): "faults by chance, from the plan's seed",
+    ("plugins/venue/src/fairlead_venue/gate.py", "random.Random"): "latency by chance, from the plan's seed",
+    (
+        "plugins/venue/src/fairlead_venue/handle.py",
+        "threading.Thread",
+    ): "a venue beside a test has a loop of its own",
     ("plugins/sim/src/fairlead_sim/faults.py", "random.Random"): "faults by chance, from the plan's seed",
     (
         "plugins/sim/src/fairlead_sim/models.py",

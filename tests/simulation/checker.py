@@ -329,8 +329,9 @@ _MAY = {
     "held": {"submitted", "denied", "canceled", "expired", "filled"},
     "submitted": {"unknown", "accepted", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
     "unknown": {"accepted", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
-    "accepted": {"unknown", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
-    "partially_filled": {"unknown", "pending_cancel", *CLOSED} - {"denied"},
+    "accepted": {"unknown", "partially_filled", "pending_cancel", "pending_replace", *CLOSED} - {"denied"},
+    "partially_filled": {"unknown", "pending_cancel", "pending_replace", *CLOSED} - {"denied"},
+    "pending_replace": {"accepted", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
     "pending_cancel": {"unknown", "accepted", "partially_filled", *CLOSED} - {"denied"},
     "canceled": {"filled"},
     "expired": {"filled"},
@@ -542,8 +543,8 @@ def reservations_are_what_may_fill(e: Evidence) -> Iterator[Finding]:
 def reduce_only_reduces(e: Evidence) -> Iterator[Finding]:
     """A reduce-only order does no more than reduce when it is sent, nor when it fills, if nothing crossed it."""
     for seq, order, _, held in e.submitted:
-        if order.intent.get("reduce_only") and (held * order.signed >= 0 or order.quantity > abs(held)):
-            yield seq, f"reduce-only {order.name} of {order.quantity} was sent with {held} held"
+        if order.intent.get("reduce_only") and (held * order.signed >= 0 or order.sent > abs(held)):
+            yield seq, f"reduce-only {order.name} of {order.sent} was sent with {held} held"
     for seq, order, before, after, crossed in e.reduced:
         crossed = crossed or e.seen[order.name].most > order.quantity
         if not crossed and (abs(after) >= abs(before) or after * before < 0):
@@ -590,7 +591,7 @@ def lowered_states_hold(e: Evidence) -> Iterator[Finding]:
     for seq, order, state, held in e.submitted:
         if state == "active":
             continue
-        reduces = held * order.signed < 0 and order.quantity <= abs(held)
+        reduces = held * order.signed < 0 and order.sent <= abs(held)
         if state in {"killed", "recovering"} or not reduces:
             yield seq, f"{order.name} was sent while trading was {state}, with {held} held"
 

@@ -37,7 +37,7 @@ from fairlead_reconcile import (
     SyncToLocal,
     WarnOnly,
 )
-from simulation.adapter import PLAIN, RICH, SimexBroker, plain
+from simulation.adapter import PLAIN, RICH, SimexBroker, plain, replacing
 from simulation.exchange import Exchange
 from simulation.faults import Weather
 from simulation.feed import SimexStream, Tape, listed
@@ -147,7 +147,7 @@ class Day:
         self.weather = Weather(seed, kinds, all_of_them=all_of_them, strength=strength)
         self.machine = Machine(folder)
         self.restart_at_end = restart_at_end
-        self.profile = self.dice.choice((PLAIN, RICH))
+        self.profile = replacing(self.dice.choice((PLAIN, RICH)), seed)
         self.durability = "full" if "power.full" in self.weather.kinds else "process"
         habits = random.Random(f"habits {seed}")
         weights = [weight for weight, _ in POLICIES.values()]
@@ -222,6 +222,7 @@ class Day:
         loop, weather = asyncio.get_running_loop(), self.weather
         cash = {"USDT": Decimal(100_000), "ETH": Decimal(50), "BNB": Decimal(100)}
         self.exchange = Exchange(weather, listed(), cash)
+        self.exchange.venue.desk.renames = self.profile.replace_renames
         self.exchange.certainly = self._told_for_certain
         self.network = Network(self.exchange, weather, self.seed)
         self.tape = Tape(self.exchange, weather, self.seed)
@@ -267,6 +268,7 @@ class Day:
         ]
         for trader in traders:
             trader.quiet = self._ending
+            trader.shifts = bool(self.profile.replaces)
         return LiveTradingEngine(
             traders,
             plugins=[

@@ -27,6 +27,8 @@ class Told:
     epoch: int
     status: str = ""
     filled: Decimal = ZERO
+    sent: Decimal = ZERO
+    before: Decimal = ZERO
     submitted: int = 0
     wire_reduce_only: bool = False
     steps: list[tuple[int, str, dict[str, Any]]] = attrs.Factory(list)
@@ -172,7 +174,7 @@ class Evidence:
 
     def _OrderSubmitted(self, fact: dict[str, Any]) -> None:  # noqa: N802
         order = self._order(fact, "submitted")
-        order.quantity = Decimal(fact["quantity"])
+        order.quantity = order.sent = Decimal(fact["quantity"])
         if fact["deadline_ns"] <= fact["now"]:  # written down after the fact: the venue had it, see I18
             return
         order.submitted = fact["seq"]
@@ -202,6 +204,24 @@ class Evidence:
             order.filled or any(step[2].get("broker_order_id") for step in order.steps)
         )
         self._order(fact, "unknown" if unknown else "partially_filled" if order.filled else "accepted")
+
+    def _ReplaceRequested(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        order = self._order(fact, "pending_replace")
+        order.before = order.quantity
+        order.quantity = max(order.quantity, Decimal(fact["quantity"]))
+
+    def _OrderReplaced(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self._replaced(fact, Decimal(fact["quantity"]))
+
+    def _ReplaceRefused(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self._replaced(fact, self.orders[fact["client_order_id"]].before)
+
+    def _replaced(self, fact: dict[str, Any], quantity: Decimal) -> None:
+        order = self.orders[fact["client_order_id"]]
+        order.quantity = quantity
+        works = "partially_filled" if order.filled else "accepted"
+        done = order.filled >= quantity
+        self._order(fact, "filled" if done else works if order.status == "pending_replace" else "")
 
     def _OrderCanceled(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self._order(fact, "canceled")

@@ -19,6 +19,7 @@ from fairlead.ports import (
     Accepted,
     AccountChanged,
     Cancel,
+    CancelAll,
     Canceled,
     CancelRejected,
     Clock,
@@ -27,8 +28,11 @@ from fairlead.ports import (
     FillVoided,
     Funding,
     Handle,
+    OrderReport,
     Quote,
     Rejected,
+    Replace,
+    ReplaceRejected,
     Report,
     Submit,
 )
@@ -92,6 +96,7 @@ class Exchange:
         self.venue = SimulatedVenue(cash, instruments=listed, fees=_Fees(weather), fills=FillBySize())
         self.venue.open(self._reported, self.clock)
         self._answers: list[Report] | None = None
+        self._former: dict[str, tuple[int, OrderReport]] = {}
         self._asked = ""
         self.opening = dict(cash)
 
@@ -104,6 +109,9 @@ class Exchange:
             return self._submit(now, command, committed=committed, late=late)
         if isinstance(command, Cancel):
             return self._cancel(now, command)
+        if isinstance(command, Replace):
+            return self._replace(now, command)
+        assert isinstance(command, CancelAll)
         self.ledger.append(("cancel_all", now, command.instrument))
         self.venue.send(command)
         return []
@@ -139,7 +147,36 @@ class Exchange:
                 return []
         return self._do(command)
 
-    def _do(self, command: Submit | Cancel) -> list[Report]:
+    def _replace(self, now: int, command: Replace) -> list[Report]:
+        """Change an order in place; it may fill on the way, and its former id end before the new one is told."""
+        name = command.client_order_id
+        order = self.venue.desk.orders.get(name)
+        self.ledger.append(("replace", now, name, command.quantity))
+        if order is None:
+            return self._do(command)
+        if order.limit is not None and self.weather.strikes("replace.race"):
+            half = self.venue.desk.markets[order.instrument].rules.quantity(order.remaining / 2)
+            self._execute(name, half if half and self.weather.dice.random() < 0.5 else order.remaining)
+        self._former[name] = (now, order.report("open"))
+        if not self.venue.desk.renames or not self.weather.strikes("replace.old"):
+            return self._do(command)
+        push, said = self.push, list[Report]()
+        self.push = said.append
+        try:
+            return self._do(command)
+        finally:
+            self.push = push
+            for report in sorted(said, key=lambda report: not isinstance(report, Canceled)):
+                push(report)
+
+    def as_of(self, order: OrderReport, newest: int) -> OrderReport:
+        """An order as a look-up that lags shows it: with the terms that it had."""
+        changed, former = self._former.get(order.client_order_id, (0, order))
+        if changed <= newest:
+            return order
+        return attrs.evolve(order, quantity=former.quantity, limit_price=former.limit_price)
+
+    def _do(self, command: Submit | Cancel | Replace) -> list[Report]:
         """What the venue says at once is its answer; acceptances, cancels and fills are on the stream as well."""
         self._answers, self._asked = [], command.client_order_id
         try:
@@ -153,11 +190,13 @@ class Exchange:
         match report:
             case Accepted():
                 self.ledger.append(("accept", now, report.client_order_id))
+            case Canceled(reason="replaced"):
+                self.ledger.append(("say", now, report.client_order_id, "Canceled"))
             case Canceled():
                 self.ledger.append(("end", now, report.client_order_id, "canceled"))
             case Rejected():
                 self.ledger.append(("refuse", now, report.client_order_id, report.code))
-            case CancelRejected():
+            case CancelRejected() | ReplaceRejected():
                 pass
             case FillReport():
                 report = self._filled(now, report)
@@ -170,7 +209,7 @@ class Exchange:
         if mine:
             assert self._answers is not None
             self._answers.append(report)
-        if isinstance(report, Rejected | CancelRejected):
+        if isinstance(report, Rejected | CancelRejected | ReplaceRejected):
             return
         self.push(self.told(report))
 

@@ -68,6 +68,7 @@ KINDS = {
         # --- what orders and fills mean
         Fault("fill.race", ("S07", "S06"), "an order fills while its cancel is on the way", 0.15),
         Fault("replace.race", ("S09",), "an order fills while its replacement is on the way", 0.15),
+        Fault("replace.old", ("S10",), "the end of a former id is told before the new one", 0.5),
         Fault("cancel.lie", ("S08",), "a cancel is confirmed for reception, and does nothing", 0.03),
         Fault("fill.partial", ("S06",), "little is offered: orders fill in parts", 0.3),
         Fault("fill.ids", ("S03",), "a fill has one id on the stream and another in the list", 0.03),
@@ -123,11 +124,10 @@ GAPS = {"ws.drop", "ws.close", "ws.stall", "ws.blackhole", "ws.unsub", "maintena
 EXCUSED = {
     "A07": "whether an adapter can ask by our id is a question to adapters: the conformance kit asks it",
     "A12": "there is no batch command yet",
-    "A13": "a replace is a cancel and a new order here: no command of the port can half succeed",
-    "S10": "a replacement gets an id of its own here; no profile has an atomic replace yet",
+    "A13": "a replacement is atomic, or a cancel and a new order: no command of the port can half succeed",
     "S11": "reconciliation is a plugin that does not exist yet",
     "S13": "the kill sequence does not exist yet",
-    "S16": "there is no dead-man switch in the port yet",
+    "S16": "the dead-man switch: tests of the kernel, and of an engine that hangs",
     "S25": "hedged accounts are not in the port yet",
     "S26": "leverage is not in the port yet",
     "S27": "codes of Interactive Brokers: its adapter's tests",

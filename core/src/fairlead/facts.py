@@ -206,6 +206,37 @@ class FeedChanged(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class KilledOutside(Fact, frozen=True, kw_only=True):
+    """A process of its own killed the account at `at_ns`: `fairlead kill --standalone`.
+
+    `canceled` are ids of orders, `closed` what it sent to close positions, `left` what it could not do, in words; they
+    are complete when it was `done`.
+    """
+
+    account: str
+    who: str
+    why: str
+    at_ns: int
+    canceled: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    done: bool = False
+
+
+class DeadManChanged(Fact, frozen=True, kw_only=True):
+    """The account's venue cancels every order at `until_ns` unless it hears of the engine before; 0 for never."""
+
+    account: str
+    until_ns: int
+
+
+class DeadManTripped(Fact, frozen=True, kw_only=True):
+    """The account's venue was not told in time, and cancels every order."""
+
+    account: str
+    reason: str = ""
+
+
 class FillsListed(Fact, frozen=True, kw_only=True):
     """The venue has listed all fills of an account that were there to see at `until_ns`, and they are booked."""
 
@@ -360,6 +391,37 @@ class CancelRefused(Fact, frozen=True, kw_only=True):
     """The venue would not cancel."""
 
     client_order_id: str
+    code: str = ""
+    reason: str = ""
+
+
+class ReplaceRequested(Fact, frozen=True, kw_only=True):
+    """A change of an order in place is about to be sent: its `attempt`, and the terms; `quantity` is the total."""
+
+    client_order_id: str
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    deadline_ns: int
+
+
+class OrderReplaced(Fact, frozen=True, kw_only=True):
+    """It works on these terms; the venue may have given it another id."""
+
+    client_order_id: str
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    broker_order_id: str = ""
+
+
+class ReplaceRefused(Fact, frozen=True, kw_only=True):
+    """It stands as it did: the venue would not change it, never got the request (NOT_ACCEPTED), or it was not sent."""
+
+    client_order_id: str
+    attempt: int
     code: str = ""
     reason: str = ""
 
@@ -696,6 +758,9 @@ AnyFact = (
     | AccountOpened
     | StreamChanged
     | FeedChanged
+    | KilledOutside
+    | DeadManChanged
+    | DeadManTripped
     | FillsListed
     | AccountRecovered
     | DiscrepancyFound
@@ -715,6 +780,9 @@ AnyFact = (
     | HeldResized
     | CancelRequested
     | CancelRefused
+    | ReplaceRequested
+    | OrderReplaced
+    | ReplaceRefused
     | OrderCanceled
     | OrderExpired
     | Filled

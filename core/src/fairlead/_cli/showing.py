@@ -48,6 +48,13 @@ def _show_status(found: dict[str, Any]) -> None:
         print_sentence(printable(f"{verb} of {row['scope']} is under way, by {row['who']}: {row['why']}"))
         for text in row["left"][:3]:
             print_sentence(f"  {printable(text)}")
+    for row in found["accounts"]:
+        switch = row["dead_man"]
+        if switch is not None and switch["armed"]:
+            until, name = clock(switch["until_ns"]), row["account"]
+            print_sentence(
+                printable(f"dead-man switch of {name}: all orders are canceled at {until} UTC unless told")
+            )
     fault = found["last_fault"]
     if fault and not any(fault["text"] in text for text in found["problems"]):
         print_sentence(f"last fault, at {clock(fault['now_ns'])} UTC: {printable(fault['text'])}")

@@ -34,6 +34,7 @@ def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape:
         reconcilers=parts.reconcilers,
         zones={name: profile.zone for name, profile in profiles.items()},
         equivalents=equivalents,
+        dead_man=parts.dead_man,
     )
     account = next(iter(profiles))
     for strategy in parts.strategies:

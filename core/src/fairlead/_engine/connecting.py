@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fairlead._engine.door import Door
-from fairlead._engine.leasing import LeaseKeeper
 from fairlead._engine.shutdown import disconnect
 from fairlead._engine.supervision import Supervisor
 from fairlead._kernel.clock import Agenda
 from fairlead._kernel.outbox import Outbox
-from fairlead.ports import BrokerAdapter, DataStream
+from fairlead.ports import BrokerAdapter, Command, DataStream, Report
+
+Send = Callable[[Command], None]
+Emit = Callable[[Report], None]
 
 
 async def connect_brokers(
@@ -20,15 +22,18 @@ async def connect_brokers(
     outbox: Outbox,
     door: Door,
     agenda: Agenda,
-    lease: LeaseKeeper | None,
+    guard: Callable[[str, Send, Emit], Send],
     stack: contextlib.AsyncExitStack,
 ) -> None:
-    """Connect the private streams; what they report waits until recovery has read the snapshot."""
+    """Connect the private streams; what they report waits until recovery has read the snapshot.
+
+    What is sent goes through what `guard` makes of each broker's `send`.
+    """
     closing: list[tuple[str, Callable[[], Any]]] = []
     stack.push_async_callback(disconnect, closing)
     for name, broker in brokers.items():
         emit = door.reporter(name)
-        outbox.senders[name] = lease.guard(broker.send, emit) if lease else broker.send
+        outbox.senders[name] = guard(name, broker.send, emit)
         closing.append((f"account {name}", broker.close))
         await broker.connect(emit, agenda)
 

@@ -6,7 +6,7 @@ What runs an engine is imported when one is made or run: a program that only nam
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -47,6 +47,9 @@ class LiveTradingEngine:
     Real money, and a testnet with `live=True`, needs a daily-loss breaker, a stale-data breaker, a reconciler and an
     `on_exit` that each strategy says; `waive` names what is done without: "daily_loss", "stale_data", "reconciler",
     "stop_policy". What is missing and not waived refuses the start, never a backtest.
+    `dead_man` is the time after which a venue that has a dead-man switch cancels every order unless it hears of the
+    engine, or "off", for all accounts or by broker: `{"binance": "60s"}`. Where nothing is said a switch is used that
+    cannot take the stops away that protect positions. A stop in good order calls it off.
 
     Making an engine opens no file, socket or lock. Raises ConfigurationError or PluginError, in one sentence,
     where something is missing, doubled or does not fit.
@@ -65,8 +68,10 @@ class LiveTradingEngine:
         crash_limit: str | None = "3/10m",
         stop_within: str = "10s",
         waive: Sequence[str] = (),
+        dead_man: str | Mapping[str, str] | None = None,
     ) -> None:
         self.strategies = strategies_of(strategy)
+        from fairlead._engine.deadman import timeouts
         from fairlead._engine.wiring import wire
 
         self.wiring = wire(plugins)
@@ -80,6 +85,7 @@ class LiveTradingEngine:
         self._session: Session | None = None
         self._ran = False
         self._check(breakers)
+        self.dead_man = timeouts(dead_man, {name: one.profile for name, one in self.wiring.brokers.items()})
 
     @classmethod
     def from_file(
@@ -170,7 +176,8 @@ class LiveTradingEngine:
             self.wiring.streams,
             list(self.wiring.breakers.values()),
             list(self.wiring.reconcilers.values()),
-            waived(self),
+            waived=waived(self),
+            dead_man=self.dead_man,
         )
         from fairlead._engine.live import Session
 

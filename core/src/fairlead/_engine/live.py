@@ -21,6 +21,7 @@ from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
 from fairlead._engine.connecting import connect_brokers, connect_streams
 from fairlead._engine.control import Control, about
+from fairlead._engine.deadman import call_off
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.heap import FrozenHeap
@@ -31,6 +32,7 @@ from fairlead._engine.lastwords import say_last_words
 from fairlead._engine.leasing import LeaseKeeper
 from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
+from fairlead._engine.outside import Outside, learn_kills
 from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
@@ -51,7 +53,7 @@ from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.facts import ClockStepped, EngineLagged, Noted
-from fairlead.ports import Snapshot, Subscription
+from fairlead.ports import Command, Report, Snapshot, Subscription
 from fairlead.units import duration
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ class Session:
             stack.callback(self._folder.unlock)
             stack.enter_context(claim(self._parts, str(self._folder.path)))
             journal, kernel = self._open(stack)
+            self._outside = stack.enter_context(Outside(kernel, self._owned.homes, self._loop))
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
             kernel.sweeps.finished = self.stop
@@ -161,6 +164,8 @@ class Session:
                 self.started.set()
                 await self._ended.wait()
                 await shutdown.settle(self._reason, pacer)
+                if self._error is None:
+                    await call_off(kernel, self._door)
             finally:
                 self._reason = self._reason or "its task was canceled"
                 pacer.stop()
@@ -197,6 +202,7 @@ class Session:
             agenda.use(self._time)
         limit = self._engine.crash_limit
         self._learned = learn(opened, owned.homes, now=max(self._time.now(), state.now), crash_limit=limit)
+        self._learned += learn_kills(owned.homes)
         self._tail_lost = opened.explains_missing_tail(self._engine.durability)
         written = Synced(journal) if self._engine.durability == "full" else journal
         kernel = build(self._parts, state=state, agenda=self._agenda, journal=written, tape=tape)
@@ -213,8 +219,18 @@ class Session:
                 persist(self._folder.paper)
         await introduce(kernel, self._parts)
         self._connected_ns = max(0, self._time.now() - OVERLAP_NS)
-        self._lease = lease = self._keep_lease()
-        await connect_brokers(self._parts.brokers, kernel.outbox, self._door, self._agenda, lease, stack)
+        self._lease = self._keep_lease()
+        await connect_brokers(
+            self._parts.brokers, kernel.outbox, self._door, self._agenda, self._guarded, stack
+        )
+
+    def _guarded(
+        self, name: str, send: Callable[[Command], None], emit: Callable[[Report], None]
+    ) -> Callable[[Command], None]:
+        """A broker's `send` behind the lease, if there is one, and behind a kill from outside."""
+        if self._lease is not None:
+            send = self._lease.guard(send, emit)
+        return self._outside.guard(name, send, emit)
 
     def _keep_lease(self) -> LeaseKeeper | None:
         lease, deadline = self._engine.wiring.lease, self._owned.deadline_ns
@@ -282,6 +298,7 @@ class Session:
         )
         for text in unknown_instruments(self._parts.breakers, kernel.catalogue):
             log.warning("%s", text)
+        self._outside.started(self._door)
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
         streams = self._parts.streams.values()
@@ -373,6 +390,7 @@ class Session:
             self._reason = self._shutdown.finish(self._reason)
         if self._error is None:
             self._owned.mark(journal, ended=True)
+            self._outside.in_good_order = True
             return
         self._door.close()
         say_last_words(kernel, journal, self._reason)

@@ -106,6 +106,8 @@ def _problems(kernel: Kernel, found: Mapping[str, Any]) -> tuple[list[str], bool
     for row in found["accounts"]:
         if not row["stream_up"]:
             said.append(f"account {row['account']} is away: its private stream is down")
+        if row["dead_man"] is not None and row["dead_man"]["lapse"]:
+            said.append(row["dead_man"]["lapse"])
         said += [f"the equity of account {row['account']} is unknown: {text}" for text in row["missing"]]
     for one in kernel.reconciliation.standing(set(kernel.state.accounts)):
         decided = kernel.state.decided.get(one.id)
@@ -211,9 +213,20 @@ def accounts(kernel: Kernel, environments: Mapping[str, str]) -> list[dict[str, 
                 "drawdown": exact(None if equity is None or not mark else max(0.0, 1 - equity / mark)),
                 "stream_up": account.stream_up,
                 "missing": [] if value is None else list(value.missing),
+                "dead_man": _dead_man(kernel, name),
             }
         )
     return rows
+
+
+def _dead_man(kernel: Kernel, account: str) -> dict[str, Any] | None:
+    """How an account's dead-man switch stands; None where none is used."""
+    men, until = kernel.dead_men, kernel.state.accounts[account].dead_man_ns
+    if account not in men.timeouts:
+        return None
+    armed = until > kernel.recorder.now
+    lapse = "" if armed else men.lapse(account)
+    return {"armed": armed, "until_ns": until or None, "timeout_ns": men.timeouts[account], "lapse": lapse}
 
 
 def balance(kernel: Kernel) -> list[dict[str, Any]]:

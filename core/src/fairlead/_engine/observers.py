@@ -38,6 +38,7 @@ _SPOKEN = frozenset(
 _ALARMS = frozenset(
     {
         "command",
+        "dead-man switch",
         "flatten",
         "idle",
         "market",

@@ -27,14 +27,19 @@ POLICIES = ("leave", "cancel", "flatten")
 
 @attrs.define
 class Parts:
-    """What a run is made of; `waived` is what it does without that real money needs."""
+    """What a run is made of.
+
+    `waived` is what it does without that real money needs; `dead_man` are the accounts that use their venue's switch,
+    with its time in ns.
+    """
 
     strategies: Sequence[Strategy]
     brokers: Mapping[str, BrokerAdapter]
     streams: Mapping[str, DataStream]
     breakers: Sequence[CircuitBreaker]
     reconcilers: Sequence[Reconciler] = ()
-    waived: tuple[str, ...] = ()
+    waived: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    dead_man: Mapping[str, int] = attrs.field(factory=dict, kw_only=True)
 
 
 def spec(strategy: Strategy) -> StrategySpec:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from fairlead import facts as f
 from fairlead._kernel import entries, ledger
 from fairlead._kernel.state import (
@@ -30,7 +32,7 @@ from fairlead._kernel.state import (
 )
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
-from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
+from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side, Terms
 from fairlead._models.reconciliation import TRADING
 from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
@@ -152,6 +154,15 @@ def _stream_changed(state: State, fact: f.StreamChanged) -> None:
     state.accounts[fact.account].stream_up = fact.up
 
 
+def _dead_man_changed(state: State, fact: f.DeadManChanged) -> None:
+    state.accounts[fact.account].dead_man_ns = fact.until_ns
+
+
+def _dead_man_tripped(state: State, fact: f.DeadManTripped) -> None:
+    account = state.accounts[fact.account]
+    account.dead_man_ns, account.dead_man_fired_ns = 0, fact.now
+
+
 def _fills_listed(state: State, fact: f.FillsListed) -> None:
     account = state.accounts[fact.account]
     account.fills_until_ns = max(account.fills_until_ns, fact.until_ns)
@@ -270,12 +281,19 @@ def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
 def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     order = _order(state, fact)
     if fact.broker_order_id:
-        order.broker_order_id = fact.broker_order_id
+        _rename(order, fact.broker_order_id)
     if order.status in (_S.SUBMITTED, _S.UNKNOWN):
         move(order, _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED)
     elif order.status is _S.REJECTED:
         move(order, _S.ACCEPTED)
         _reopen(state, order)
+
+
+def _rename(order: Order, broker_order_id: str) -> None:
+    before = order.broker_order_id
+    if order.replacements and before and before != broker_order_id:
+        order.former_ids = (*order.former_ids, before)
+    order.broker_order_id = broker_order_id
 
 
 def _order_rejected(state: State, fact: f.OrderRejected) -> None:
@@ -329,6 +347,57 @@ def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
         order.reasons = (*order.reasons, reason)
 
 
+def _replace_requested(state: State, fact: f.ReplaceRequested) -> None:
+    order = _named(state, fact)
+    move(order, _S.PENDING_REPLACE)
+    order.replacing = Terms(
+        attempt=fact.attempt,
+        quantity=fact.quantity,
+        limit_price=fact.limit_price,
+        stop_price=fact.stop_price,
+        before=order.quantity,
+        deadline_ns=fact.deadline_ns,
+    )
+    order.replacements, order.replace_ns, order.updated_ns = fact.attempt, fact.now, fact.now
+    if fact.quantity > order.quantity:  # until it is known which of the two it is, the larger may fill
+        _reserve(state, order, fact.quantity - order.quantity)
+        order.quantity = fact.quantity
+
+
+def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
+    order = _order(state, fact)
+    if fact.broker_order_id:
+        _rename(order, fact.broker_order_id)
+    order.limit_price, order.stop_price = fact.limit_price, fact.stop_price
+    order.intent = msgspec.structs.replace(
+        order.intent, quantity=fact.quantity, limit_price=fact.limit_price, stop_price=fact.stop_price
+    )
+    _settle_replace(state, order, fact.quantity)
+
+
+def _replace_refused(state: State, fact: f.ReplaceRefused) -> None:
+    order = _order(state, fact)
+    order.reasons = (*order.reasons, f"not replaced: {fact.reason or fact.code}")
+    if order.replacing is not None:
+        _settle_replace(state, order, order.replacing.before)
+
+
+def _settle_replace(state: State, order: Order, quantity: Any) -> None:
+    """It is known what an order is to fill in all; that may be what it has filled."""
+    order.replacing = None
+    if order.status not in AT_VENUE:
+        return
+    done = order.filled_quantity >= quantity
+    _reserve(state, order, max(quantity - order.filled_quantity, ZERO) - order.remaining_quantity)
+    order.quantity = quantity
+    if done:
+        move(order, _S.FILLED)
+        if state.open.pop(order.client_order_id, None) is not None:
+            _remember(state, order)
+    elif order.status is _S.PENDING_REPLACE:
+        move(order, _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED)
+
+
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
     order = _order(state, fact)
     _finish(state, order, _S.CANCELED)
@@ -363,6 +432,9 @@ def _finish(state: State, order: Order, status: OrderStatus) -> None:
     move(order, status)
     if reserved:
         _reserve(state, order, -order.remaining_quantity)
+    if order.replacing is not None:  # nobody will know which it was: what filled was at least ordered
+        order.quantity = max(order.replacing.before, order.filled_quantity)
+        order.replacing = None
     if state.open.pop(order.client_order_id, None) is not None:
         _remember(state, order)
 
@@ -461,6 +533,7 @@ def _fill_order(state: State, order: Order, quantity: Any, price: Any, now: int)
     order.average_price = paid / order.filled_quantity
     order.updated_ns = now
     if order.filled_quantity >= order.quantity:
+        order.replacing = None
         if order.status is not _S.FILLED:
             move(order, _S.FILLED)
         if state.open.pop(order.client_order_id, None) is not None:
@@ -669,6 +742,8 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.InstrumentDefined: _instrument_defined,
     f.AccountOpened: _account_opened,
     f.StreamChanged: _stream_changed,
+    f.DeadManChanged: _dead_man_changed,
+    f.DeadManTripped: _dead_man_tripped,
     f.FillsListed: _fills_listed,
     f.AccountRecovered: _account_recovered,
     f.DiscrepancyFound: _discrepancy_found,
@@ -688,6 +763,9 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.HeldResized: _held_resized,
     f.CancelRequested: _cancel_requested,
     f.CancelRefused: _cancel_refused,
+    f.ReplaceRequested: _replace_requested,
+    f.OrderReplaced: _order_replaced,
+    f.ReplaceRefused: _replace_refused,
     f.OrderCanceled: _order_canceled,
     f.OrderExpired: _order_expired,
     f.Filled: _filled,

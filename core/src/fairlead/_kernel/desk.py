@@ -226,8 +226,9 @@ class Desk:
         return [order for order in children if not order.closed and not order.intent.exits]
 
     def replace(self, order: Order, quantity: Decimal, limit: Decimal | None, stop: Decimal | None) -> Order:
-        """Cancel, confirm, submit the remainder: the new order waits for the end of the old.
+        """Change an order in place where its venue can, else cancel, confirm and submit the remainder.
 
+        In place the order stays the same one, and is returned; else the new order waits for the end of the old.
         `quantity` is the new total, fills of the old order included.
         """
         intent = msgspec.structs.replace(
@@ -241,9 +242,27 @@ class Desk:
         if order.closed or intent.quantity <= 0:
             reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"
             return self.refuse(intent, (reason,))
+        if self.changes_in_place(order):
+            return self._change(order, intent)
         new = self.place(intent, after=(order.client_order_id, *order.after))
         self.cancel(order, "replaced")
         return new
+
+    def changes_in_place(self, order: Order) -> bool:
+        """Whether a venue replaces an order by one request: linked ones it shrinks by itself, and they are left out."""
+        rests = order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+        return rests and not order.intent.group and order.type in self._profiles[order.account].replaces
+
+    def _change(self, order: Order, intent: OrderIntent) -> Order:
+        """Have an order replaced in place. Refused, it stays as it is, and what was wanted is denied."""
+        wanted = (intent.quantity, intent.limit_price, intent.stop_price)
+        if wanted == (order.remaining_quantity, order.limit_price, order.stop_price):
+            return order
+        verdict = self._gate.review(intent, protects=order.type in STOPS, gone=(order.client_order_id,))
+        if isinstance(verdict, Refused):
+            return self.refuse(intent, verdict.reasons)
+        self._outbox.replace(order, verdict)
+        return order
 
     def again(self, order: Order, quantity: Decimal) -> None:
         """Place an order of the same terms once more, as the next attempt at the same intent."""

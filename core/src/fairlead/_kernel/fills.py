@@ -137,7 +137,7 @@ class Fills:
                 ordered, order.intent.quantity
             )  # its venue shrinks linked orders when one of them fills
         if order.filled_quantity > ordered:
-            self._lower(
+            self.lower(
                 order.account,
                 f"{name} filled {order.filled_quantity}, more than the {ordered} ordered; all of it is booked",
             )
@@ -238,9 +238,9 @@ class Fills:
             f"{report.instrument} moved on account {account}, and it cannot be booked, so the account may only reduce "
             f"until a person has compared it with its venue: {report}"
         )
-        self._lower(account, why)
+        self.lower(account, why)
 
-    def _lower(self, account: str, why: str) -> None:
+    def lower(self, account: str, why: str) -> None:
         """What should not be is said aloud, and takes no new risk until a person has looked."""
         self.note(why)
         scope = f"account:{account}"

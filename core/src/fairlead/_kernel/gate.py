@@ -53,6 +53,7 @@ class Gate:
 
     `breakers` returns the reasons for which breakers refuse an intent. `blocked` is a reason for which
     nothing may be sent at all (the journal cannot be written, the lease is lost), "" while there is none.
+    `lapse`, where dead-man switches are used, returns why an account may only reduce since its own is not armed.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Gate:
         self._breakers = breakers
         self._gone: Collection[str] = ()
         self.blocked = ""
+        self.lapse: Callable[[str], str] | None = None
 
     def review(
         self, intent: OrderIntent, *, protects: bool = False, gone: Collection[str] = ()
@@ -112,6 +114,10 @@ class Gate:
         _grid(intent, instrument, reasons)
         if intent.post_only or intent.time_in_force is not _GTC or intent.venue_options:
             _ability(intent, profile, state.now, reasons)
+        if self.lapse is not None:
+            lapse = self.lapse(intent.account)
+            if lapse and not self._shrinks(intent, intent.strategy):
+                reasons.append(lapse)
         if profile.rate_limits:
             reasons += self._budgets.refusals(intent.account)
         sure = (intent.group != "" and intent.exits) or (protects and intent.reduce_only) or intent.sweep != 0
@@ -302,10 +308,12 @@ class Gate:
                 continue
             other = self._state.instruments[order.instrument]
             group = order.intent.group
+            if order.client_order_id in self._gone:
+                continue
             if not other.spot or other.quote != instrument.quote or (group and group == intent.group):
                 continue
             lane = self._market.lanes[order.instrument]
-            price = order.limit_price or other.price(self._valuer.price(order.intent, lane))
+            price = _boldest(order) or other.price(self._valuer.price(order.intent, lane))
             cost = other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
             if group:
                 groups[group] = max(groups.get(group, ZERO), cost)
@@ -325,9 +333,18 @@ def _allowed(intent: OrderIntent, trading: TradingState, protects: bool) -> bool
 
 def rests_at(order: Order) -> float:
     """The price at which an order stands in the book: 0.0 for a market order, and for a stop that waits."""
-    if order.limit_price is None or (order.type is not OrderType.LIMIT and not order.triggered):
+    limit = _boldest(order)
+    if limit is None or (order.type is not OrderType.LIMIT and not order.triggered):
         return 0.0
-    return float(order.limit_price)
+    return float(limit)
+
+
+def _boldest(order: Order) -> Decimal | None:
+    """An order's limit: while it is being changed the one that goes further into the other side."""
+    limit, asked = order.limit_price, order.replacing
+    if limit is None or asked is None or asked.limit_price is None:
+        return limit
+    return (max if order.side is _BUY else min)(limit, asked.limit_price)
 
 
 def _grid(intent: OrderIntent, instrument: Instrument, reasons: list[str]) -> None:

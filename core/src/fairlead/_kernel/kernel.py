@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from fairlead._kernel.budget import Budgets
 from fairlead._kernel.clock import Agenda, Entry
 from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
+from fairlead._kernel.deadman import DeadMen
 from fairlead._kernel.desk import Desk
 from fairlead._kernel.ending import Ending
 from fairlead._kernel.equity import EquityBooks
@@ -90,6 +91,7 @@ class Kernel:
         "budgets",
         "catalogue",
         "commands",
+        "dead_men",
         "desk",
         "ending",
         "exits",
@@ -130,6 +132,7 @@ class Kernel:
         reconcilers: Sequence[Reconciler] = (),
         zones: dict[str, str] | None = None,
         equivalents: frozenset[frozenset[str]] = frozenset(),
+        dead_man: Mapping[str, int] = {},
     ) -> None:
         self.state = state
         self.agenda = agenda
@@ -158,6 +161,9 @@ class Kernel:
         self.held.desk = self.desk
         self.exits = Exits(self.recorder, self.market, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
+        self.dead_men = DeadMen(self, dead_man)
+        if dead_man:
+            self.gate.lapse = self.dead_men.lapse
         self.reports = Reports(self)
         self.sweeps = Sweeps(self)
         self.board.act = self.sweeps.trip
@@ -458,6 +464,8 @@ class Kernel:
         lane = self.market.lane(instrument)
         if self.market.version != version:
             self.valuer.defined(new=new)
+        if new:
+            self.dead_men.widen()
         return lane
 
     def add_strategy(self, strategy: Strategy, account: str) -> Runner:
@@ -485,6 +493,7 @@ class Kernel:
             elif not order.after:
                 self.held.arm(order)
         self.exits.start()
+        self.dead_men.recover()
         self.resolver.start()
 
     def start_strategies(self, *, restored: bool, stand_by: bool = False) -> None:
@@ -499,6 +508,7 @@ class Kernel:
         if not stand_by:
             self._start_runners(restored)
         self._follow_holdings()
+        self.dead_men.start()
         self.starting = False
         self.reconciliation.keep_watch()
 

@@ -242,9 +242,13 @@ class Resolver:
             return True
         if reports.fills.missing(order):
             return True
-        if order.status is not OrderStatus.PENDING_CANCEL:
+        if order.status is OrderStatus.PENDING_REPLACE:
+            since = order.replace_ns
+        elif order.status is OrderStatus.PENDING_CANCEL:
+            since = order.updated_ns
+        else:
             return False
-        late = self._recorder.now >= order.updated_ns + account.profile.answer_ns
+        late = self._recorder.now >= since + account.profile.answer_ns
         return order.client_order_id in account.cases or (late and not account.profile.exact)
 
     def unanswered(self, name: str, report: r.Unanswered) -> None:
@@ -311,6 +315,9 @@ class Resolver:
     def _found(self, account: _Account, order: Order, found: OrderReport, asked_ns: int) -> None:
         reports = self._kernel.reports
         reports.fills.tell(order, found.filled_quantity, asked_ns)
+        reports.replacements.found(order, found, asked_ns)
+        if order.closed:
+            return
         if reports.fills.missing(order):
             account.fills_wanted = True
         if found.open:

@@ -11,7 +11,7 @@ import msgspec
 
 from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
+from fairlead._models.orders import AT_VENUE, Order, OrderIntent, OrderStatus, Side
 from fairlead._models.reconciliation import Action, Discrepancy
 from fairlead.facts import BarProgress, PositionTarget, StrategySpec
 
@@ -64,6 +64,7 @@ class AccountState:
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
     is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked.
+    Its venue cancels every order at `dead_man_ns`, 0 for never, and last did at `dead_man_fired_ns`.
     """
 
     name: str
@@ -79,6 +80,8 @@ class AccountState:
     stream_up: bool = True
     fills_until_ns: int = 0
     samples: int = 0
+    dead_man_ns: int = 0
+    dead_man_fired_ns: int = 0
 
 
 @attrs.define
@@ -257,9 +260,18 @@ class State:
     def working(self, account: str, instrument: str, side: Side, more: OrderIntent | None = None) -> Decimal:
         """The most that can still fill on a side of an instrument, over all strategies, `more` included."""
         working = self.accounts[account].working.get(instrument)
+        more = None if more is None else self.beyond(more)
         if working is None:
             return more.quantity if more is not None and more.side is side else ZERO
         return working.quantity(side, more)
+
+    def beyond(self, intent: OrderIntent) -> OrderIntent:
+        """An intent with no more than what it adds to the working order that it replaces in place, if it does."""
+        replaced = self.open.get(intent.replaces) if intent.replaces else None
+        if replaced is None or replaced.status not in AT_VENUE or replaced.intent.group:
+            return intent
+        added = max(intent.quantity - replaced.remaining_quantity, ZERO)
+        return msgspec.structs.replace(intent, quantity=added)
 
     def carried_out(self, order: Order) -> Order | None:
         """The order with an execution style that this one is a part of."""

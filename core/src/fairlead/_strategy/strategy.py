@@ -308,9 +308,12 @@ class Strategy:
         limit_price: Number | None = None,
         stop_price: Number | None = None,
     ) -> Order:
-        """Cancel an order and, once that is certain, place what remains of it with new terms.
+        """Give an order new terms, and return the order that is to work on them.
 
-        `quantity` is the new total, what has filled included. Returns the new order, HELD until then.
+        Where its venue changes orders in place that is the order itself, PENDING_REPLACE until the venue has answered;
+        it stays as it was if the venue refuses. Else the order is canceled and, once that is certain, what remains of
+        it is placed anew: then it is the new one, HELD until then. `quantity` is the new total, what has filled
+        included. What the gate refuses comes back denied.
         """
         return self._engine.replace(order, quantity, limit_price, stop_price)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -76,7 +76,8 @@ class Bench:
 
     `clock` is its time, `journal` and `tape` what it wrote, `kernel` itself; `strategy` and `broker` are the first,
     `subscribed` the feeds asked for. Strategies have started when the constructor returns. A question that a
-    strategy asks waits in `questions` until `answer` is called.
+    strategy asks waits in `questions` until `answer` is called. `dead_man` are accounts that use their venue's
+    dead-man switch, with its time in ns.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Bench:
         reconcilers: Iterable[Reconciler] = (),
         clock: ManualClock | None = None,
         journal: FactList | None = None,
+        dead_man: Mapping[str, int] = {},
     ) -> None:
         self.strategies = list(strategies) or [Puppet()]
         brokers = [broker or FakeBroker()] if broker is None or isinstance(broker, FakeBroker) else broker
@@ -98,6 +100,7 @@ class Bench:
         self.clock = clock or ManualClock()
         self.journal = journal or FactList()
         self.tape = EventList()
+        self.dead_man = dead_man
         self.questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self.subscribed: list[Subscription] = []
         self._power_cut = False
@@ -112,6 +115,7 @@ class Bench:
             {"fake": self.stream},
             self.breakers,
             self.reconcilers,
+            dead_man=self.dead_man,
         )
         self.kernel = kernel = build(
             parts, state=state, agenda=self.clock.agenda, journal=self.journal, tape=self.tape

@@ -10,6 +10,9 @@ from fairlead import ConfigurationError, Instrument, Money, Order, OrderIntent, 
 from fairlead.facts import Fact
 from fairlead.ports import Bar, Book, Quote, Trade, View
 
+NEAR = 1 - 1e-9
+"""What is allowed beforehand stays this much within a limit: two ways to the same float may end a hair apart."""
+
 Wants = tuple[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str, ...]
 
 
@@ -45,6 +48,15 @@ def loss_limit(limit: str | Money) -> tuple[Decimal, Money | None]:
     return Decimal(0), money
 
 
+def price_of(item: object) -> float | None:
+    """The price that an event tells: the middle of a quote, of a bar its close; None for anything else."""
+    if isinstance(item, Quote):
+        return (item.bid + item.ask) * 0.5
+    if isinstance(item, Trade):
+        return item.price
+    return item.close if isinstance(item, Bar) else None
+
+
 def figure(value: float) -> str:
     """An amount for people: cents where they matter, all digits of small ones."""
     return f"{value:,.2f}" if abs(value) >= 1 or not value else f"{value:.8g}"
@@ -72,6 +84,8 @@ def shrinks(intent: OrderIntent, view: View, strategy: str | None = None) -> boo
         if order.instrument != intent.instrument or order.side is not intent.side:
             continue
         if order.status is OrderStatus.HELD or (strategy is not None and order.strategy != strategy):
+            continue
+        if order.client_order_id == intent.replaces:
             continue
         key = order.intent.group or order.client_order_id
         if key != intent.group:

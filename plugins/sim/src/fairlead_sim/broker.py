@@ -18,6 +18,8 @@ from fairlead.ports import (
     MarketEvent,
     NotSent,
     OrderReport,
+    Replace,
+    ReplaceRejected,
     Report,
     Snapshot,
     Submit,
@@ -103,6 +105,7 @@ class SimulatedBroker:
             report_delay=report_delay,
             borrow=borrow,
             keep=keep,
+            renames=self.profile.replace_renames,
         )
         self.market: Callable[[MarketEvent], None] = self.venue.market
         """Match one market event, before strategies see it: the venue's own method, since it runs for every tick."""
@@ -171,6 +174,10 @@ class SimulatedBroker:
                         CancelRejected(
                             client_order_id=name, event_ns=self._clock.now(), code="not_sent", reason=late
                         )
+                    )
+                case Replace(client_order_id=name, attempt=attempt):
+                    self._emit(
+                        ReplaceRejected(client_order_id=name, attempt=attempt, code="not_sent", reason=late)
                     )
             return
         self._way.send(command)

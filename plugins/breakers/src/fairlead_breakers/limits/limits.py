@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 
 from fairlead import ConfigurationError, Money, OrderIntent
-from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
+from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted, ReplaceRequested
 from fairlead.ports import Allowance, Reference, Trip, View
 from fairlead_breakers._shared import Wants, next_full, setting
 from fairlead_breakers.limits import exposure, likeness, permission, position, price, rate, size, stops
@@ -57,7 +57,7 @@ _REPLACED = frozenset(
 )  # fmt: skip
 """Limits of one order or one position: an instrument's own entry takes the place of the default."""
 
-_COUNTING = (OrderSubmitted, CancelRequested, Filled, BreakerReset)
+_COUNTING = (OrderSubmitted, ReplaceRequested, CancelRequested, Filled, BreakerReset)
 
 Table = Mapping[str, Any]
 Tables = Mapping[str, Mapping[str, Any]]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Hashable
+from decimal import Decimal
+
+import msgspec
 
 from fairlead import ConfigurationError, Order, OrderIntent, OrderStatus, TradingState, duration
-from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
+from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted, ReplaceRequested
 from fairlead.ports import Trip, View
 from fairlead_breakers._shared import by_person, in_doubt, protects
 from fairlead_breakers.limits.rule import NumberRule, Rule, positive
@@ -123,9 +126,15 @@ class OrderRate(RateRule):
         return f"{self.short}: {self.count} {self.what} within {self._text.partition('/')[2]}, and no more are allowed"
 
     def fold(self, fact: Fact, view: View) -> Trip | None:
-        """An order was sent."""
-        if isinstance(fact, OrderSubmitted) and self.scope.covers(fact.intent, view):
-            self.count_one(fact.intent, fact.now)
+        """An order was sent, or one was replaced in place: that is an order on new terms."""
+        intent = fact.intent if isinstance(fact, OrderSubmitted) else None
+        if isinstance(fact, ReplaceRequested) and (order := view.order(fact.client_order_id)) is not None:
+            left = max(fact.quantity - order.filled_quantity, Decimal(0))
+            intent = msgspec.structs.replace(
+                order.intent, quantity=left, limit_price=fact.limit_price, stop_price=fact.stop_price
+            )
+        if intent is not None and self.scope.covers(intent, view):
+            self.count_one(intent, fact.now)
         return None
 
     def resume(self, view: View) -> None:
@@ -273,6 +282,8 @@ class OpenOrders(NumberRule):
             return ""
         there = held = 0
         for order in self.scope.orders(intent.account, view):
+            if order.client_order_id == intent.replaces:  # it is not there beside what takes its place
+                continue
             if order.status is OrderStatus.HELD:
                 held += not protects(order.intent)
             else:
