@@ -231,14 +231,7 @@ class Desk:
         In place the order stays the same one, and is returned; else the new order waits for the end of the old.
         `quantity` is the new total, fills of the old order included.
         """
-        intent = msgspec.structs.replace(
-            order.intent,
-            quantity=quantity - order.filled_quantity,
-            limit_price=limit,
-            stop_price=stop,
-            replaces=order.client_order_id,
-            repeats="",  # what it replaces may be a repetition: it is an intent of its own, with an id of its own
-        )
+        intent = self.replacement(order, quantity, limit, stop)
         if order.closed or intent.quantity <= 0:
             reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"
             return self.refuse(intent, (reason,))
@@ -247,6 +240,20 @@ class Desk:
         new = self.place(intent, after=(order.client_order_id, *order.after))
         self.cancel(order, "replaced")
         return new
+
+    @staticmethod
+    def replacement(
+        order: Order, quantity: Decimal, limit: Decimal | None, stop: Decimal | None
+    ) -> OrderIntent:
+        """What is wanted in the place of an order: of the new total `quantity` what has not filled yet."""
+        return msgspec.structs.replace(
+            order.intent,
+            quantity=quantity - order.filled_quantity,
+            limit_price=limit,
+            stop_price=stop,
+            replaces=order.client_order_id,
+            repeats="",  # what it replaces may be a repetition: it is an intent of its own, with an id of its own
+        )
 
     def changes_in_place(self, order: Order) -> bool:
         """Whether a venue replaces an order by one request: linked ones it shrinks by itself, and they are left out."""
