@@ -104,6 +104,7 @@ def _account_adopted(state: State, fact: f.AccountAdopted) -> None:
     state.tripped.pop((DOUBT, scope), None)
     if state.lowered.get(scope, TradingState.ACTIVE).severity < TradingState.REDUCE_ONLY.severity:
         state.lowered[scope] = TradingState.REDUCE_ONLY
+    state.orphans.extend(name for name, order in state.open.items() if order.account == fact.account)
     _forget(state, fact.account)
 
 

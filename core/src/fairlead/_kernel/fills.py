@@ -130,7 +130,8 @@ class Fills:
         removed = order.inferred
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
-        self._book(order.account, [fill], report.cause, order, total=total)
+        stood_in = sum((one.quantity for one in removed), ZERO)
+        self._book(order.account, [fill], report.cause, order, total=total, counted=stood_in)
         ordered = order.quantity
         if order.intent.group and self._kernel.profiles[order.account].oco:
             ordered = max(
@@ -144,7 +145,7 @@ class Fills:
         if removed and (left := self.missing(order)):
             worth = sum((one.quantity * one.price for one in removed), ZERO) - fill.quantity * fill.price
             price = worth / left if worth > 0 else removed[-1].price
-            self._infer(order, left, price)
+            self._infer(order, left, price, counted=max(stood_in - fill.quantity, ZERO))
 
     def _retold(self, order: Order, report: r.FillReport) -> bool:
         """Whether an execution is booked already, under another id.
@@ -174,7 +175,7 @@ class Fills:
         self._infer(order, left, worth / left if worth > 0 else average)
         return True
 
-    def _infer(self, order: Order, quantity: Decimal, price: Decimal) -> None:
+    def _infer(self, order: Order, quantity: Decimal, price: Decimal, *, counted: Decimal = ZERO) -> None:
         rules = self._state.instruments[order.instrument]
         fill = Fill(
             fill_id=f"{INFERRED}{order.client_order_id}:{order.filled_quantity + quantity}:{len(order.fill_ids)}",
@@ -189,7 +190,7 @@ class Fills:
             fee_currency=rules.settle,
             event_ns=self._recorder.now,
         )
-        self._book(order.account, [fill], "", order, inferred=True)
+        self._book(order.account, [fill], "", order, inferred=True, counted=counted)
 
     def _book(
         self,
@@ -200,14 +201,16 @@ class Fills:
         *,
         inferred: bool = False,
         total: Decimal | None = None,
+        counted: Decimal = ZERO,
     ) -> None:
+        """Book fills. Of an order's fill `counted` has been booked before, by what stood in for it."""
         kernel = self._kernel
         for fill in fills:
             self._moved[account, fill.instrument] = self._recorder.now
             self._recorder.record(f.Filled, fill=fill, reason=reason, inferred=inferred, total=total)
         kernel.valuer.rebuild(account)
         if order is not None:
-            kernel.held.filled(order, fills[0].quantity)
+            kernel.held.filled(order, max(fills[0].quantity - counted, ZERO))
             kernel.exits.filled(order)
         for fill in fills:
             kernel.exits.trim(account, fill.instrument, fill.strategy)
@@ -388,4 +391,6 @@ def _voided(order: Order) -> bool:
 
 def forgotten(state: State, client_order_id: str) -> bool:
     """Whether an id is of an order of ours that the state has let go, so long ago it ended: its fills are booked."""
-    return client_order_id not in state.orders and origin(state, client_order_id) is Origin.OURS
+    if client_order_id in state.orders or client_order_id in state.orphans:
+        return False
+    return origin(state, client_order_id) is Origin.OURS
