@@ -557,3 +557,21 @@ def test_whatever_happens_no_more_fills_than_the_largest_that_was_ordered(seed):
         assert reserved(bench) == resting.left
     assert not bench.state.lowered, "no overfill was seen"
     bench.check()
+
+
+def test_an_acceptance_told_again_does_not_bring_the_former_id_back():
+    """Cancels name the new one, and its end is the order's."""
+    bench = Bench(broker=Venue(profile=RENAMES))
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(2, limit_price=99))
+    accepted = bench.broker.accepted(order.client_order_id)
+    bench.do(lambda s: s.replace(order, limit_price=98))
+    new = order.broker_order_id
+    assert order.former_ids == (accepted.broker_order_id,)
+    bench.broker.emit(accepted)
+    assert (order.broker_order_id, order.former_ids) == (new, (accepted.broker_order_id,))
+    bench.broker.emit(
+        Canceled(client_order_id=order.client_order_id, broker_order_id=new, filled_quantity=D(0))
+    )
+    assert order.status is OrderStatus.CANCELED
+    bench.check()
