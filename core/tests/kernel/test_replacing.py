@@ -575,3 +575,17 @@ def test_an_acceptance_told_again_does_not_bring_the_former_id_back():
     )
     assert order.status is OrderStatus.CANCELED
     bench.check()
+
+
+def test_a_stop_that_was_set_off_is_not_replaced_in_place():
+    """What the venue has is a plain order without a stop price, which no check would take it for."""
+    bench = Bench(broker=FakeBroker(profile=attrs.evolve(HERE, replaces=frozenset({"limit", "stop_limit"}))))
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(2, stop_price=102, limit_price=101))
+    bench.price(103)
+    assert (order.status, order.triggered) == (OrderStatus.ACCEPTED, True)
+    new = bench.do(lambda s: s.replace(order, limit_price=104))
+    assert new is not order
+    assert not bench.broker.replacing
+    assert order.status is OrderStatus.CANCELED
+    bench.check()

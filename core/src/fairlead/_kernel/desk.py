@@ -256,8 +256,11 @@ class Desk:
         )
 
     def changes_in_place(self, order: Order) -> bool:
-        """Whether a venue replaces an order by one request: linked ones it shrinks by itself, and they are left out."""
-        rests = order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+        """Whether a venue replaces an order by one request: linked ones it shrinks by itself, and they are left out.
+
+        So are stops that were set off: what rests there is a plain order.
+        """
+        rests = order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED) and not order.triggered
         return rests and not order.intent.group and order.type in self._profiles[order.account].replaces
 
     def _change(self, order: Order, intent: OrderIntent) -> Order:
