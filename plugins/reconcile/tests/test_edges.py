@@ -19,6 +19,7 @@ from fairlead.ports import (
     Snapshot,
 )
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, make_instrument
+from fairlead.units import SECOND
 from fairlead_reconcile import AutoAdjust, HaltOnMismatch, ManualApproval, SyncToLocal, WarnOnly
 
 D = Decimal
@@ -572,4 +573,22 @@ def test_accounts_are_compared_apart():
     bench.advance("20s")
     assert bench.state.lowered == {"account:second": TradingState.HALTED}
     assert {fact.discrepancy.account for fact in bench.of(f.DiscrepancyFound)} == {"second"}
+    bench.check()
+
+
+def test_fills_of_one_size_that_only_lists_tell_of_are_no_difference_that_stays():
+    """Each snapshot shows another one that is not booked yet: the same figure every time, and each time explained."""
+    venue = Venue(query_lag_ns=2 * SECOND)
+    bench = Bench(broker=venue, reconcilers=[AutoAdjust()])
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(1, limit_price=99))
+    bench.advance("10s")
+    venue.drift = lambda: venue.executed(order.client_order_id, "0.01") and None
+    bench.kernel.command("reconcile", "ann", "to see")
+    bench.advance("12s")
+    venue.drift = lambda: None
+    bench.advance("10s")
+    assert len(venue.executions) >= 4
+    assert not bench.of(f.DiscrepancyResolved)
+    assert bench.state.quantity("fake", BTC) == venue.positions[BTC]
     bench.check()
