@@ -8,6 +8,7 @@ import pytest
 
 from fairlead import ConnectivityError, OrderStatus, Side, TradingState
 from fairlead import facts as f
+from fairlead._models.reports import LookedUp
 from fairlead.ports import (
     Canceled,
     NotSent,
@@ -20,6 +21,7 @@ from fairlead.ports import (
     Trip,
 )
 from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, silence
+from fairlead.testing.bench import finish
 
 D = Decimal
 LIMITS = frozenset({"limit"})
@@ -588,4 +590,21 @@ def test_a_stop_that_was_set_off_is_not_replaced_in_place():
     assert new is not order
     assert not bench.broker.replacing
     assert order.status is OrderStatus.CANCELED
+    bench.check()
+
+
+def test_a_look_up_that_lags_does_not_bring_the_former_terms_back():
+    """Of what was so until a moment ago nothing follows: the larger order stays reserved for."""
+    bench = Bench(broker=Venue(profile=REMOTE))
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(2, limit_price=99))
+    before = finish(bench.broker.lookup([order.client_order_id]))
+    bench.advance("10s")
+    bench.do(lambda s: s.replace(order, quantity=5))
+    bench.advance("1s")
+    bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=before))
+    assert (order.quantity, bench.state.working("fake", bench.instrument, Side.BUY)) == (5, 5)
+    bench.advance("2s")
+    bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=before))
+    assert order.quantity == 2, "it has been so for longer than it lags"
     bench.check()

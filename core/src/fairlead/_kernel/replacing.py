@@ -93,12 +93,13 @@ class Replacements:
 
     def found(self, order: Order, found: OrderReport, asked_ns: int) -> None:
         """What a look-up, asked for at a time, shows of an order that is being changed, or was."""
-        asked = order.replacing
+        asked, profile = order.replacing, self._kernel.profiles[order.account]
         if asked is None:
-            if order.replacements and found.open and order.status in AT_VENUE and _differs(order, found):
+            works = order.replacements and found.open and order.status in AT_VENUE
+            late = profile.exact or asked_ns > order.updated_ns + profile.query_lag_ns
+            if works and late and _differs(order, found):  # before, it may be what it was a moment ago
                 self._adopt(order, found)  # it had counted as refused
             return
-        profile = self._kernel.profiles[order.account]
         old = (asked.before, order.limit_price, order.stop_price)
         new = (asked.quantity, asked.limit_price, asked.stop_price)
         if _shows(found, new, old):
