@@ -1,0 +1,9 @@
+"""The suite for breakers."""
+
+from fairlead_conformance.suite import Conformance
+
+
+class BreakerConformance(Conformance):
+    """Proves."""
+
+    kind = "breaker"

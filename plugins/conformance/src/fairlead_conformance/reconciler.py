@@ -1,0 +1,9 @@
+"""The suite for reconcilers."""
+
+from fairlead_conformance.suite import Conformance
+
+
+class ReconcilerConformance(Conformance):
+    """Proves."""
+
+    kind = "reconciler"
