@@ -16,7 +16,7 @@ from fairlead.ports import EQUITY, Bar, Book, CircuitBreaker, Funding, Mark, Quo
 from fairlead.testing import Bench, Recorder
 from fairlead_conformance.case import Case, Tier, Unscripted, case
 from fairlead_conformance.checks import looks_like_port, makes_nothing
-from fairlead_conformance.meter import BlindView, Meter, kept, plain
+from fairlead_conformance.meter import BlindView, Meter, guard, kept, plain
 from fairlead_conformance.rough import BTC, ETH, Account, Rough, day, events, live_through
 from fairlead_conformance.suite import Conformance
 from fairlead_streams import ReplayStream
@@ -48,12 +48,15 @@ class BreakerConformance(Conformance):
     """
 
     kind = "breaker"
+    _idle: ClassVar[list[str]]
     _lived: ClassVar[tuple[Meter, Bench] | None]
+    _found: ClassVar[list[tuple[Any, ...]] | None]
     _lived_long: ClassVar[tuple[Meter, bytes, bytes] | None]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._lived = cls._lived_long = None
+        cls._idle = []
+        cls._lived = cls._found = cls._lived_long = None
 
     def make(self) -> CircuitBreaker:
         """A new breaker."""
@@ -80,10 +83,19 @@ class BreakerConformance(Conformance):
         return type(self)._lived
 
     @property
+    def found(self) -> list[tuple[Any, ...]]:
+        """What a new breaker finds on one day without a meter, which would have every order shown to it."""
+        if type(self)._found is None:
+            breaker = self.make()
+            type(self)._found = _findings(self.live_through(breaker), breaker.name)
+        return type(self)._found or []
+
+    @property
     def lived_long(self) -> tuple[Meter, bytes, bytes]:
         """Three such days: the meter, and what is saved after the first and the last."""
         if type(self)._lived_long is None:
             breaker = self.make()
+            guard(breaker)
             meter, bench = Meter(breaker), day(breaker)
             live_through(bench)
             first = kept(breaker)
@@ -95,9 +107,11 @@ class BreakerConformance(Conformance):
 
     def live_through(self, breaker: CircuitBreaker) -> Bench:
         """A bench on which the rough day is over, and what provokes the breaker has happened."""
+        idle = guard(breaker)
         bench = day(breaker)
         live_through(bench)
         self.provoke(bench)
+        self._idle.extend(idle)
         return bench
 
     # --- the object -----------------------------------------------------------------------------------------
@@ -132,11 +146,15 @@ class BreakerConformance(Conformance):
     @case(Tier.CORE, after="it_fills_the_port")
     def test_it_finds_something(self, breaker: Any) -> None:
         """On a rough day, or by what provokes it, it trips or refuses."""
-        _, bench = self.lived
-        if not _findings(bench, breaker.name):
+        if not self.found:
             raise Unscripted("a rough day does not trip it: make it with tighter limits, or write `provoke`")
 
     @case(Tier.CORE, after="it_finds_something")
+    def test_it_looks_ahead(self, breaker: Any) -> None:
+        """The time at which it wants to look next is after now, or it would look for ever."""
+        assert not self._idle, self._idle[0]
+
+    @case(Tier.CORE, after=("it_finds_something", "it_looks_ahead"))
     def test_what_it_finds_says_why(self, breaker: Any) -> None:
         """Each finding has a reason in one line, and lowers trading or only refuses: it never raises it."""
         meter, _ = self.lived
@@ -145,13 +163,13 @@ class BreakerConformance(Conformance):
             assert "\n" not in found.reason, f"a reason has more than one line: {found.reason!r}"
             assert found.state is None or found.state in LOWERING, f"it sets trading to {found.state}, and may only lower it"
 
-    @case(Tier.CORE, after="it_finds_something")
+    @case(Tier.CORE, after=("it_finds_something", "it_looks_ahead"))
     def test_checking_changes_nothing(self, breaker: Any) -> None:
         """Asked twice about an order it says the same, and what it saves stays: a person may only have asked."""
         meter, _ = self.lived
         assert not meter.unsteady, meter.unsteady[0]
 
-    @case(Tier.CORE, after="it_finds_something")
+    @case(Tier.CORE, after=("it_finds_something", "it_looks_ahead"))
     def test_two_of_them_share_nothing(self, breaker: Any) -> None:
         """What one has seen is nothing to another: two engines may run in one process."""
         other = self.make()
@@ -160,15 +178,9 @@ class BreakerConformance(Conformance):
         assert kept(other) == before, "what one has seen is saved by another"
         assert not memory or repr(vars(other)) == memory, "what one has seen is kept by another"
         again = _findings(self.live_through(other), breaker.name)
-        assert again == _findings(self.lived[1], breaker.name), "after one, another finds something else on the same day"
+        assert again == self.found, "after one, another finds something else on the same day"
 
-    @case(Tier.CORE, after="it_finds_something")
-    def test_it_looks_ahead(self, breaker: Any) -> None:
-        """The time at which it wants to look next is after now, or it would look for ever."""
-        meter, _ = self.lived
-        assert not meter.idle, meter.idle[0]
-
-    @case(Tier.CORE, after="it_finds_something")
+    @case(Tier.CORE, after=("it_finds_something", "it_looks_ahead"))
     def test_it_costs_little(self, breaker: Any) -> None:
         """A look takes few calls, at the end of a long day no more than at its beginning."""
         costs = self.lived_long[0].costs
@@ -180,7 +192,7 @@ class BreakerConformance(Conformance):
 
     # --- when things go wrong -------------------------------------------------------------------------------
 
-    @case(Tier.FAULTS, after="it_fills_the_port")
+    @case(Tier.FAULTS, after="it_fills_the_port", unless="it_looks_ahead")
     def test_it_fails_closed(self, breaker: Any) -> None:
         """Where its `check` raises the order is refused, and where its `watch` raises it trips."""
         bench = day(_raising(self.make(), "check"))
@@ -194,7 +206,7 @@ class BreakerConformance(Conformance):
             wanted = {wanted for wanted in breaker.wants if wanted == EQUITY or wanted in (Quote, Trade)}
             assert looked or not wanted, "its watch raises, and it does not trip"
 
-    @case(Tier.FAULTS, after="it_fills_the_port")
+    @case(Tier.FAULTS, after="it_fills_the_port", unless="it_looks_ahead")
     def test_what_is_not_known_is_not_fine(self, breaker: Any) -> None:
         """Where it wants to know what is not known yet it refuses, and does not fall over."""
         blind = BlindView(BTC)
@@ -213,7 +225,7 @@ class BreakerConformance(Conformance):
             except Exception as error:
                 raise AssertionError(f"with nothing known its watch raises {type(error).__name__}: {error}") from error
 
-    @case(Tier.FAULTS, after="it_finds_something")
+    @case(Tier.FAULTS, after=("it_finds_something", "it_looks_ahead"))
     def test_it_survives_a_restart(self, breaker: Any) -> None:
         """What it has tripped is tripped in the next process, whatever limits it is made with."""
         bench = self.live_through(breaker)
@@ -221,6 +233,7 @@ class BreakerConformance(Conformance):
         saved = kept(breaker)
         bench.breakers = [self.make()]
         bench.restart(down="1s")
+        bench.advance("2s")
         missing = [key for key in before if key not in bench.state.tripped]
         assert not missing, f"{missing[0]} was tripped, and after a restart it is not"
         if saved:
@@ -228,7 +241,7 @@ class BreakerConformance(Conformance):
             again.load(saved)  # type: ignore[attr-defined]
             assert kept(again) == saved, "what it loads is not what it saved"
 
-    @case(Tier.FAULTS, after="it_finds_something")
+    @case(Tier.FAULTS, after=("it_finds_something", "it_looks_ahead"))
     def test_only_its_rule_or_a_person_resets_it(self, breaker: Any) -> None:
         """Without a rule of its own it stays tripped until a person with a reason resets it; then it is."""
         bench = self.live_through(breaker)
@@ -240,7 +253,7 @@ class BreakerConformance(Conformance):
             assert (last.who, last.why) == ("ann", "looked at it"), "a person resets it, and the journal does not say so"
         bench.check()
 
-    @case(Tier.FAULTS, after="it_finds_something")
+    @case(Tier.FAULTS, after=("it_finds_something", "it_looks_ahead"))
     def test_what_it_saves_is_small(self, breaker: Any) -> None:
         """It is bytes of at most 64 KiB, no pickle, and does not grow from day to day."""
         _, first, later = self.lived_long
@@ -251,16 +264,16 @@ class BreakerConformance(Conformance):
 
     # --- everywhere the same --------------------------------------------------------------------------------
 
-    @case(Tier.MODEL, after="it_finds_something")
+    @case(Tier.MODEL, after=("it_finds_something", "it_looks_ahead"))
     def test_its_short_cuts_hide_nothing(self, breaker: Any) -> None:
         """With `allows` and `quiet` it finds just what it finds when it is shown every order and every change."""
         if not (hasattr(breaker, "allows") or hasattr(breaker, "quiet")):
             return
-        short = _findings(self.lived[1], breaker.name)
+        short = self.found
         whole = _findings(self.live_through(plain(self.make())), breaker.name)
         assert short == whole, f"by its short cuts it misses {_first_difference(short, whole)}"
 
-    @case(Tier.MODEL, after="it_finds_something")
+    @case(Tier.MODEL, after=("it_finds_something", "it_looks_ahead"))
     def test_live_and_backtest_find_the_same(self, breaker: Any) -> None:
         """On the same day it finds the same in the live engine as in a backtest, at the same times."""
         with tempfile.TemporaryDirectory() as folder:

@@ -13,8 +13,10 @@ from fairlead.ports import CircuitBreaker, Trip, View
 
 
 PATIENCE = 50
-"""So often a breaker may look at one moment: some report one thing at each look."""
+"""So often in a row a breaker may want to look at once: some report one thing at each look."""
 
+LEAST_NS = 1_000_000
+REST_NS = 3600 * 10**9
 SAMPLE = 7
 """Of so many looks one is counted: counting makes each dear."""
 
@@ -23,18 +25,15 @@ class Meter:
     """Listens to a breaker from now on: `trips` are its findings, `costs` the calls that each look took.
 
     A cost counts function calls, so it is the same on every machine. `unsteady` are checks that answered otherwise when
-    they were asked again, or changed what is saved; `idle` are looks that were wanted at once again.
+    they were asked again, or changed what is saved. It is asked about every order, whatever `allows` says.
     """
 
     def __init__(self, breaker: Any) -> None:
         self.trips: list[Trip] = []
         self.costs: list[int] = []
         self.unsteady: list[str] = []
-        self.idle: list[str] = []
-        self._again, self._last = 0, (0, 0)
         self._looks = 0
         check, watch = breaker.check, breaker.watch
-        due = getattr(breaker, "due", None)
 
         def metered_check(intent: OrderIntent, view: View) -> Trip | None:
             before = kept(breaker)
@@ -47,18 +46,7 @@ class Meter:
         def metered_watch(item: Any, view: View) -> Trip | None:
             return self._note(self._cost(watch, item, view))
 
-        def metered_due(view: View) -> Any:
-            when = due(view) if due is not None else 0
-            self._again = self._again + 1 if (when, view.now) == self._last and when <= view.now else 0
-            self._last = (when, view.now)
-            if self._again > PATIENCE:
-                self.idle.append(f"at {view.now} it wants to look again at {when}, over and over")
-                raise RuntimeError(self.idle[-1])
-            return when
-
         breaker.check, breaker.watch = metered_check, metered_watch
-        if due is not None:
-            breaker.due = metered_due
 
     def _note(self, found: Trip | None) -> Trip | None:
         if found is not None:
@@ -82,6 +70,26 @@ class Meter:
         finally:
             sys.setprofile(before)
             self.costs.append(calls)
+
+
+def guard(breaker: Any) -> list[str]:
+    """Keep a breaker that wants to look at one moment over and over from ending the day there; gives what it wanted."""
+    idle: list[str] = []
+    due = getattr(breaker, "due", None)
+    again = 0
+
+    def guarded(view: View) -> int:
+        nonlocal again
+        when = int(due(view))  # type: ignore[misc]
+        again = again + 1 if when < view.now + LEAST_NS else 0
+        if again > PATIENCE:
+            idle.append(f"at {view.now} it wants to look at {when}, over and over")
+            return view.now + REST_NS
+        return when
+
+    if due is not None:
+        breaker.due = guarded
+    return idle
 
 
 def kept(breaker: Any) -> bytes:
