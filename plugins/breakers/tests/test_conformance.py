@@ -54,7 +54,9 @@ def silence(bench: Bench) -> None:
     bench.kernel.outbox.senders["rough"] = lambda command: None
     for _ in range(2):
         order = bench.do(lambda s: s.buy(1, instrument=ETH, limit_price=5))
-        bench.kernel.report("rough", OutcomeUnknown(client_order_id=order.client_order_id, reason="no answer came"))
+        bench.kernel.report(
+            "rough", OutcomeUnknown(client_order_id=order.client_order_id, reason="no answer came")
+        )
 
 
 def disconnect(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_conformance.case import Book, Outcome, Tier
+from fairlead_conformance.cases import Book, Outcome, Tier
 
 
 def prove(suite: type[Any], upto: str = "") -> Book:

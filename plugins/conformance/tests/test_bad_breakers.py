@@ -4,6 +4,7 @@ import asyncio
 import json
 import pickle
 import threading
+from typing import ClassVar
 
 import pytest
 from proving import details, failures, prove
@@ -37,7 +38,11 @@ class Clean:
 
     def watch(self, item, view):
         self.count += 1
-        return Trip(f"{self.count} fills", REDUCE, f"account:{item.fill.account}") if self.count == self.most else None
+        return (
+            Trip(f"{self.count} fills", REDUCE, f"account:{item.fill.account}")
+            if self.count == self.most
+            else None
+        )
 
     def save(self):
         return json.dumps(self.count).encode()
@@ -92,7 +97,7 @@ class CountsItsChecks(Clean):
 
 class SharesItsCount(Clean):
     breaks = "two_of_them_share_nothing"
-    counts = []
+    counts: ClassVar[list] = []
 
     def watch(self, item, view):
         self.counts.append(1)

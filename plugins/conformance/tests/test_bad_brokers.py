@@ -416,7 +416,7 @@ class OpensAtOnce(Clean):
 
     def __init__(self, address, key=""):
         super().__init__(address, key)
-        self.file = open("/dev/null")
+        self.file = open("/dev/null")  # noqa: SIM115
 
     def __del__(self):
         self.file.close()

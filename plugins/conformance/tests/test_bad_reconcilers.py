@@ -1,5 +1,7 @@
 """A reconciler with one defect fails the case that is about it, first of all; a clean one fails none."""
 
+from typing import ClassVar
+
 import pytest
 from proving import details, failures, prove
 
@@ -81,7 +83,7 @@ class CountsQuietly(Clean):
 
 class AskedByAll(Clean):
     breaks = "it_is_pure"
-    asked = []
+    asked: ClassVar[list] = []
 
     def resolve(self, discrepancy, view):
         self.asked.append(discrepancy)

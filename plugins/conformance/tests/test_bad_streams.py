@@ -323,7 +323,7 @@ class Blocks(Clean):
     breaks = "the_loop_is_never_blocked"
 
     async def unsubscribe(self, subscriptions):
-        time.sleep(0.1)
+        time.sleep(0.1)  # noqa: ASYNC251
         await super().unsubscribe(subscriptions)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from fairlead.ports import Action, Reconciler
 from fairlead_conformance import ReconcilerConformance
 from fairlead_reconcile import (
@@ -97,5 +96,3 @@ class TestCanceling(ReconcilerConformance):
 
     def make(self) -> Reconciler:
         return ExternalOrders("cancel", every="5s", name="canceling")
-
-

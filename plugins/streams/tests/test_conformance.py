@@ -49,7 +49,9 @@ class TestReplayOfAFile(StreamConformance):
         self.file.write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8")
 
     def make(self) -> ReplayStream:
-        return ReplayStream(self.file, symbol="BTC/USDT", name="replay of a file", bar_label="open", volume_unit="base")
+        return ReplayStream(
+            self.file, symbol="BTC/USDT", name="replay of a file", bar_label="open", volume_unit="base"
+        )
 
 
 def _market() -> tuple[list[Any], list[Any]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fairlead_conformance.breaker import BreakerConformance
     from fairlead_conformance.broker import BrokerConformance
-    from fairlead_conformance.case import Tier, case
+    from fairlead_conformance.cases import Tier, case
     from fairlead_conformance.divergences import DIVERGENCES, Divergence, DivergentVenue
     from fairlead_conformance.reconciler import ReconcilerConformance
     from fairlead_conformance.stream import StreamConformance
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "BreakerConformance": "breaker",
     "BrokerConformance": "broker",
-    "Tier": "case",
-    "case": "case",
+    "Tier": "cases",
+    "case": "cases",
     "DIVERGENCES": "divergences",
     "Divergence": "divergences",
     "DivergentVenue": "divergences",

@@ -14,7 +14,7 @@ from fairlead import LiveTradingEngine, OrderIntent, Side, TradingState
 from fairlead.facts import AnyFact, BreakerReset, BreakerTripped, Fact, OrderDenied, StrategyHalted
 from fairlead.ports import EQUITY, Bar, Book, CircuitBreaker, Funding, Mark, Quote, Trade
 from fairlead.testing import Bench, Recorder
-from fairlead_conformance.case import Case, Tier, Unscripted, case
+from fairlead_conformance.cases import Case, Tier, Unscripted, case
 from fairlead_conformance.checks import looks_like_port, makes_nothing
 from fairlead_conformance.meter import BlindView, Meter, guard, kept, plain
 from fairlead_conformance.rough import BTC, ETH, Account, Rough, day, events, live_through
@@ -76,11 +76,11 @@ class BreakerConformance(Conformance):
     @property
     def lived(self) -> tuple[Meter, Bench]:
         """One day with a meter on a new breaker, the same for all cases that only look at it."""
-        if type(self)._lived is None:
+        lived = type(self)._lived
+        if lived is None:
             breaker = self.make()
-            type(self)._lived = (Meter(breaker), self.live_through(breaker))
-        assert type(self)._lived is not None
-        return type(self)._lived
+            lived = type(self)._lived = (Meter(breaker), self.live_through(breaker))
+        return lived
 
     @property
     def found(self) -> list[tuple[Any, ...]]:
@@ -93,7 +93,8 @@ class BreakerConformance(Conformance):
     @property
     def lived_long(self) -> tuple[Meter, bytes, bytes]:
         """Three such days: the meter, and what is saved after the first and the last."""
-        if type(self)._lived_long is None:
+        lived = type(self)._lived_long
+        if lived is None:
             breaker = self.make()
             guard(breaker)
             meter, bench = Meter(breaker), day(breaker)
@@ -101,9 +102,8 @@ class BreakerConformance(Conformance):
             first = kept(breaker)
             for _ in range(2):
                 live_through(bench)
-            type(self)._lived_long = (meter, first, kept(breaker))
-        assert type(self)._lived_long is not None
-        return type(self)._lived_long
+            lived = type(self)._lived_long = (meter, first, kept(breaker))
+        return lived
 
     def live_through(self, breaker: CircuitBreaker) -> Bench:
         """A bench on which the rough day is over, and what provokes the breaker has happened."""
@@ -120,9 +120,15 @@ class BreakerConformance(Conformance):
     def test_it_fills_the_port(self, breaker: Any) -> None:
         """It has a name, plain methods, and wants facts, market events or EQUITY."""
         looks_like_port(breaker, CircuitBreaker, PLAIN, ())
-        assert breaker.name == self.make().name, "its name differs from one object to the next, and stands in journals"
+        assert breaker.name == self.make().name, (
+            "its name differs from one object to the next, and stands in journals"
+        )
         for wanted in breaker.wants:
-            known = wanted == EQUITY or wanted in MARKET or (isinstance(wanted, type) and issubclass(wanted, Fact))
+            known = (
+                wanted == EQUITY
+                or wanted in MARKET
+                or (isinstance(wanted, type) and issubclass(wanted, Fact))
+            )
             assert known, f"it wants {wanted!r}, and there are facts, market events and EQUITY"
         halves = hasattr(breaker, "save") == hasattr(breaker, "load")
         assert halves, "it has one of save and load, and needs both"
@@ -161,7 +167,9 @@ class BreakerConformance(Conformance):
         for found in meter.trips:
             assert found.reason.strip(), "a finding has no reason"
             assert "\n" not in found.reason, f"a reason has more than one line: {found.reason!r}"
-            assert found.state is None or found.state in LOWERING, f"it sets trading to {found.state}, and may only lower it"
+            assert found.state is None or found.state in LOWERING, (
+                f"it sets trading to {found.state}: it may lower it"
+            )
 
     @case(Tier.CORE, after=("it_finds_something", "it_looks_ahead"))
     def test_checking_changes_nothing(self, breaker: Any) -> None:
@@ -216,14 +224,18 @@ class BreakerConformance(Conformance):
         try:
             found = breaker.check(intent, blind)
         except Exception as error:  # whatever it raises is the finding
-            raise AssertionError(f"with nothing known yet its check raises {type(error).__name__}: {error}") from error
+            raise AssertionError(
+                f"with nothing known yet its check raises {type(error).__name__}: {error}"
+            ) from error
         asked = ", ".join(dict.fromkeys(blind.asked))
         assert found is not None or not asked, f"{asked} is not known, and it has nothing against an order"
         if EQUITY in breaker.wants:
             try:
                 breaker.watch("blind", blind)
             except Exception as error:
-                raise AssertionError(f"with nothing known its watch raises {type(error).__name__}: {error}") from error
+                raise AssertionError(
+                    f"with nothing known its watch raises {type(error).__name__}: {error}"
+                ) from error
 
     @case(Tier.FAULTS, after=("it_finds_something", "it_looks_ahead"))
     def test_it_survives_a_restart(self, breaker: Any) -> None:
@@ -250,7 +262,7 @@ class BreakerConformance(Conformance):
         if any(name == breaker.name for name, _ in map(_key, bench.state.tripped)):
             bench.kernel.command("reset", "ann", "looked at it", breaker=breaker.name)
             last = bench.of(BreakerReset)[-1]
-            assert (last.who, last.why) == ("ann", "looked at it"), "a person resets it, and the journal does not say so"
+            assert (last.who, last.why) == ("ann", "looked at it"), "a person resets it, and no fact says so"
         bench.check()
 
     @case(Tier.FAULTS, after=("it_finds_something", "it_looks_ahead"))
@@ -291,7 +303,9 @@ class BreakerConformance(Conformance):
 
 
 def _findings(bench: Bench, name: str) -> list[tuple[Any, ...]]:
-    return [told for told in _told(bench.journal.facts) if told[0] == "tripped" or told[-1].startswith(f"{name}:")]
+    return [
+        told for told in _told(bench.journal.facts) if told[0] == "tripped" or told[-1].startswith(f"{name}:")
+    ]
 
 
 def _told(facts: Iterable[Fact | AnyFact]) -> list[tuple[Any, ...]]:
@@ -319,7 +333,7 @@ def _first_difference(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) 
 def _raising(breaker: CircuitBreaker, method: str) -> CircuitBreaker:
     """The same breaker with a fault in a method."""
 
-    def fail(*words: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("a fault in the breaker")
 
     kind: Any = type(breaker)

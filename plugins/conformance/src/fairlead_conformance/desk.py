@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, TypeVar
 
-from fairlead import Instrument, OrderIntent, OrderType, Side, TimeInForce
-from fairlead.errors import FairleadError
+from fairlead import FairleadError, Instrument, OrderIntent, OrderType, Side, TimeInForce
 from fairlead.ports import (
     Accepted,
     BrokerAdapter,
@@ -28,7 +27,7 @@ from fairlead.ports import (
     StreamUp,
     Submit,
 )
-from fairlead_conformance.case import Unscripted
+from fairlead_conformance.cases import Unscripted
 from fairlead_conformance.venue import Fault, Venue
 
 R = TypeVar("R")
@@ -213,6 +212,14 @@ class Desk:
             assert self.clock.now() < end, f"{else_}; it said {self.words()}"
             await asyncio.sleep(step / 1e9)
             step = min(step * 5 // 4, 50 * MILLISECOND)
+
+    async def until_filled(self, submit: Submit, quantity: Decimal | None = None) -> None:
+        """Wait until so much of an order has filled, all of it unless told otherwise, and fail where it never has."""
+        wanted = submit.quantity if quantity is None else quantity
+        await self.until(
+            lambda: self.filled(submit) == wanted,
+            f"{wanted} of {_what(submit)} has filled at the venue, and {self.filled(submit)} is reported",
+        )
 
     async def quiet(self) -> None:
         """Wait for as long as what is under way may take."""

@@ -70,7 +70,7 @@ class Divergence(NamedTuple):
 def position(there: str, instrument: str = BTC) -> Callable[[Any, DivergentVenue], None]:
     """The venue holds another quantity."""
 
-    def make(bench: Any, venue: DivergentVenue) -> None:
+    def make(_: Any, venue: DivergentVenue) -> None:
         venue.positions[instrument] = D(there)
 
     return make
@@ -79,7 +79,7 @@ def position(there: str, instrument: str = BTC) -> Callable[[Any, DivergentVenue
 def cash(change: str, currency: str = "USDT") -> Callable[[Any, DivergentVenue], None]:
     """The venue has more cash by this much."""
 
-    def make(bench: Any, venue: DivergentVenue) -> None:
+    def make(_: Any, venue: DivergentVenue) -> None:
         venue.balances[currency] = venue.balances.get(currency, D(0)) + D(change)
 
     return make
@@ -88,7 +88,7 @@ def cash(change: str, currency: str = "USDT") -> Callable[[Any, DivergentVenue],
 def stranger(**fields: Any) -> Callable[[Any, DivergentVenue], None]:
     """An order works that nobody here placed."""
 
-    def make(bench: Any, venue: DivergentVenue) -> None:
+    def make(_: Any, venue: DivergentVenue) -> None:
         order = {
             "client_order_id": "web-1",
             "broker_order_id": "b-web-1",
@@ -126,7 +126,7 @@ def other_terms(bench: Any, venue: DivergentVenue) -> None:
     venue.terms[order.client_order_id] = D(1)
 
 
-def other_mode(bench: Any, venue: DivergentVenue) -> None:
+def other_mode(_: Any, venue: DivergentVenue) -> None:
     """A setting of the account was changed."""
     venue.modes["position_mode"] = "hedge"
 

@@ -1,4 +1,4 @@
-"""A feed under test: a stream with its source and its clock, in the words of the cases; and what events must satisfy."""
+"""A feed under test: a stream with its source and clock, in the words of the cases; and what events must satisfy."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from math import inf, isfinite
 from typing import Any
 
-from fairlead import Bar, Book, Funding, Instrument, Mark, Quote, Trade, duration
-from fairlead.errors import ConfigurationError
+from fairlead import Bar, Book, ConfigurationError, Funding, Instrument, Mark, Quote, Trade, duration
 from fairlead.ports import Clock, DataStream, MarketEvent, Subscription
-from fairlead_conformance.case import Unscripted
+from fairlead_conformance.cases import Unscripted
 from fairlead_conformance.venue import Fault, Venue
 
 KINDS = {"quote": Quote, "trade": Trade, "book": Book, "mark": Mark, "funding": Funding}

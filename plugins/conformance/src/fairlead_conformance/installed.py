@@ -25,7 +25,7 @@ SUITES: tuple[tuple[Any, type[Conformance]], ...] = (
 def suite_for(name: str) -> type[Conformance]:
     """A suite that proves the plugin of this name, made with its defaults.
 
-    Raises ConfigurationError for a name that nobody has, and for what cannot be made without arguments or fills no port.
+    Raises ConfigurationError for a name that nobody has, for what cannot be made without arguments, or fills no port.
     """
     found = {point.name: point for point in metadata.entry_points(group="fairlead")}
     if name not in found:
@@ -44,7 +44,7 @@ def suite_for(name: str) -> type[Conformance]:
             return type(
                 f"Test_{name}",
                 (suite,),
-                {"make": lambda self: made_of() if isinstance(made_of, type) else made_of},
+                {"make": lambda _: made_of() if isinstance(made_of, type) else made_of},
             )
     kinds = ", ".join(suite.kind for _, suite in SUITES)
     raise ConfigurationError(f"{name} fills none of the ports that have a suite: {kinds}")

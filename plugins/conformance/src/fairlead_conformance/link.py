@@ -15,9 +15,9 @@ Damage = Callable[[bytes], bytes]
 class Link:
     """Carries messages, one at a time, and does to each what a fault asks for.
 
-    The author says which messages up are commands (`is_command`), which messages down are about an order (`is_report`),
-    what a refusal for too many commands looks like (`refusal`), and how a report is damaged (`damage`, by fault). A venue
-    hands each message to `up` or `down` and passes on what comes back, nothing or several.
+    The author says which messages up are commands (`is_command`), which messages down are about an order
+    (`is_report`), what a refusal for too many commands looks like (`refusal`), and how a report is damaged (`damage`,
+    by fault). A venue hands each message to `up` or `down`, and passes on what comes back: nothing, one or two.
     """
 
     is_command: Callable[[bytes], bool]

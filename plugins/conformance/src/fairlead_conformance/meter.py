@@ -5,18 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from fairlead import Instrument, Order, OrderIntent, Position
 from fairlead.facts import Fact
 from fairlead.ports import CircuitBreaker, Trip, View
 
-
 PATIENCE = 50
 """So often in a row a breaker may want to look at once: some report one thing at each look."""
 
 LEAST_NS = 1_000_000
+"""What is wanted sooner than this is wanted at once."""
+
 REST_NS = 3600 * 10**9
+"""How long one that does so is kept quiet."""
+
 SAMPLE = 7
 """Of so many looks one is counted: counting makes each dear."""
 
@@ -40,7 +44,9 @@ class Meter:
             found = self._cost(check, intent, view)
             again = check(intent, view)
             if again != found or kept(breaker) != before:
-                self.unsteady.append(f"about {intent.side} {intent.quantity} it says {found}, and asked again {again}")
+                self.unsteady.append(
+                    f"about {intent.side} {intent.quantity} it says {found}, and asked again {again}"
+                )
             return self._note(found)
 
         def metered_watch(item: Any, view: View) -> Trip | None:
@@ -59,7 +65,7 @@ class Meter:
             return function(*words)
         calls = 0
 
-        def count(frame: Any, event: str, argument: Any) -> None:
+        def count(_: Any, event: str, __: Any) -> None:
             nonlocal calls
             calls += event in ("call", "c_call")
 
@@ -101,9 +107,9 @@ def kept(breaker: Any) -> bytes:
 def plain(breaker: CircuitBreaker) -> CircuitBreaker:
     """The same breaker without its short cuts: `check` sees each order, `watch` each change of equity."""
     kind: Any = type(breaker)
-    own = {"check": lambda self, intent, view: kind.check(self, intent, view)}
+    own: dict[str, Any] = {"check": kind.check}
     if hasattr(kind, "quiet"):
-        own["quiet"] = lambda self, account, view: (float("inf"), float("-inf"))
+        own["quiet"] = lambda *_: (inf, -inf)
     breaker.__class__ = type(kind.__name__, (kind,), own)
     return breaker
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from fairlead_conformance.case import Book
+    from fairlead_conformance.cases import Book
 
 pytest.register_assert_rewrite("fairlead_conformance")
 
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--conformance-json",
         metavar="FILE",
         type=Path,
-        help="write what was proven; as conformance.json beside a package's __init__.py, `fairlead plugins list` shows it",
+        help="write what was proven; beside a package's __init__.py, as conformance.json, `plugins list` shows it",
     )
 
 
@@ -49,14 +49,14 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     """The module of suites for what is installed."""
     if module_path != INSTALLED:
         return None
-    return _Installed.from_parent(parent, path=module_path)  # type: ignore[no-any-return]
+    return _Installed.from_parent(parent, path=module_path)
 
 
 class _Installed(pytest.Module):
     """A suite for each name of `--conformance`."""
 
     def collect(self) -> Iterator[Any]:
-        from fairlead.errors import ConfigurationError
+        from fairlead import ConfigurationError
         from fairlead_conformance.installed import suite_for
 
         for name in self.config.getoption("conformance"):
@@ -64,7 +64,8 @@ class _Installed(pytest.Module):
                 suite = suite_for(name)
             except ConfigurationError as error:
                 raise pytest.UsageError(str(error)) from None
-            yield pytest.Class.from_parent(self, name=suite.__name__, obj=suite)
+            setattr(self.obj, suite.__name__, suite)
+            yield pytest.Class.from_parent(self, name=suite.__name__)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,22 +77,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for suite, found in places.items():
         rank = {f"test_{case.name}": number for number, case in enumerate(suite.book.cases)}
         ours = sorted((items[place] for place in found), key=lambda item: rank.get(_name(item), len(rank)))
-        suite.book.unselected = len({_name(item) for item in ours} & rank.keys()) < len(rank)
         for place, item in zip(found, ours, strict=True):
             items[place] = item
 
 
-def pytest_deselected(items: list[pytest.Item]) -> None:
-    """A suite of which a part is left out proves nothing as a whole."""
-    for item in items:
-        book = getattr(getattr(item, "cls", None), "book", None)
-        if book is not None:
-            book.unselected = True
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Remember the suites that will run."""
-    suites = dict.fromkeys(getattr(item, "cls", None) for item in session.items)
+    suites: dict[Any, None] = dict.fromkeys(getattr(item, "cls", None) for item in session.items)
     session.config.stash[_BOOKS] = [suite.book for suite in suites if hasattr(suite, "book")]
 
 

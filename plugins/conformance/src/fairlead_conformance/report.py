@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-from fairlead_conformance.case import Book, Outcome, Result, Tier
+from fairlead_conformance.cases import Book, Outcome, Result, Tier
 
 _GREEN, _RED, _GREY = {"green": True}, {"red": True, "bold": True}, {"light": True}
 _COLOURS = {Outcome.PASSED: _GREEN, Outcome.FAILED: _RED, Outcome.FOLLOWS: _RED}
@@ -44,14 +44,14 @@ def lines(book: Book, *, whole: bool) -> Iterator[tuple[str, dict[str, bool]]]:
     capable = max((len(case.of) for case in book.cases), default=0)
     for case in book.cases:
         found = book.results.get(case.name)
-        result = "not selected" if found is None else str(found.outcome)
+        outcome = "not selected" if found is None else str(found.outcome)
         detail = (
             f" ({found.detail})"
             if found is not None and found.outcome is not Outcome.FAILED and found.detail
             else ""
         )
         colour = _COLOURS.get(found.outcome, _GREY) if found is not None else _GREY
-        yield f"  {case.tier}  {case.name:<{wide}}  {case.of or '-':<{capable}}  {result}{detail}", colour
+        yield f"  {case.tier}  {case.name:<{wide}}  {case.of or '-':<{capable}}  {outcome}{detail}", colour
 
 
 def _title(book: Book) -> str:

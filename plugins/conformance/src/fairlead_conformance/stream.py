@@ -11,7 +11,7 @@ import attrs
 from fairlead import Instrument, duration
 from fairlead.ports import DataStream, Replayable, Subscription
 from fairlead.testing import VirtualClock
-from fairlead_conformance.case import Case, Tier, Undeclared, Unscripted, case
+from fairlead_conformance.cases import Case, Tier, Undeclared, case
 from fairlead_conformance.checks import (
     distinct,
     exact_instrument,
@@ -33,9 +33,9 @@ SOUND = ("quotes_are_sound", "trades_are_sound", "bars_are_aligned_and_close_onc
 class StreamConformance(Conformance):
     """Proves a data stream: write `make`, and `make_venue` where it reaches a source outside the process.
 
-    The source is a venue under test, of which `quote` (and `trade`, where it has one) makes the stream emit; `self.venue`
-    is open when `make` is called. Without one the stream must emit by itself, on virtual time. `symbol` chooses the
-    instrument (the first), `span` is how long is listened.
+    The source is a venue under test, of which `quote` (and `trade`, where it has one) makes the stream emit, and
+    `self.venue` is open when `make` is called. Without one the stream must emit by itself, on virtual time. `symbol`
+    chooses the instrument (the first), `span` is how long is listened.
     """
 
     kind = "stream"
@@ -311,7 +311,7 @@ class StreamConformance(Conformance):
             if ends:
                 break
         else:
-            raise Unscripted("it does not end soon: make one that does")
+            raise Undeclared("it does not end")
         await feed.listen(feed.span_ns)
         assert len(ends) == 1, "its end is told more than once"
         assert ends[0] == len(feed.events), "events come after its end"
@@ -420,8 +420,7 @@ class StreamConformance(Conformance):
     @case(Tier.CORE, after="it_connects", last=True)
     async def test_all_that_is_declared_is_proven(self, feed: Feed) -> None:
         """Each kind of feed that it offers has a case that has passed."""
-        book = type(self).book
-        missing = [] if book.unselected else book.unproven()
+        missing = type(self).book.unproven()
         assert not missing, f"it offers {', '.join(missing)}, and no case has proven that"
 
 

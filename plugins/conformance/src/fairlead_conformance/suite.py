@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import attrs
 
 from fairlead.testing import run_virtual
-from fairlead_conformance.case import Book, Case, Undeclared, Unscripted, cases_of
+from fairlead_conformance.cases import Book, Case, Undeclared, Unscripted, cases_of
 from fairlead_conformance.venue import Venue
 from fairlead_conformance.watch import Watch
 

@@ -29,6 +29,8 @@ class Watch:
         self._delay = _open_delay()
 
     def __enter__(self) -> Self:
+        # What was there before is no business of a case, and collecting it would hold the loop.
+        gc.freeze()
         self._handler = _Keep(self.log)
         root = logging.getLogger()
         root.addHandler(self._handler)
@@ -44,11 +46,12 @@ class Watch:
             if took > LONGEST_NS:
                 check(handle, took - (_waited(self._delay) - waited))
 
-        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]
         return self
 
     def __exit__(self, *error: object) -> None:
-        asyncio.Handle._run = self._original  # type: ignore[method-assign]
+        gc.unfreeze()
+        asyncio.Handle._run = self._original  # type: ignore[method-assign,assignment]
         logging.getLogger().removeHandler(self._handler)
         if self._delay >= 0:
             os.close(self._delay)

@@ -17,7 +17,7 @@ from fairlead_conformance.broker.contract import Contract
 from fairlead_conformance.broker.faults import Faults
 from fairlead_conformance.broker.model import Model
 from fairlead_conformance.broker.orders import Orders
-from fairlead_conformance.case import Case, Undeclared
+from fairlead_conformance.cases import Case, Undeclared
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.venue import MarketVenue, Venue
 from fairlead_conformance.watch import Leftovers
@@ -75,7 +75,13 @@ class BrokerConformance(Contract, Connection, Orders, Cancels, Account, Faults, 
 
     def want(self, info: Case, adapter: BrokerAdapter, venue: Venue | None) -> None:
         """As for all; between an `exact` adapter and its venue nothing lies that could go wrong."""
-        if adapter.profile.exact and venue is not None and not set(info.faults) <= set(venue.faults):
+        declared = not info.of or info.of in self.declared(adapter)
+        if (
+            declared
+            and adapter.profile.exact
+            and venue is not None
+            and not set(info.faults) <= set(venue.faults)
+        ):
             raise Undeclared("exact: nothing lies between it and its venue")
         super().want(info, adapter, venue)
 

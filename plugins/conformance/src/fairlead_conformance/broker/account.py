@@ -9,7 +9,7 @@ from fairlead import Instrument, OrderType, Side
 from fairlead.ports import FillReport, Snapshot
 from fairlead_conformance.broker.contract import decimals
 from fairlead_conformance.broker.orders import filled
-from fairlead_conformance.case import Tier, case
+from fairlead_conformance.cases import Tier, case
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.suite import Conformance
 
@@ -89,9 +89,7 @@ class Account(Conformance):
         for _ in range(2):
             await desk.fill(submit, desk.quantity())
             total += desk.quantity()
-            await desk.until(
-                lambda t=total: desk.filled(submit) == t, "a part has filled, and is not reported"
-            )
+            await desk.until_filled(submit, total)
             found = await desk.look(submit)
             assert found is not None and found.open, "an order with a part left is not open"
             assert found.filled_quantity == total, (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead import OrderType
 from fairlead.ports import UNKNOWN_ORDER, Canceled, CancelRejected, FillReport, Submit
 from fairlead_conformance.broker.orders import filled
-from fairlead_conformance.case import Tier, case
+from fairlead_conformance.cases import Tier, case
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.suite import Conformance
 
@@ -125,9 +125,7 @@ class Cancels(Conformance):
         part = desk.quantity()
         for count in (1, 2):
             await desk.fill(submit, part)
-            await desk.until(
-                lambda n=count: desk.filled(submit) == part * n, "a part has filled, and is not reported"
-            )
+            await desk.until_filled(submit, part * count)
         ids = [fill.fill_id for fill in desk.of(submit, FillReport)]
         assert len(set(ids)) == len(ids), "two executions have one id, or one was reported twice"
 

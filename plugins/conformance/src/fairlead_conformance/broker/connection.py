@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead import ConfigurationError, Side
 from fairlead.ports import Accepted, CancelRejected, FillReport, NotSent, StreamDown
-from fairlead_conformance.case import Tier, case
+from fairlead_conformance.cases import Tier, case
 from fairlead_conformance.checks import distinct, exact_instrument
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.suite import Conformance

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from fairlead import OrderType, TimeInForce
 from fairlead.ports import DUPLICATE_ID, BrokerAdapter, VenueProfile
-from fairlead_conformance.case import Case, Tier, case
+from fairlead_conformance.cases import Case, Tier, case
 from fairlead_conformance.checks import looks_like_port, makes_nothing, opens_nothing_at_import
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.suite import Conformance
@@ -137,13 +137,10 @@ class Contract(Conformance):
     @case(Tier.CORE, after="it_connects", last=True)
     async def test_all_that_is_declared_is_proven(self, desk: Desk) -> None:
         """Each order type, time in force and flag of its profile has a case that has passed."""
-        book = type(self).book
-        if book.unselected:
-            return
-        missing = book.unproven()
+        missing = type(self).book.unproven()
         assert not missing, (
-            f"it declares {', '.join(missing)}, and no case has proven that: leave it out of the profile, let the venue "
-            f"under test do what the case needs, or add a case of your own, @case(Tier.CORE, of={missing[0]!r})"
+            f"it declares {', '.join(missing)}, and no case has proven that: leave it out of its profile, let the "
+            f"venue under test do what the case needs, or add a case of your own, @case(Tier.CORE, of={missing[0]!r})"
         )
 
 

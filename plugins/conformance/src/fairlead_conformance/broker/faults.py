@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-from fairlead import OrderType, Side
-from fairlead.errors import FairleadError
+from fairlead import FairleadError, OrderType, Side
 from fairlead.ports import (
     Accepted,
     Canceled,
@@ -20,7 +19,7 @@ from fairlead.ports import (
     StreamUp,
     Submit,
 )
-from fairlead_conformance.case import Tier, case
+from fairlead_conformance.cases import Tier, case
 from fairlead_conformance.desk import SECOND, Desk
 from fairlead_conformance.suite import Conformance
 from fairlead_conformance.venue import Fault
@@ -92,7 +91,7 @@ class Faults(Conformance):
 
     @case(Tier.FAULTS, after="it_connects", faults=Fault.CUT)
     async def test_a_broken_connection_is_reported_once(self, desk: Desk) -> None:
-        """It says StreamDown once with a reason, tries nothing by itself, and StreamUp in a later epoch when it is told to connect."""
+        """It says StreamDown once with a reason, tries nothing itself, and StreamUp in a later epoch when told to."""
         await cut(desk)
         await desk.quiet()
         downs = desk.heard(StreamDown)

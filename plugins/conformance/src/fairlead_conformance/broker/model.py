@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from fairlead import OrderType, Side
-from fairlead.ports import Canceled, FillReport, NotSent, Rejected, StreamDown, StreamUp, Submit
+from fairlead.ports import DUPLICATE_ID, Canceled, FillReport, NotSent, Rejected, StreamDown, StreamUp, Submit
 from fairlead_conformance.broker.faults import signed
-from fairlead_conformance.case import Tier, case
+from fairlead_conformance.cases import Tier, case
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.suite import Conformance
 from fairlead_conformance.venue import Fault
@@ -115,13 +115,13 @@ async def settle(desk: Desk) -> None:
         assert found is None or found.filled_quantity == quantity, (
             f"{name}: {quantity} by fills, {found} by look-up"
         )
-    for said in desk.heard(NotSent) + desk.heard(Rejected):
-        refused = said.client_order_id in by_order and getattr(said, "code", "") != "duplicate_id"
-        assert not refused, f"{said.client_order_id} was refused for certain, and has filled"
-    for said in desk.heard(Canceled):
-        total = by_order.get(said.client_order_id, Decimal(0))
-        assert said.filled_quantity in (None, total), (
-            f"Canceled says {said.filled_quantity}, the fills {total}"
+    for refused in desk.heard(NotSent) + desk.heard(Rejected):
+        filled = refused.client_order_id in by_order and getattr(refused, "code", "") != DUPLICATE_ID
+        assert not filled, f"{refused.client_order_id} was refused for certain, and has filled"
+    for canceled in desk.heard(Canceled):
+        total = by_order.get(canceled.client_order_id, Decimal(0))
+        assert canceled.filled_quantity in (None, total), (
+            f"Canceled says {canceled.filled_quantity}, the fills {total}"
         )
 
 

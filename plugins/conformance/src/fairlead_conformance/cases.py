@@ -167,7 +167,6 @@ class Book:
     origin: Any = None
     declared: frozenset[str] = frozenset()
     results: dict[str, Result] = attrs.Factory(dict)
-    unselected: bool = False
 
     def note(self, result: Result) -> None:
         """Keep it; of a case that was tried more than once, the worse one."""
@@ -180,8 +179,10 @@ class Book:
         return [found for found in self.results.values() if found.outcome in outcomes]
 
     def unproven(self) -> list[str]:
-        """What is declared and no case has proven, nor tried and failed to."""
-        tried = {found.case.of for found in self.of(Outcome.PASSED, Outcome.FAILED, Outcome.FOLLOWS)}
+        """What is declared and no case has proven, nor tried and failed to; nothing where not every case was tried."""
+        if any(case.name not in self.results for case in self.cases if not case.last):
+            return []
+        tried = {found.case.of for found in self.results.values() if found.outcome is not Outcome.UNSCRIPTED}
         return sorted(self.declared - tried)
 
     @property
