@@ -8,7 +8,7 @@ from decimal import Decimal
 from fairlead import Instrument, OrderType, Side
 from fairlead.ports import FillReport, Snapshot
 from fairlead_conformance.broker.contract import decimals
-from fairlead_conformance.broker.orders import filled
+from fairlead_conformance.broker.orders import filled, stock
 from fairlead_conformance.cases import Tier, case
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.suite import Conformance
@@ -32,6 +32,7 @@ class Account(Conformance):
     @case(Tier.CORE, after="a_market_order_fills")
     async def test_positions_equal_the_fills(self, desk: Desk) -> None:
         """A position grows and shrinks by what filled; a flat one is left out or zero."""
+        await stock(desk)
         name, sizes = desk.instrument.id, desk.quantity(2)
         before = _held(await desk.snapshot(), name)
         for side, sign in ((BUY, 1),) if desk.instrument.spot else ((BUY, 1), (SELL, -1)):
@@ -47,6 +48,7 @@ class Account(Conformance):
     @case(Tier.CORE, after="a_market_order_fills")
     async def test_balances_equal_the_fills(self, desk: Desk) -> None:
         """Bought and sold again, the money has changed by just what the fills say: profit less fees."""
+        await stock(desk)
         before = (await desk.snapshot()).balances or {}
         trades = [await filled(desk, OrderType.MARKET, BUY)]
         await desk.market(desk.mid * 1.01)
@@ -105,6 +107,7 @@ class Account(Conformance):
     @case(Tier.CORE, of="own_fills", after="a_market_order_fills")
     async def test_fills_are_listed_as_they_were_reported(self, desk: Desk) -> None:
         """The same ids, quantities, prices and fees, each once, oldest first, from the moment asked for."""
+        await stock(desk)
         first = await filled(desk, OrderType.MARKET, BUY)
         await desk.quiet()
         second = await filled(desk, OrderType.MARKET, SELL)

@@ -51,6 +51,7 @@ class Orders(Conformance):
     @case(Tier.CORE, of="order_type:market", after="it_connects")
     async def test_a_market_order_fills(self, desk: Desk) -> None:
         """It is Accepted and fills whole at the other side of the market, buys as well as sells."""
+        await stock(desk)
         for side in (BUY, SELL):
             submit = await filled(desk, MARKET, side)
             for fill in desk.fills(submit):
@@ -61,6 +62,7 @@ class Orders(Conformance):
     @case(Tier.CORE, of="order_type:limit", after=("a_limit_order_rests",))
     async def test_a_limit_order_fills_at_its_price_or_better(self, desk: Desk) -> None:
         """When the market comes to it, it fills, and never at a worse price."""
+        await stock(desk)
         for side, there in ((BUY, 0.9), (SELL, 1.1)):
             submit = await desk.place(side=side)
             await desk.market(desk.mid * there)
@@ -73,6 +75,7 @@ class Orders(Conformance):
     @case(Tier.CORE, of="order_type:stop", after="a_market_order_fills")
     async def test_a_stop_waits_and_fills(self, desk: Desk) -> None:
         """It rests until the market reaches its price, and then fills; sells as well as buys."""
+        await stock(desk)
         for side, away in ((SELL, 0.95), (BUY, 1.05)):
             submit = await desk.place(STOP, side, stop_price=desk.price(desk.mid * away))
             await waits_and_fills(desk, submit, desk.mid * (away - 0.02 if side is SELL else away + 0.02))
@@ -88,6 +91,7 @@ class Orders(Conformance):
     @case(Tier.CORE, of="order_type:trailing_stop", after="a_market_order_fills")
     async def test_a_trailing_stop_follows(self, desk: Desk) -> None:
         """It follows the market up and not down, and fills when the market has turned by its distance."""
+        await stock(desk)
         distance = desk.price(desk.mid * 0.04)
         submit = await desk.place(OrderType.TRAILING_STOP, SELL, trail=Trail(distance))
         for there in (1.1, 1.08):
@@ -274,6 +278,12 @@ class Orders(Conformance):
         await desk.until(lambda: desk.ended(submit), "of an order for an unknown instrument it says nothing")
         assert isinstance(desk.ended(submit)[0], Rejected | NotSent), f"it says {desk.words()}"
         assert not desk.of(submit, Accepted, FillReport, OutcomeUnknown, CancelRejected)
+
+
+async def stock(desk: Desk) -> None:
+    """Hold enough to sell, where what is sold must be held; a fee may be taken from what is bought."""
+    if desk.instrument.spot:
+        await filled(desk, MARKET, BUY, desk.quantity(10))
 
 
 async def filled(desk: Desk, *words: object, **fields: object) -> Submit:
