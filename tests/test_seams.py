@@ -39,6 +39,10 @@ WATCHED = {
 """Modules, types and their members that are watched; None is all of them."""
 
 SEAMS = {
+    (
+        "core/src/fairlead/net/workers.py",
+        "concurrent.futures.ThreadPoolExecutor",
+    ): "the threads for libraries that block",
     ("core/src/fairlead/_kernel/clock.py", "time.time_ns"): "the clock: wall time, read once at the start",
     ("core/src/fairlead/_kernel/clock.py", "time.monotonic_ns"): "the clock: what has passed since",
     (
@@ -97,6 +101,16 @@ SEAMS = {
         "plugins/conformance/src/fairlead_conformance/reconciler.py",
         "random.Random",
     ): "random differences, from a seed",
+    (
+        "plugins/venue/src/fairlead_venue/clock.py",
+        "time.time_ns",
+    ): "a venue in a box has its own clock",
+    ("plugins/venue/src/fairlead_venue/faults.py", "random.Random"): "faults by chance, from the plan's seed",
+    ("plugins/venue/src/fairlead_venue/gate.py", "random.Random"): "latency by chance, from the plan's seed",
+    (
+        "plugins/venue/src/fairlead_venue/handle.py",
+        "threading.Thread",
+    ): "a venue beside a test has a loop of its own",
     ("plugins/sim/src/fairlead_sim/faults.py", "random.Random"): "faults by chance, from the plan's seed",
     (
         "plugins/sim/src/fairlead_sim/models.py",

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    import click
+
     from fairlead.facts import Fact
     from fairlead.ports import BrokerAdapter, CircuitBreaker, DataStream, Reconciler
 
@@ -64,6 +66,21 @@ def fairlead_register_reconciler(register: Callable[[Reconciler], None]) -> None
     the engine refuses to start and names the plugin. Since 0.1.
 
     :param register: takes a `fairlead.ports.Reconciler`; refuses a second one of the same name.
+    """
+
+
+@hookspec
+def fairlead_register_command(register: Callable[[click.Command], None]) -> None:
+    """Offer verbs of the command line: call `register(command)` for each.
+
+    The entry point names an object that is called `verbs` (`venue = "fairlead_venue:verbs"`); no other is imported
+    for the command line's sake, and this one should import little before it is called.
+
+    When: once per command line, when a verb of that name is called or verbs are listed. Task: the command line's.
+    May it block: no; open nothing before the verb runs. If it raises: the verb is refused and the plugin is named.
+    Since 0.1.
+
+    :param register: takes a `click.Command`; a verb that fairlead itself has is kept, and the plugin's refused.
     """
 
 

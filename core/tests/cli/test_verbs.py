@@ -40,9 +40,10 @@ def unknown(words: list[str]) -> str:
     for word in words:
         if not isinstance(group, click.Group):
             return ""
-        if word not in group.commands:
+        found = group.get_command(click.Context(group), word)
+        if found is None:
             return word
-        group = group.commands[word]
+        group = found
     return ""
 
 

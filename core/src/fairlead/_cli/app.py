@@ -28,6 +28,8 @@ from fairlead.errors import FairleadError
 class Verbs(click.Group):
     """Ends a command in one sentence where fairlead knows what is wrong."""
 
+    _of_plugins: dict[str, click.Command] | None = None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb."""
         try:
@@ -40,8 +42,19 @@ class Verbs(click.Group):
             ctx.exit(code_of(error))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which a newcomer meets them, not by the alphabet."""
-        return list(self.commands)
+        """In the order in which a newcomer meets them, not by the alphabet; what plugins bring comes last."""
+        return [*self.commands, *self._plugged()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A verb of fairlead, else one of a plugin, which is imported for it."""
+        return super().get_command(ctx, cmd_name) or self._plugged().get(cmd_name)
+
+    def _plugged(self) -> dict[str, click.Command]:
+        from fairlead._cli.plugged import verbs
+
+        if self._of_plugins is None:
+            self._of_plugins = verbs(self.commands)
+        return self._of_plugins
 
 
 def _say(error: Exception) -> None:

@@ -130,7 +130,7 @@ class Mirror:
 
     def gauges(self) -> list[Gauge]:
         """All breakers that are known, and those that tripped."""
-        tripped = {trip.breaker: trip.scope for trip in self.state.tripped.values()}
+        tripped = {trip.breaker: trip.scope for trip in self.state.tripped.values() if not trip.until_ns}
         names = dict.fromkeys([*self.limits, *tripped])
         return [Gauge(name, *self.limits.get(name, (None, "")), tripped.get(name, "")) for name in names]
 
@@ -171,7 +171,8 @@ class Mirror:
         self.market.event(event)  # type: ignore[arg-type]
         lane = self.market.lanes.get(event.instrument)  # type: ignore[attr-defined]
         if lane is not None:
-            lane.watched = 1
+            if not lane.watched:
+                self.market.watch(lane, 1)
             if isinstance(event, Bar):
                 lane.cadence = event.event_ns - event.open_ns
 

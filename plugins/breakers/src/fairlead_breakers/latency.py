@@ -6,9 +6,9 @@ from typing import Any
 
 from fairlead import duration_text
 from fairlead.facts import Filled, OrderAccepted, OrderCanceled, OrderRejected, OrderSubmitted, OrderUnknown
-from fairlead.ports import Bar, Quote, Trade, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trade, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Ticks, span
-from fairlead_breakers._shared import Wants
+from fairlead_breakers._shared import Wants, next_full
 
 _ANSWERS = (OrderAccepted, OrderRejected, OrderUnknown, OrderCanceled, Filled)
 
@@ -56,10 +56,14 @@ class Latency(Ticks):
             return None
         return self._overdue(view) if item is None else self._answered(item, view)
 
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """Events that come in time."""
+        return Calm(late_ns=self._event) if instrument in self._sound else None
+
     def due(self, view: View) -> int:
         """When the oldest unanswered order becomes overdue; else once a minute."""
         waiting = [when + self._ack + 1 for when, _ in self._sent.values()]
-        return min([due for due in waiting if due > view.now], default=view.now + LOOK_NS)
+        return min([due for due in waiting if due > view.now], default=next_full(LOOK_NS, view))
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether events, or answers, come in time again."""

@@ -23,6 +23,7 @@ from fairlead_streams import ReplayStream
 
 PLAIN = (
     "check", "watch", "due", "clean", "save", "load", "quiet", "allows", "gauge", "limits", "looser", "change", "used",
+    "calm", "probe", "refers",
 )  # fmt: skip
 MARKET = (Quote, Trade, Bar, Book, Mark, Funding)
 LARGEST = 64 * 1024
@@ -278,8 +279,8 @@ class BreakerConformance(Conformance):
 
     @case(Tier.MODEL, after=("it_finds_something", "it_looks_ahead"))
     def test_its_short_cuts_hide_nothing(self, breaker: Any) -> None:
-        """With `allows` and `quiet` it finds just what it finds when it is shown every order and every change."""
-        if not (hasattr(breaker, "allows") or hasattr(breaker, "quiet")):
+        """With `allows`, `calm` and `quiet` it finds just what it finds when it is shown every order and every event."""
+        if not any(hasattr(breaker, name) for name in ("allows", "calm", "quiet")):
             return
         short = self.found
         whole = _findings(self.live_through(plain(self.make())), breaker.name)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from fairlead import FairleadError, Instrument, OrderIntent, OrderType, Side, TimeInForce
 from fairlead.ports import (
     Accepted,
+    ArmDeadMan,
     BrokerAdapter,
     Cancel,
     CancelAll,
@@ -21,6 +22,7 @@ from fairlead.ports import (
     OrderReport,
     OutcomeUnknown,
     Rejected,
+    Replace,
     Report,
     Snapshot,
     StreamDown,
@@ -161,6 +163,28 @@ class Desk:
         deadline = self.clock.now() + self.profile.patience_ns if deadline_ns is None else deadline_ns
         name, instrument = submit.client_order_id, submit.intent.instrument
         self.broker.send(Cancel(name, found[0].broker_order_id if found else "", instrument, deadline))
+
+    def replace(
+        self,
+        submit: Submit,
+        total: Decimal,
+        *,
+        attempt: int = 1,
+        limit_price: Decimal | None = None,
+        stop_price: Decimal | None = None,
+        deadline_ns: int | None = None,
+    ) -> None:
+        """Send a replace of an order: the new total, and its prices."""
+        found = self.of(submit, Accepted)
+        deadline = self.clock.now() + self.profile.patience_ns if deadline_ns is None else deadline_ns
+        name, theirs = submit.client_order_id, found[0].broker_order_id if found else ""
+        instrument = submit.intent.instrument
+        self.broker.send(Replace(name, theirs, instrument, attempt, total, limit_price, stop_price, deadline))
+
+    def arm(self, timeout_ns: int) -> None:
+        """Arm the dead-man switch, or call it off by 0."""
+        deadline = self.clock.now() + self.profile.patience_ns
+        self.broker.send(ArmDeadMan(timeout_ns, (self.instrument.id,), deadline))
 
     def cancel_all(self, instrument: str = "") -> None:
         """Send a cancel of all orders, or of those of one instrument."""

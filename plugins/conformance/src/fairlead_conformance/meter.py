@@ -105,9 +105,9 @@ def kept(breaker: Any) -> bytes:
 
 
 def plain(breaker: CircuitBreaker) -> CircuitBreaker:
-    """The same breaker without its short cuts: `check` sees each order, `watch` each change of equity."""
+    """The same breaker without its short cuts: `check` sees each order, `watch` each event and change of equity."""
     kind: Any = type(breaker)
-    own: dict[str, Any] = {"check": kind.check}
+    own: dict[str, Any] = {"check": kind.check, "watch": kind.watch}
     if hasattr(kind, "quiet"):
         own["quiet"] = lambda *_: (inf, -inf)
     breaker.__class__ = type(kind.__name__, (kind,), own)

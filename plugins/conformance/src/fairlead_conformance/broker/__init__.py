@@ -17,6 +17,7 @@ from fairlead_conformance.broker.contract import Contract
 from fairlead_conformance.broker.faults import Faults
 from fairlead_conformance.broker.model import Model
 from fairlead_conformance.broker.orders import Orders
+from fairlead_conformance.broker.replacing import Replacing
 from fairlead_conformance.cases import Case, Undeclared
 from fairlead_conformance.desk import Desk
 from fairlead_conformance.venue import MarketVenue, Venue
@@ -25,7 +26,7 @@ from fairlead_conformance.watch import Leftovers
 IDS_PER_CASE = 100_000
 
 
-class BrokerConformance(Contract, Connection, Orders, Cancels, Account, Faults, Model):
+class BrokerConformance(Contract, Connection, Orders, Cancels, Replacing, Account, Faults, Model):
     """Proves a broker adapter: write `make`, and `make_venue` where the adapter does not simulate by itself.
 
     `self.venue` is what `make_venue` gave, open, when `make` is called: it may have the address to connect to. Without
@@ -69,7 +70,9 @@ class BrokerConformance(Contract, Connection, Orders, Cancels, Account, Faults, 
                 *flags,
                 *(f"mode:{name}" for name in profile.modes),
                 *(f"venue_option:{name}" for name in profile.venue_options),
+                *(f"replace:{word}" for word in profile.replaces),
                 *(["rate_limits"] if profile.rate_limits else []),
+                *(["dead_man"] if profile.dead_man is not None else []),
             ]
         )
 

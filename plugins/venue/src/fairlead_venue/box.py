@@ -1,0 +1,69 @@
+"""A venue in a box: exchange, front, feed and control, opened and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from fairlead_venue.clock import VenueClock
+from fairlead_venue.control import Control
+from fairlead_venue.exchange import Exchange
+from fairlead_venue.faults import FaultPlan, Faults
+from fairlead_venue.feed import Feed
+from fairlead_venue.fronts import Settings, front_class
+from fairlead_venue.gate import Latency
+from fairlead_venue.server import VenueServer
+
+_CASH = {"USDT": Decimal(100_000)}
+_PAIRS = {"BTC/USDT": Decimal("0.01"), "ETH/USDT": Decimal("0.01")}
+
+
+class Box:
+    """Everything of one venue, in the running loop.
+
+    `pairs` and `cash` of the settings have defaults here, since every front needs some: BTC/USDT and ETH/USDT, and
+    100,000 USDT.
+    """
+
+    def __init__(
+        self,
+        protocol: str,
+        settings: Settings,
+        *,
+        feed: Feed | None = None,
+        plan: FaultPlan | None = None,
+        latency: str = "0ms",
+    ) -> None:
+        plan = plan or FaultPlan()
+        self.protocol = protocol
+        self.clock = VenueClock()
+        self.exchange = Exchange(self.clock)
+        self.faults = Faults(plan)
+        self.server = VenueServer(self.exchange, self.faults, Latency(latency, seed=plan.seed))
+        self._settings = settings
+        self._feed = feed
+        self._control = Control(self)
+
+    async def open(self, host: str = "127.0.0.1", port: int = 0) -> Mapping[str, str]:
+        """Listen; returns all addresses, `control` among them. Raises ConfigurationError."""
+        settings = self._settings
+        if not settings.cash:
+            settings = attrs.evolve(settings, cash=_CASH)
+        if not settings.pairs and not settings.instruments:
+            settings = attrs.evolve(settings, pairs=await self._feed.pairs() if self._feed else _PAIRS)
+        front: Any = front_class(self.protocol)(settings, self.server)
+        if self._feed is not None:
+            await self._feed.open(self.exchange.market, self.clock)
+        addresses = await self.server.open(front, host, port)
+        return {**addresses, "control": await self._control.open(host)}
+
+    async def close(self) -> None:
+        """Let go of everybody."""
+        if self._feed is not None:
+            await self._feed.close()
+        await self._control.close()
+        await self.server.close()
+        self.clock.close()

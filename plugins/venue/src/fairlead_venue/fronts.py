@@ -1,0 +1,132 @@
+"""The seam between the venue and its protocols: what a front gets, and what it has to give."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import attrs
+
+from fairlead import ConfigurationError, Instrument
+from fairlead_venue.channel import Channel
+from fairlead_venue.exchange import Exchange
+from fairlead_venue.faults import Fault, Faults
+from fairlead_venue.wire import Call, Reply, RequestLog
+
+FRONTS = {
+    "binance": "fairlead_venue.binance:BinanceFront",
+}
+"""The protocols there are, each with the class of its front."""
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a person chose. `variants` select between documents that differ, each front has its own names for them.
+
+    `pairs` are what is listed where no instruments are given: `BTC/USDT`, with the tick of its prices.
+    """
+
+    key: str = "venue-key"
+    secret: str = attrs.field(default="venue-secret", repr=False)
+    public_key: str = ""
+    cash: Mapping[str, Decimal] = attrs.Factory(dict)
+    pairs: Mapping[str, Decimal] = attrs.Factory(dict)
+    instruments: Sequence[Instrument] = ()
+    variants: Mapping[str, str] = attrs.Factory(dict)
+
+
+class Server(Protocol):
+    """What a front may ask of the server that runs it."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """Clock, markets, wallets."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """The plan at work."""
+        ...
+
+    @property
+    def log(self) -> RequestLog:
+        """What was asked so far."""
+        ...
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """Open WebSockets."""
+        ...
+
+    def serve(self, call: Call) -> None:
+        """Carry out a request that came over its channel, faults and latency included, and answer there."""
+        ...
+
+
+class Front(Protocol):
+    """A protocol. It owns ids, validation, errors, limits and streams; the exchange behind it owns the books.
+
+    It is made with the settings and the server. An HTTP front has these methods; one that speaks plain TCP has `open`
+    and `close` of its own besides, see `RawFront`.
+    """
+
+    enums: frozenset[str]
+    """Fields of its messages that hold one of a documented set of words."""
+
+    ping_every: float
+    """Seconds between pings to a client's WebSocket; 0 for none."""
+
+    def addresses(self, host: str, port: int) -> Mapping[str, str]:
+        """What to tell a client's SDK, by the name of the setting."""
+        ...
+
+    def read(self, call: Call) -> None:
+        """Give a request its labels and params; must not raise."""
+        ...
+
+    def execute(self, call: Call) -> Reply:
+        """Carry a request out, and answer; refusals are answers too."""
+        ...
+
+    def refused(self, call: Call, fault: Fault, until_ns: int) -> Reply:
+        """How this protocol says refuse, unknown, rate_limit, ban or maintenance."""
+        ...
+
+    def connected(self, channel: Channel, query: str) -> Reply | None:
+        """A WebSocket opens: set it up, or say why not."""
+        ...
+
+    def heard(self, channel: Channel, text: str) -> None:
+        """A frame came."""
+        ...
+
+    def left(self, channel: Channel) -> None:
+        """A WebSocket is gone."""
+        ...
+
+    def struck(self, channel: Channel, fault: Fault) -> None:
+        """A `shutdown` (announce it; the server closes) or `expire` struck a stream."""
+        ...
+
+
+class RawFront(Protocol):
+    """A protocol on plain TCP. Its own code asks `gate` what to do with each request."""
+
+    async def open(self, host: str, port: int) -> Mapping[str, str]:
+        """Listen; returns the addresses."""
+        ...
+
+    async def close(self) -> None:
+        """Listen no more, and let go of everybody."""
+        ...
+
+
+def front_class(protocol: str) -> type:
+    """The front of a protocol. Raises ConfigurationError for one that nobody speaks."""
+    if protocol not in FRONTS:
+        raise ConfigurationError(f"no venue speaks {protocol!r}: there are {', '.join(FRONTS)}")
+    module, _, name = FRONTS[protocol].partition(":")
+    found: type = getattr(importlib.import_module(module), name)
+    return found
