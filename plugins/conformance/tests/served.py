@@ -34,7 +34,7 @@ class Skewed:
 
 
 def is_command(text: bytes) -> bool:
-    return json.loads(text)["do"] in ("submit", "cancel", "cancel_all")
+    return json.loads(text)["do"] in ("submit", "cancel", "cancel_all", "replace", "dead_man")
 
 
 def is_report(text: bytes) -> bool:

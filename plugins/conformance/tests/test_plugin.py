@@ -53,7 +53,7 @@ def test_a_suite_is_shown_case_by_case(run):
     result = run(text=PAPER)
     result.stdout.fnmatch_lines(
         [
-            "broker paper (fairlead-paper *): tier T4, 55 of 70 cases passed",
+            "broker paper (fairlead-paper *): tier T4, 63 of 79 cases passed",
             "  T0  it_fills_the_port * passed",
             "  T1  a_stop_waits_and_fills *order_type:stop * passed",
             "  T2  too_many_requests_have_a_name *rate_limits * not declared*",

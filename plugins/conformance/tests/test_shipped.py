@@ -48,6 +48,17 @@ def test_plugins_list_shows_the_tier():
     assert {plugin.kind for plugin in ours} == set(SUITES)
 
 
+def test_the_page_counts_the_cases():
+    """So many for each kind, as many as there are."""
+    page = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    counts = {kind: len(suite.book.cases) for kind, suite in SUITES.items()}
+    said = (
+        f"{counts['broker']} cases for brokers, {counts['stream']} for streams, {counts['breaker']} for breakers, "
+        f"{counts['reconciler']} for reconcilers"
+    )
+    assert said in " ".join(page.split())
+
+
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
 def test_every_case_says_what_must_hold(suite):
     """In a sentence, and builds on cases that there are and that come before it."""

@@ -279,7 +279,7 @@ class BreakerConformance(Conformance):
 
     @case(Tier.MODEL, after=("it_finds_something", "it_looks_ahead"))
     def test_its_short_cuts_hide_nothing(self, breaker: Any) -> None:
-        """With `allows`, `calm` and `quiet` it finds just what it finds when it is shown every order and every event."""
+        """With `allows`, `calm` and `quiet` it finds what it finds when it is shown every order and event."""
         if not any(hasattr(breaker, name) for name in ("allows", "calm", "quiet")):
             return
         short = self.found

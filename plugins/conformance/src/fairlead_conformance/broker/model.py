@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import random
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
@@ -53,6 +54,7 @@ async def wander(desk: Desk, dice: random.Random, steps: int) -> None:
     """A day: each step is a likely thing, and sometimes a mishap that the venue can do."""
     mishaps = [fault for fault in MISHAPS if fault in desk.venue.faults]
     orders: list[Submit] = []
+    attempts = itertools.count(1)
 
     async def market() -> None:
         await desk.market(desk.mid * dice.uniform(0.93, 1.07))
@@ -68,6 +70,13 @@ async def wander(desk: Desk, dice: random.Random, steps: int) -> None:
         if orders:
             desk.cancel(dice.choice(orders))
 
+    async def replace() -> None:
+        chosen = dice.choice(orders) if orders else None
+        if chosen is not None and chosen.intent.type is OrderType.LIMIT:
+            price = desk.price(float(chosen.intent.limit_price or 0) * dice.uniform(0.98, 1.02))
+            total = desk.quantity(dice.choice((1, 2)))
+            desk.replace(chosen, total, attempt=next(attempts), limit_price=price)
+
     async def mishap() -> None:
         if mishaps:
             await desk.fault(dice.choice(mishaps))
@@ -81,6 +90,8 @@ async def wander(desk: Desk, dice: random.Random, steps: int) -> None:
         cancel,
         cancel,
     ]
+    if OrderType.LIMIT in desk.profile.replaces:
+        doing.append(replace)
     for _ in range(steps):
         await (mishap if dice.random() < 0.08 else dice.choice(doing))()
         await asyncio.sleep(dice.choice((0, 0.002)))

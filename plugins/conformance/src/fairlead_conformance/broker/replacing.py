@@ -38,7 +38,9 @@ class Replacing(Conformance):
         price, total = desk.price(desk.mid * 0.93), desk.quantity(3)
         await replaced(desk, submit, total, limit_price=price)
         [order] = (await desk.snapshot()).orders or ()
-        assert (order.quantity, order.filled_quantity) == (total, Decimal(0)), f"replaced by {total}, it is {order}"
+        assert (order.quantity, order.filled_quantity) == (total, Decimal(0)), (
+            f"replaced by {total}, it is {order}"
+        )
         assert order.limit_price in (None, price), f"replaced at {price}, it works at {order.limit_price}"
         assert not desk.ended(submit), f"an order that was replaced is ended: {desk.words()}"
         await desk.market(desk.mid * 0.9)
@@ -55,14 +57,18 @@ class Replacing(Conformance):
         await desk.market(desk.mid * 0.9)
         await desk.until_filled(submit, total)
         await desk.quiet()
-        assert desk.filled(submit) == total, f"replaced by a total of {total}, {desk.filled(submit)} has filled"
+        assert desk.filled(submit) == total, (
+            f"replaced by a total of {total}, {desk.filled(submit)} has filled"
+        )
 
     @case(Tier.CORE, of="replace:limit", after=("a_limit_order_is_replaced", "a_market_order_fills"))
     async def test_a_replace_that_comes_too_late_says_so(self, desk: Desk) -> None:
-        """Of an order that has filled, a replace is ReplaceRejected with the number of its attempt, and opens nothing."""
+        """Of an order that has filled, a replace is ReplaceRejected with its attempt, and opens nothing."""
         submit = await filled(desk, OrderType.MARKET)
         desk.replace(submit, desk.quantity(2), attempt=7, limit_price=desk.price(desk.mid * 0.9))
-        await desk.until(lambda: desk.of(submit, ReplaceRejected), "of a replace that comes too late it says nothing")
+        await desk.until(
+            lambda: desk.of(submit, ReplaceRejected), "of a replace that comes too late it says nothing"
+        )
         said = desk.of(submit, ReplaceRejected)[0]
         assert said.attempt in (0, 7), f"attempt 7 is answered as {said.attempt}"
         assert not (await desk.snapshot()).orders, "a replace of an order that has filled opens another"
@@ -71,8 +77,12 @@ class Replacing(Conformance):
     async def test_a_late_replace_is_not_sent(self, desk: Desk) -> None:
         """Past its deadline a replace is ReplaceRejected as not_sent, and its order stands as it did."""
         submit = await desk.place()
-        desk.replace(submit, desk.quantity(2), limit_price=submit.intent.limit_price, deadline_ns=desk.clock.now() - 1)
-        await desk.until(lambda: desk.of(submit, ReplaceRejected), "of a replace past its deadline it says nothing")
+        desk.replace(
+            submit, desk.quantity(2), limit_price=submit.intent.limit_price, deadline_ns=desk.clock.now() - 1
+        )
+        await desk.until(
+            lambda: desk.of(submit, ReplaceRejected), "of a replace past its deadline it says nothing"
+        )
         assert desk.of(submit, ReplaceRejected)[0].code == "not_sent", f"it says {desk.words()}"
         found = await desk.look(submit)
         assert found is not None and found.quantity == submit.quantity, "a replace past its deadline was sent"
@@ -89,7 +99,9 @@ class Replacing(Conformance):
         """It waits for its new price."""
         limit = desk.price(desk.mid * 1.4)
         submit = await desk.place(STOP_LIMIT, stop_price=desk.price(desk.mid * 1.05), limit_price=limit)
-        await replaced(desk, submit, submit.quantity, stop_price=desk.price(desk.mid * 1.15), limit_price=limit)
+        await replaced(
+            desk, submit, submit.quantity, stop_price=desk.price(desk.mid * 1.15), limit_price=limit
+        )
         await _waits_for_the_new_price(desk, submit)
 
     @case(Tier.FAULTS, of="replace:limit", after="a_limit_order_is_replaced", faults=Fault.LOSE_ANSWER)
@@ -105,9 +117,13 @@ class Replacing(Conformance):
             "the answer to a replace is lost, and nothing says so",
             within,
         )
-        assert not desk.of(submit, ReplaceRejected, Rejected), f"a lost answer is taken for a refusal: {desk.words()}"
+        assert not desk.of(submit, ReplaceRejected, Rejected), (
+            f"a lost answer is taken for a refusal: {desk.words()}"
+        )
         found = await desk.recover(submit)
-        assert found is not None and found.open and found.quantity == total, f"it was replaced, and is {found}"
+        assert found is not None and found.open and found.quantity == total, (
+            f"it was replaced, and is {found}"
+        )
 
     @case(Tier.CORE, of="dead_man", after="a_cancel_ends_an_order")
     async def test_a_dead_man_switch_is_set_and_called_off(self, desk: Desk) -> None:
@@ -117,9 +133,13 @@ class Replacing(Conformance):
         desk.arm(shortest)
         await desk.until(lambda: desk.heard(DeadManSet), "a dead-man switch is armed, and nothing says so")
         until = desk.heard(DeadManSet)[-1].until_ns
-        assert abs(until - desk.clock.now() - shortest) < SECOND, f"armed for {shortest} ns, it says until {until}"
+        assert abs(until - desk.clock.now() - shortest) < SECOND, (
+            f"armed for {shortest} ns, it says until {until}"
+        )
         desk.arm(0)
-        await desk.until(lambda: len(desk.heard(DeadManSet)) > 1, "a dead-man switch is called off, and nothing says so")
+        await desk.until(
+            lambda: len(desk.heard(DeadManSet)) > 1, "a dead-man switch is called off: nothing says so"
+        )
         assert not desk.heard(DeadManSet)[-1].until_ns, "it was called off, and says that it is set"
         if desk.venue.virtual:
             await asyncio.sleep(2 * shortest / 1e9)
@@ -136,7 +156,9 @@ class Replacing(Conformance):
             desk.arm(shortest)
             await asyncio.sleep(shortest * 0.6 / 1e9)
         assert not desk.of(submit, Canceled), "a dead-man switch fires though it was told in time"
-        await desk.until(lambda: desk.of(submit, Canceled), "a dead-man switch does not fire", 2 * shortest + SECOND)
+        await desk.until(
+            lambda: desk.of(submit, Canceled), "a dead-man switch does not fire", 2 * shortest + SECOND
+        )
         assert desk.heard(DeadManFired), "a dead-man switch has canceled, and nothing says why"
 
 
@@ -155,4 +177,3 @@ async def _waits_for_the_new_price(desk: Desk, submit: Submit) -> None:
     assert not desk.filled(submit), "it fills at the price that it had before"
     await desk.market(desk.mid * 1.2)
     await desk.until_filled(submit)
-
