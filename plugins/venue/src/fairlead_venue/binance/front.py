@@ -24,10 +24,11 @@ from fairlead_venue.binance.sessions import Sessions
 from fairlead_venue.binance.spot import Spot
 from fairlead_venue.binance.streams import Streams
 from fairlead_venue.binance.user import SpotEvents
-from fairlead_venue.channel import Channel, encode
+from fairlead_venue.channel import Channel
 from fairlead_venue.faults import Fault, FaultKind
 from fairlead_venue.fronts import Server, Settings
 from fairlead_venue.triggers import Triggers
+from fairlead_venue.websocket import encode, spoiled
 from fairlead_venue.wire import Call, Reply
 
 _DAY_NS = 86_400_000_000_000
@@ -189,6 +190,10 @@ class BinanceFront:
             left = max(0, until_ns - self._exchange.clock.now())
             headers["Retry-After"] = str(max(1, -(-left // 1_000_000_000)))
         return Reply(encode(_error(refused)), refused.status, headers)
+
+    def spoil(self, body: str | bytes, kind: FaultKind) -> str:
+        """An answer as garbage, or with an undocumented field or word."""
+        return spoiled(body if isinstance(body, str) else body.decode(), kind, self.enums)
 
     # --- streams ------------------------------------------------------------------------------------------------
 
