@@ -1,18 +1,39 @@
-"""Restart: how long a journal takes to become a state again, from its snapshot and from its first record.
+"""Restart: how long a journal takes to become a state again, from its snapshot and from its first record; and an
+engine, killed and started again, to trade on.
 
 The journal is one of orders that were sent, accepted and filled, five facts each, written as an engine writes them.
 The snapshot stands 50,000 facts before its end. A start is a fresh process, from its beginning until the state is
-there, every byte of the journal verified.
+there, every byte of the journal verified. A restart is that of a whole engine after `kill -9`, from the beginning of
+its process until the account is recovered from a venue in another process and its strategies run; it is what
+`tests/killing` measures.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from decimal import Decimal
 
-from benchmarks.rig import AT_MOST, Report, Say, Size, Table, Target, arguments, child, number, reply
+from benchmarks.rig import (
+    AT_MOST,
+    ROOT,
+    ChildFailed,
+    Report,
+    Say,
+    Size,
+    Table,
+    Target,
+    arguments,
+    child,
+    number,
+    quantile,
+    reply,
+)
 
 BEHIND = 50_000
 
@@ -35,9 +56,38 @@ def run(size: Size, say: Say) -> Report:
     ]
     title = f"{size.restart_facts:,} facts, {made['bytes'] / 1e6:,.0f} MB, to a verified state, s"
     report.tables.append(Table(title, ("", "best", "worst", "starts"), rows))
-    report.targets = [Target("start from a snapshot, worst", max(snapshot), AT_MOST, 5, " s")]
-    report.figures = {"bytes": made["bytes"], "snapshot": snapshot, "whole": whole}
+    say(f"{size.restarts} restarts of an engine")
+    restarts = _restarts(size)
+    report.tables.append(_restart_table(size, restarts))
+    report.targets = [
+        Target("start from a snapshot, worst", max(snapshot), AT_MOST, 5, " s"),
+        Target("killed engine to strategies that run, p99", quantile(restarts, 0.99), AT_MOST, 5, " s"),
+    ]
+    report.figures = {"bytes": made["bytes"], "snapshot": snapshot, "whole": whole, "restarts": restarts}
     return report
+
+
+def _restarts(size: Size) -> list[float]:
+    """Seconds of each, in order."""
+    words = ["tests/killing/long_journal.py", "--json"]
+    words += ["--facts", str(size.restart_facts), "--starts", str(size.restarts)]
+    try:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=900
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ChildFailed(f"restarts were given up after {error.timeout:.0f} s") from None
+    if done.returncode:
+        raise ChildFailed("\n".join((done.stderr or done.stdout).strip().splitlines()[-12:]))
+    found: list[float] = json.loads(done.stdout)
+    return sorted(found)
+
+
+def _restart_table(size: Size, restarts: list[float]) -> Table:
+    values = [quantile(restarts, q) for q in (0.5, 0.9, 0.99)]
+    row = ("killed, to strategies that run", *map(number, (*values, restarts[-1])), str(len(restarts)))
+    title = f"an engine on {size.restart_facts:,} facts, s; load average {os.getloadavg()[0]:.1f}"
+    return Table(title, ("", "p50", "p90", "p99", "worst", "starts"), [row])
 
 
 def _start(folder: str, *, keep: bool) -> float:

@@ -33,15 +33,16 @@ class Size:
     idle_seconds: float
     appends: int
     restart_facts: int
+    restarts: int  # of a whole engine, killed after each
 
 
 SIZES = {
-    "full": Size("full", 3, 1_000_000, 10_000, 5, 1440, 200, 300, 10_000_000, 7, 8, 200_000, 1_000_000),
-    "quick": Size("quick", 1, 1_000_000, 10_000, 2, 400, 100, 60, 10_000_000, 5, 4, 50_000, 1_000_000),
+    "full": Size("full", 3, 1_000_000, 10_000, 5, 1440, 200, 300, 10_000_000, 7, 8, 200_000, 1_000_000, 100),
+    "quick": Size("quick", 1, 1_000_000, 10_000, 2, 400, 100, 60, 10_000_000, 5, 4, 50_000, 1_000_000, 20),
     # What continuous integration can afford; for bounds that a busy machine keeps too.
-    "ci": Size("ci", 1, 100_000, 10_000, 2, 200, 50, 20, 500_000, 5, 3, 20_000, 200_000),
+    "ci": Size("ci", 1, 100_000, 10_000, 2, 200, 50, 20, 500_000, 5, 3, 20_000, 200_000, 5),
     # Proves that everything runs; its figures mean nothing.
-    "tiny": Size("tiny", 1, 20_000, 1_000, 1, 40, 10, 5, 100_000, 2, 1, 2_000, 60_000),
+    "tiny": Size("tiny", 1, 20_000, 1_000, 1, 40, 10, 5, 100_000, 2, 1, 2_000, 60_000, 2),
 }
 
 
@@ -168,6 +169,8 @@ def answer(process: subprocess.Popen[str], timeout: float = 900) -> Any:
     if process.returncode:
         last = "\n".join((errors or out).strip().splitlines()[-12:])
         raise ChildFailed(last or f"it ended with status {process.returncode} and said nothing")
+    if not out.strip():
+        raise ChildFailed(f"it ended without an answer\n{errors.strip()}".strip())
     said = json.loads(out.strip().splitlines()[-1])
     if isinstance(said, dict) and "unavailable" in said:
         raise Unavailable(said["unavailable"])

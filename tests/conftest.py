@@ -3,5 +3,9 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 sys.path += [str(HERE / "stories"), str(HERE / "killing"), str(HERE)]
+
+pytest.register_assert_rewrite("stage")

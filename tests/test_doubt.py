@@ -10,6 +10,7 @@ import pytest
 
 from fairlead import ConfigurationError, LeaseLost, LiveTradingEngine, Quote, Strategy
 from fairlead import facts as f
+from fairlead._engine import decisions
 from fairlead._engine.decisions import adopt, move
 from fairlead._engine.folding import fold, take_snapshot
 from fairlead._engine.ownership import home_of
@@ -31,6 +32,8 @@ from fairlead.testing.time import START_NS
 BTC = "BTC/USDT:USDT"
 LIVE = VenueProfile(venue="fake", environment="live", base_currency="USDT", reduce_only=True)
 PAPER = VenueProfile(venue="fake", environment="paper", base_currency="USDT", reduce_only=True)
+
+WAIVED = ("daily_loss", "stale_data", "reconciler", "stop_policy")
 
 
 class Patient(Strategy):
@@ -69,7 +72,9 @@ class Setting:
     def engine(self, run: Path, **settings: Any) -> LiveTradingEngine:
         stream = FakeStream(*self.broker.listed)
         plugins = [self.broker, stream, VirtualClock(self.ns), *settings.pop("plugins", ())]
-        return LiveTradingEngine(Patient(), plugins, run=run, breakers="none", live=True, **settings)
+        return LiveTradingEngine(
+            Patient(), plugins, run=run, breakers="none", live=True, waive=WAIVED, **settings
+        )
 
     def trade(self, run: Path, look: Callable[[Any], Any] = lambda kernel: None, **settings: Any) -> Any:
         """Run an engine for two quotes, look at its kernel, and end it in good order."""
@@ -357,24 +362,101 @@ def test_an_account_moves_with_all_that_is_known_of_it(tmp_path: Path) -> None:
         move(setting.home(new), new, "jo", "once more")
 
 
-def test_a_move_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: Any) -> None:
-    """Killed after the copy and before the new owner stands, it is repeated; the account has one owner throughout."""
+STEPS = (
+    (AccountHome, "begin_move"),
+    (decisions, "_bring"),
+    (decisions, "_leave"),
+    (AccountHome, "hand_over"),
+    (decisions, "_mark"),
+    (AccountHome, "end_move"),
+)
+"""Where a move can be killed: before each of its steps, and after it; the account leaves its journals in two."""
+
+
+class PowerCut(Exception):
+    """The end of a process, for a test."""
+
+
+def kill_move(patch: pytest.MonkeyPatch, step: int, *, after: bool, times: int = 1) -> None:
+    """Let a move die at one of its steps, the time that is named."""
+    where, name = STEPS[step]
+    real, calls = getattr(where, name), []
+
+    def dying(*args: Any, **settings: Any) -> Any:
+        calls.append(name)
+        if len(calls) == times and not after:
+            raise PowerCut
+        found = real(*args, **settings)
+        if len(calls) == times:
+            raise PowerCut
+        return found
+
+    patch.setattr(where, name, dying)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("step", "times"), [*((step, 1) for step in range(len(STEPS))), (2, 2)], ids=str)
+def test_a_move_that_was_killed_anywhere_is_named_and_goes_on(
+    tmp_path: Path, monkeypatch: Any, step: int, times: int, after: bool
+) -> None:
+    """Neither run starts with the account in between, which says how to go on; then it is as if nothing had been."""
+    setting, old, new = Setting(), tmp_path / "old", tmp_path / "new"
+    setting.trade(old)
+    before = fold(RunFolder(old)).state
+    with monkeypatch.context() as patch:
+        kill_move(patch, step, after=after, times=times)
+        with pytest.raises(PowerCut):
+            move(setting.home(old), new, "jo", "a better name")
+    home = setting.home(old)
+    if home.moving is None:
+        assert (step, after) in ((0, False), (5, True)), "only before the first step, and after the last"
+    else:
+        for run in (old, new):
+            with pytest.raises(ConfigurationError, match=r"on its way .* account move .* --to .*new"):
+                setting.trade(run)
+        with pytest.raises(ConfigurationError, match=r"finish it first"):
+            move(home, tmp_path / "third", "jo", "changed my mind")
+    if home.moving is not None or home.owner == old:
+        move(home, new, "jo", "a better name")
+    assert (home.owner, home.moving) == (new, None)
+    assert fingerprint(fold(RunFolder(new)).state) == fingerprint(before)
+    assert len(facts_of(old, f.AccountMoved)) == 1
+    assert "fake" not in fold(RunFolder(old)).state.accounts
+    names = set(setting.broker.working)
+    assert setting.trade(new, lambda kernel: (standing(kernel), set(kernel.state.open))) == (
+        TradingState.ACTIVE,
+        names,
+    )
+
+
+def test_a_move_that_has_not_left_can_be_called_off(tmp_path: Path, monkeypatch: Any) -> None:
+    """The account stays in its run, which goes on; once it has left there is no way back but a move."""
     setting, old, new = Setting(), tmp_path / "old", tmp_path / "new"
     setting.trade(old)
     with monkeypatch.context() as patch:
-        patch.setattr(AccountHome, "hand_over", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
-        with pytest.raises(OSError, match="power cut"):
+        kill_move(patch, 3, after=False)
+        with pytest.raises(PowerCut):
             move(setting.home(old), new, "jo", "a better name")
-    setting.trade(old)
+    move(setting.home(old), old, "jo", "let it be")
+    assert setting.trade(old, standing) is TradingState.ACTIVE
     with pytest.raises(ConfigurationError, match="has a journal already"):
         move(setting.home(old), new, "jo", "a better name")
     shutil.rmtree(new)
     with monkeypatch.context() as patch:
-        patch.setattr(AccountHome, "hand_over", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
-        with pytest.raises(OSError, match="power cut"):
+        kill_move(patch, 3, after=True)
+        with pytest.raises(PowerCut):
             move(setting.home(old), new, "jo", "a better name")
-    move(setting.home(old), new, "jo", "a better name")
-    assert setting.home(new).owner == new
+    with pytest.raises(ConfigurationError, match="finish it first"):
+        move(setting.home(old), old, "jo", "let it be")
+
+
+def test_a_move_whose_file_is_spoilt_is_named(tmp_path: Path) -> None:
+    """It does not tell where the account was to go, and a person has to look."""
+    setting, run = Setting(), tmp_path / "run"
+    setting.trade(run)
+    (setting.home(run).folder / "move").write_bytes(b"{")
+    with pytest.raises(ConfigurationError, match="does not tell which move was begun"):
+        setting.trade(run)
 
 
 def test_what_cannot_be_moved_says_why(tmp_path: Path) -> None:

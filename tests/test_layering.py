@@ -240,10 +240,23 @@ def test_a_distribution_imports_what_it_declares(folder):
     assert wrong == []
 
 
+DATA = {"tzdata"}
+"""Read by the standard library where the system has none."""
+
+
+@pytest.mark.parametrize("folder", [ROOT / "core", *DISTRIBUTIONS, *EXAMPLES], ids=lambda folder: folder.name)
+def test_a_distribution_requires_nothing_that_it_does_not_import(folder):
+    """What nobody uses is installed, audited and updated all the same."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    used = {found.module.split(".")[0] for file in files(folder / "src") for found in imports_of(file)}
+    unused = [text for text in project.get("dependencies", []) if not _names([text]) & {*used, *DATA}]
+    assert unused == []
+
+
 # --- what an import brings ----------------------------------------------------------------------------------
 
 HEAVY = (
-    "attr", "cattrs", "ccxt", "click", "dotenv", "ib_async", "packaging", "picows", "pyarrow", "pybit", "rich",
+    "attr", "ccxt", "click", "dotenv", "ib_async", "packaging", "picows", "pyarrow", "pybit", "rich",
     "sqlite3", "uvloop",
 )  # fmt: skip
 

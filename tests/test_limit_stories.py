@@ -1,120 +1,78 @@
 """What limits are for, played through a running engine: wild strategies, fat fingers, stops in a halt, restarts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
+from stage import HOUR, Stage, of, tell
 
-from fairlead import ConfigurationError, LiveTradingEngine, Quote, Strategy
+from fairlead import ConfigurationError
 from fairlead import facts as f
 from fairlead._engine.risk import last_risk
-from fairlead._storage.journal import read_facts
-from fairlead.testing import FakeBroker, FakeStream, VirtualClock, make_instrument, run_virtual
-from fairlead_breakers import Limits
-
-BTC = "BTC/USDT:USDT"
-START = 1_700_006_400_000_000_000
-HOUR = 3_600_000_000_000
-
-
-class Acting(Strategy):
-    """Does what a test says at the next quote, or at every one; keeps the orders."""
-
-    def __init__(self, name: str | None = None, allocation: str | None = None) -> None:
-        super().__init__(name=name, allocation=allocation)
-        self.act: Callable[[Strategy], Any] | None = None
-        self.always = False
-        self.placed: list[Any] = []
-
-    def on_start(self) -> None:
-        self.watch(BTC, quotes=True)
-
-    def on_quote(self, quote: Quote) -> None:
-        if self.act is not None:
-            found = self.act(self)
-            self.placed += found if isinstance(found, list) else [found]
-            if not self.always:
-                self.act = None
-
-
-class Stage:
-    """A running engine, its venue, its market, and what happened so far."""
-
-    def __init__(
-        self, folder: Path, limits: Limits, *strategies: Acting, broker: Any = None, later: int = 0
-    ) -> None:
-        self.strategies = strategies or (Acting(),)
-        self.broker = broker or FakeBroker(make_instrument(BTC), cash="100_000 USDT")
-        self.stream = FakeStream(*self.broker.listed, kinds=("quote",))
-        self.clock = VirtualClock(START + later)
-        self.engine = LiveTradingEngine(
-            list(self.strategies), plugins=[self.broker, self.stream, self.clock, limits], run=folder
-        )
-
-    async def price(self, price: float) -> None:
-        now = self.clock.now()
-        self.stream.emit(Quote(self.stream.listed[0].id, price, price, 1_000.0, 1_000.0, now, now))
-        await asyncio.sleep(0.1)
-
-    async def do(self, act: Callable[[Strategy], Any], strategy: int = 0, price: float = 100.0) -> Any:
-        chosen = self.strategies[strategy]
-        chosen.act = act
-        await self.price(price)
-        return chosen.placed[-1]
-
-    def play(self, story: Callable[["Stage"], Awaitable[None]]) -> list[Any]:
-        async def both() -> None:
-            async with asyncio.TaskGroup() as group:
-                running = group.create_task(self.engine.run("10m"))
-                await asyncio.sleep(1)
-                await self.price(100)
-                await story(self)
-                self.engine.stop("the story ended")
-                await running
-
-        run_virtual(both())
-        return list(read_facts(self.engine.folder.journal))
-
-
-def of(facts: list[Any], kind: type[Any]) -> list[Any]:
-    return [fact for fact in facts if isinstance(fact, kind)]
+from fairlead_breakers import Limits, OrderRate
 
 
 def test_a_runaway_strategy_is_stopped_by_its_rate(tmp_path: Path) -> None:
-    """Fifty orders at every quote: ten a second leave, and not one more."""
-
-    async def story(stage: Stage) -> None:
-        one = stage.strategies[0]
-        one.always, one.act = True, lambda s: [s.buy("0.001") for _ in range(50)]
-        for _ in range(30):
-            await stage.price(100)
-
-    facts = Stage(tmp_path / "run", Limits(max_order_rate="10/1s")).play(story)
+    """Fifty orders at every quote: ten a second leave, and not one more; in a backtest the same ones."""
+    script = [(number, "buy", {"quantity": "0.001"}) for number in range(2, 32) for _ in range(50)]
+    facts, stage = tell(tmp_path, lambda: [Limits(max_order_rate="10/1s")], [100] * 31, script)
     sent = [fact.now for fact in of(facts, f.OrderSubmitted)]
     assert 20 <= len(sent) <= 40
     assert all(sum(now - 1_000_000_000 < when <= now for when in sent) <= 10 for now in sent)
+    assert stage.held == Decimal("0.001") * len(sent)
+
+
+def test_a_runaway_strategy_is_stopped_for_good_by_a_breaker(tmp_path: Path) -> None:
+    """Where a rate beyond belief trips: what came before it stands, nothing follows but what reduces."""
+    script = [(number, "buy", {"quantity": 1}) for number in range(2, 32) for _ in range(4)]
+    script += [(40, "buy", {"quantity": 1}), (41, "sell", {"quantity": 20})]
+    facts, stage = tell(tmp_path, lambda: [OrderRate(30, "1s")], [100] * 42, script)
+    (trip,) = of(facts, f.BreakerTripped)
+    assert (trip.scope, trip.state) == ("strategy:s0", "reduce_only")
+    assert [submit.intent.side for submit in stage.broker.submits] == ["buy"] * 28 + ["sell"]
+    assert stage.held == 8
+
+
+def test_what_trips_a_rate_takes_its_whole_burst_back(tmp_path: Path) -> None:
+    """Fifty orders in one breath: none of them is on the wire yet when the last one trips, so none goes."""
+    facts, stage = tell(
+        tmp_path, lambda: [OrderRate(30, "1s")], [100] * 3, [(2, "buy", {"quantity": 1}) for _ in range(50)]
+    )
+    assert len(of(facts, f.BreakerTripped)) == 1
+    assert not stage.broker.submits
 
 
 def test_a_fat_finger_is_refused_with_the_figures(tmp_path: Path) -> None:
     """A thousand times too large: by its value, its quantity and what it would make of the position."""
-    limits = Limits("5_000 USDT", max_order_quantity=50, max_position_value="20_000 USDT", max_leverage=2)
 
-    async def story(stage: Stage) -> None:
-        assert not (await stage.do(lambda s: s.buy(10))).denied
-        order = await stage.do(lambda s: s.buy(10_000))
-        told = " ".join(order.reasons)
-        for words in (
-            "order value 1,000,000.00",
-            "order quantity 10000",
-            "position value 1,001,000.00",
-            "leverage",
-        ):
-            assert words in told
+    def limits():
+        return [Limits("5_000 USDT", max_order_quantity=50, max_position_value="20_000 USDT", max_leverage=2)]
 
-    facts = Stage(tmp_path / "run", limits).play(story)
-    assert len(of(facts, f.OrderSubmitted)) == 1
+    script = [(2, "buy", {"quantity": 10}), (3, "buy", {"quantity": 10_000})]
+    facts, stage = tell(tmp_path, limits, [100] * 4, script)
+    (denied,) = of(facts, f.OrderDenied)
+    told = " ".join(denied.reasons)
+    for words in (
+        "order value 1,000,000.00",
+        "order quantity 10000",
+        "position value 1,001,000.00",
+        "leverage",
+    ):
+        assert words in told
+    assert stage.held == 10
+
+
+def test_a_fat_fingered_price_is_refused(tmp_path: Path) -> None:
+    """A buy at ten times the market, and a sale at a tenth of it, would trade at once at any price."""
+    script = [
+        (2, "buy", {"quantity": 1, "limit_price": 1_000}),
+        (3, "sell", {"quantity": 1, "limit_price": 10}),
+        (4, "buy", {"quantity": 1, "limit_price": "100.5"}),
+    ]
+    facts, stage = tell(tmp_path, lambda: [Limits(price_collar="1%")], [100] * 5, script)
+    assert len(of(facts, f.OrderDenied)) == 2
+    assert [order.submit.intent.limit_price for order in stage.broker.working.values()] == [Decimal("100.5")]
 
 
 def test_a_margin_account_fifty_times_over_its_limit_may_only_get_smaller(tmp_path: Path) -> None:
@@ -136,20 +94,28 @@ def test_a_margin_account_fifty_times_over_its_limit_may_only_get_smaller(tmp_pa
 
 def test_two_strategies_on_opposite_sides_keep_to_their_own_budgets(tmp_path: Path) -> None:
     """Together they are flat, and neither grows beyond its own; they do not trade with each other."""
-    budgets = {name: {"max_exposure": "1_000 USDT"} for name in ("long", "short")}
-    limits = Limits(max_leverage=1, strategies=budgets)
-    pair = (Acting("long", "50%"), Acting("short", "50%"))
-
-    async def story(stage: Stage) -> None:
-        assert not (await stage.do(lambda s: s.buy(10))).denied
-        assert not (await stage.do(lambda s: s.sell(10), 1)).denied
-        assert "(strategy long)" in (await stage.do(lambda s: s.buy(1))).reasons[0]
-        assert "(strategy short)" in (await stage.do(lambda s: s.sell(1), 1)).reasons[0]
-        assert not (await stage.do(lambda s: s.sell(2, limit_price=101))).denied
-        crossing = await stage.do(lambda s: s.buy(2, limit_price=102), 1)
-        assert "would cross your own sell" in crossing.reasons[0]
-
-    Stage(tmp_path / "run", limits, *pair).play(story)
+    budgets = {name: {"max_exposure": "1_000 USDT"} for name in ("s0", "s1")}
+    scripts = [
+        [
+            (2, "buy", {"quantity": 10}),
+            (4, "buy", {"quantity": 1}),
+            (6, "sell", {"quantity": 2, "limit_price": 101}),
+        ],
+        [
+            (3, "sell", {"quantity": 10}),
+            (5, "sell", {"quantity": 1}),
+            (7, "buy", {"quantity": 2, "limit_price": 102}),
+        ],
+    ]
+    limits = lambda: [Limits(max_leverage=1, strategies=budgets)]  # noqa: E731
+    facts, stage = tell(tmp_path, limits, [100] * 8, *scripts)
+    denied = [fact.reasons[0] for fact in of(facts, f.OrderDenied)]
+    for reason, words in zip(
+        denied, ["(strategy s0)", "(strategy s1)", "would cross your own sell"], strict=True
+    ):
+        assert words in reason
+    assert stage.held == 0
+    assert [fact.fill.strategy for fact in of(facts, f.Filled)] == ["s0", "s1"]
 
 
 def test_reduce_only_beyond_the_position_is_refused_and_up_to_it_passes(tmp_path: Path) -> None:

@@ -1,28 +1,79 @@
 """No order passes a limit, whatever strategies, venues and people do; and the checker that says so sees what does."""
 
+import inspect
 import os
+import random
 
 import pytest
-from fuzz.limits_fuzz import LIMITS, Round, fuzz
+from fuzz.limits_fuzz import (
+    LIMITS,
+    OF_GROUPS,
+    OF_INSTRUMENTS,
+    OF_STRATEGIES,
+    OF_TAGS,
+    WORDS,
+    Round,
+    drawn,
+    fuzz,
+    names_of,
+)
 
 from fairlead.ports import Trip
 from fairlead_breakers import Limits
+
+HAPPENINGS = (
+    "orders in doubt",
+    "fills in parts",
+    "held orders triggered",
+    "sent as a bracket's exit",
+    "sent in the place of another",
+    "sent while others work",
+    "sent while others are in doubt",
+    "sent by a person",
+    "sent by a flatten",
+    "limit by a person",
+    "reset by a person",
+    "restarts",
+)
+"""What a limit has to hold through."""
 
 ORDERS = {"full": 100_000, "ci": 10_000}.get(os.environ.get("FAIRLEAD_PROVE", ""), 10_000)
 
 
 def test_a_few_hundred_orders_stay_within_their_limits():
     """The dice also bring about refusals, or there would be nothing to see."""
-    sent, denied, wrong = fuzz(300)
-    assert wrong == []
-    assert sent >= 300
-    assert denied > 100
+    found = fuzz(300)
+    assert found.wrong == []
+    assert found.sent >= 300
+    assert found.denied > 100
+
+
+def test_every_limit_there_is_is_drawn():
+    """A new limit belongs into the fuzz, or this fails."""
+    names = set(inspect.signature(Limits).parameters) - {"name", "instruments", "groups", "strategies"}
+    assert set(LIMITS) == set(WORDS) == names
+    found = set().union(*(names_of(drawn(random.Random(seed))) for seed in range(2_000)))
+    tables = (
+        ("instruments", OF_INSTRUMENTS),
+        ("strategies", OF_STRATEGIES),
+        ("groups", (*OF_GROUPS, *OF_TAGS)),
+    )
+    assert found == names | {f"{name} ({table})" for table, limits in tables for name in limits}
+
+
+@pytest.mark.full
+def test_everything_that_should_happen_happens():
+    """Doubt, parts, replacements, brackets, held orders, people, restarts; each limit refuses something."""
+    found = fuzz(4_000)
+    assert found.wrong == []
+    assert {name for name in LIMITS if not found.refused[name]} == set()
+    assert {what for what in HAPPENINGS if found.seen[what] < 5} == set()
 
 
 @pytest.mark.prove
 def test_no_order_passes_a_limit():
     """Ten thousand orders and more, each worked out again from journal and tape."""
-    assert fuzz(ORDERS, seed=1_000)[2] == []
+    assert fuzz(ORDERS, seed=1_000).wrong == []
 
 
 @pytest.mark.full

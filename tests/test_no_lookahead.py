@@ -106,8 +106,7 @@ def test_examples(tmp_path: Path, path: Path) -> None:
         for stream in engine.wiring.streams.values()
         for instrument in asyncio.run(stream.instruments())
     ]
-    assert len(symbols) == 1, "this test invents one market"
-    data = market(symbols, 7, "20s") if path.stem in ON_TICKS else minutes(36, symbols[0])
+    data = market(symbols, 7, "20s") if path.stem in ON_TICKS else minutes(36, *symbols)
     blind(engine, *data, seed=len(path.stem), least=8)
 
 
@@ -151,19 +150,20 @@ def test_bars_made_of_bars(tmp_path: Path) -> None:
     blind(engine_for(tmp_path, Bars(BTC, 4)), events, instruments, seed=2, least=50)
 
 
-def minutes(hours: int, symbol: str = BTC) -> tuple[list[Bar], list[Any]]:
-    """Bars of a market that trends by turns, and its instrument."""
-    stream = SyntheticStream(symbol)
-    dice, price, bars = random.Random(9), 40_000.0, list[Bar]()
+def minutes(hours: int, *symbols: str) -> tuple[list[Bar], list[Any]]:
+    """Bars of markets that trend by turns, and their instruments."""
+    listed = list(asyncio.run(SyntheticStream(symbols or (BTC,)).instruments()))
+    dice, prices, bars = random.Random(9), dict.fromkeys(listed, 40_000.0), list[Bar]()
     start = 1704067200_000000000
     for number in range(hours * 60):
         trend = 0.0004 if number // 150 % 2 else -0.0004
-        other = price * dice.uniform(0.997 + trend, 1.003 + trend)
-        begin, end = start + number * 60_000000000, start + (number + 1) * 60_000000000
-        low, high = min(price, other) * 0.9995, max(price, other) * 1.0005
-        bars.append(Bar(stream.instrument.id, "1m", price, high, low, other, 1.0, begin, end, end))
-        price = other
-    return bars, [stream.instrument]
+        for instrument, price in prices.items():
+            other = price * dice.uniform(0.997 + trend, 1.003 + trend)
+            begin, end = start + number * 60_000000000, start + (number + 1) * 60_000000000
+            low, high = min(price, other) * 0.9995, max(price, other) * 1.0005
+            bars.append(Bar(instrument.id, "1m", price, high, low, other, 1.0, begin, end, end))
+            prices[instrument] = other
+    return bars, listed
 
 
 @pytest.mark.full

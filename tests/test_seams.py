@@ -39,6 +39,10 @@ WATCHED = {
 """Modules, types and their members that are watched; None is all of them."""
 
 SEAMS = {
+    (
+        "core/src/fairlead/net/workers.py",
+        "concurrent.futures.ThreadPoolExecutor",
+    ): "the threads for libraries that block",
     ("core/src/fairlead/_kernel/clock.py", "time.time_ns"): "the clock: wall time, read once at the start",
     ("core/src/fairlead/_kernel/clock.py", "time.monotonic_ns"): "the clock: what has passed since",
     (

@@ -1,5 +1,7 @@
 """Snapshots save time and nothing else: one that cannot be believed is passed over; damage is found all the same."""
 
+import ast
+import importlib.util
 import random
 import struct
 import subprocess
@@ -102,6 +104,30 @@ def test_a_snapshot_of_other_code_is_passed_over(run: RunFolder, monkeypatch: py
     assert folded.snapshot is None
     assert "other code made it" in folded.refused[0]
     assert fingerprint(folded.state) == whole(run)
+
+
+def test_all_that_a_fold_runs_tells_code_from_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever module a fold imports, near or far: with another text it makes snapshots of its own."""
+    names = folding.folding_code()
+    assert {"fairlead._kernel.apply", "fairlead.facts", "fairlead.units", "fairlead._models.words"} <= set(
+        names
+    )
+    assert not [name for name in names if name.startswith(("fairlead._engine", "fairlead._storage"))]
+    program = f"import sys; import {', '.join(names)}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    packages = {name.rpartition(".")[0] for name in names}
+    assert {name for name in loaded.stdout.split() if name.startswith("fairlead._kernel.")} <= {
+        *names,
+        *packages,
+    }
+    source, code = folding._source, folding.code_id.__wrapped__
+    found = {code()}
+    for name in names:
+        monkeypatch.setattr(
+            folding, "_source", lambda one, name=name: source(one) + (b"\n# other" if one == name else b"")
+        )
+        found.add(code())
+    assert len(found) == len(names) + 1
 
 
 def test_a_snapshot_of_a_newer_schema_is_passed_over(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,3 +276,29 @@ def test_a_snapshot_is_a_file_with_a_head(run: RunFolder) -> None:
     """As the module describes it."""
     magic, version, _ = struct.unpack_from("<8sI16s", snapshot_paths(run.snapshots)[0].read_bytes())
     assert (magic, version) == (b"fairsnap", 1)
+
+
+def test_a_snapshot_of_other_code_is_known_by_every_module_that_folds() -> None:
+    """What `apply` and the packing import, they and theirs: a change in any of them passes older snapshots over."""
+    waiting, folding_modules = ["fairlead._kernel.apply", "fairlead._kernel.packing"], {"fairlead.errors"}
+    while waiting:
+        name = waiting.pop()
+        if name in folding_modules:
+            continue
+        folding_modules.add(name)
+        found = importlib.util.find_spec(name)
+        assert found is not None
+        assert found.origin is not None
+        for node in ast.parse(Path(found.origin).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fairlead"):
+                waiting += [_module(f"{node.module}.{alias.name}") for alias in node.names]
+    assert set(folding._CODE) == folding_modules - {"fairlead.errors"}
+
+
+def _module(name: str) -> str:
+    """The module that an imported name is, or is in."""
+    parent = name.rpartition(".")[0]
+    try:
+        return name if importlib.util.find_spec(name) else parent
+    except ModuleNotFoundError:
+        return parent

@@ -18,7 +18,7 @@ from stories import BTC
 
 from fairlead import ConfigurationError, ConnectivityError, LiveTradingEngine, Quote, Strategy
 from fairlead import facts as f
-from fairlead._engine import live
+from fairlead._engine import asking
 from fairlead._engine.replay import replay
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State
@@ -100,7 +100,7 @@ def test_a_request_that_nobody_answered_is_withdrawn(tmp_path: Path, monkeypatch
     with engine.background():
         priced(engine)
         with monkeypatch.context() as patch:
-            patch.setattr(live, "QUERY_SECONDS", 0.05)
+            patch.setattr(asking, "QUERY_SECONDS", 0.05)
             with busy(engine):
                 for _ in range(2):
                     with pytest.raises(
@@ -133,7 +133,7 @@ def test_a_request_in_hand_says_so_and_its_id_makes_it_safe_to_repeat(
             return engine.submit(instrument=BTC, side="buy", quantity="0.01", request="buy-1")
 
         with monkeypatch.context() as patch:
-            patch.setattr(live, "QUERY_SECONDS", 0.5)
+            patch.setattr(asking, "QUERY_SECONDS", 0.5)
             patch.setattr(session._door, "put", slow)
             try:
                 with pytest.raises(
@@ -162,7 +162,7 @@ def test_a_damaged_journal_halts_an_engine_that_is_busy_when_it_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever finds it does not wait for the answer, and the halt is not withdrawn."""
-    monkeypatch.setattr(live, "QUERY_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "QUERY_SECONDS", 0.05)
     engine = make(tmp_path / "run")
     with engine.background() as running:
         session = engine._session

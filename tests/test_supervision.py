@@ -13,7 +13,7 @@ import pytest
 from fairlead import Bar, ConnectivityError, LiveTradingEngine, Order, Quote, Strategy, VenueError
 from fairlead import facts as f
 from fairlead._storage.journal import read_facts
-from fairlead.ports import StreamDown, StreamUp
+from fairlead.ports import StreamDown, StreamUp, Subscription
 from fairlead.testing import (
     MARKET_AND_LIMIT,
     FakeBroker,
@@ -188,7 +188,8 @@ class Moody(FakeStream):
     def __init__(self) -> None:
         super().__init__(make_instrument(), make_instrument(ETH), kinds=("quote", "bar:1m"))
         self.feed_fails: list[Exception | None] = []
-        self.history_fails: list[Exception] = []
+        self.history_fails: list[Exception | None] = []
+        self.pasts: list[float] = []
         self.asked: list[Any] = []
 
     async def subscribe(self, subscriptions: Any) -> Any:
@@ -203,7 +204,12 @@ class Moody(FakeStream):
 
     async def history(self, subscription: Any, start_ns: int, end_ns: int) -> Any:
         if self.history_fails:
-            raise self.history_fails.pop(0)
+            self.pasts.append(asyncio.get_running_loop().time())
+            failure = self.history_fails.pop(0)
+            if failure is None:
+                await asyncio.Event().wait()
+            else:
+                raise failure
         return await super().history(subscription, start_ns, end_ns)
 
 
@@ -225,9 +231,14 @@ class Curious(Strategy):
         self.bars.append(bar)
 
 
-def curious(tmp_path: Path, stream: Moody, story: Callable[[Any, Moody, Curious], Any]) -> list[Any]:
+def curious(
+    tmp_path: Path,
+    stream: Moody,
+    story: Callable[[Any, Moody, Curious], Any],
+    strategy: Curious | None = None,
+) -> list[Any]:
     """Run an engine over such a stream and a story beside it; the facts."""
-    strategy = Curious()
+    strategy = strategy or Curious()
     engine = LiveTradingEngine(
         strategy,
         plugins=[FakeBroker(*stream.listed), stream, VirtualClock()],
@@ -333,6 +344,71 @@ def test_a_history_that_fails_while_the_engine_runs_comes_later(tmp_path: Path) 
     noted = [fact.text for fact in curious(tmp_path, Moody(), story) if isinstance(fact, f.Noted)]
     assert len(noted) == 1
     assert noted[0].startswith("history bar:1m of ")
+
+
+def test_a_history_that_hangs_while_the_engine_runs_is_given_up_and_asked_for_again(tmp_path: Path) -> None:
+    """Bars wait for it 20 s and no longer; each try is given twice as long, in case it is only slow."""
+
+    async def story(engine: Any, stream: Moody, strategy: Curious) -> None:
+        minute = 60_000_000_000
+        last = VirtualClock().now() // minute * minute
+        eth = stream.listed[1].id
+        stream.past += [
+            Bar(eth, "1m", 1.0, 1.0, 1.0, 1.0, 1.0, end - minute, end, end)
+            for end in range(last - 5 * minute, last + 5 * minute, minute)
+        ]
+        stream.history_fails = [None, None, None]
+        turn(engine, lambda: strategy.watch(ETH, bars="1m", warmup=3))
+        await asyncio.sleep(19)
+        assert {s.kind for s in stream.subscribed if s.instrument == eth} == {"quote"}
+        await asyncio.sleep(2)
+        assert {s.kind for s in stream.subscribed if s.instrument == eth} == {"quote", "bar:1m"}
+        await asyncio.sleep(160)
+        gaps = [after - before for before, after in pairwise(stream.pasts)]
+        assert [round(gap // 20) for gap in gaps] == [1, 2], "20 s and 40 s, and a pause of a second or two"
+        assert len(strategy.history(instrument=ETH)) == 3
+
+    stream = Moody()
+    facts = curious(tmp_path, stream, story)
+    noted = [fact.text for fact in facts if isinstance(fact, f.Noted)]
+    text = f"history bar:1m of {stream.listed[1].id} could not be had, and is asked for again"
+    assert noted == [f"{text}: fake gave no answer within 20 s"]
+
+
+@pytest.mark.parametrize("when", ["at the start", "later"])
+def test_a_feed_that_is_not_confirmed_is_asked_for_until_it_is(tmp_path: Path, when: str) -> None:
+    """Neither a yes nor a no: it is said once, ends nothing, holds up no connection, and comes when it can."""
+    stream = Moody()
+    eth = stream.listed[1].id
+    stream.refused = {Subscription(eth, "quote")}
+
+    class Both(Curious):
+        def on_start(self) -> None:
+            super().on_start()
+            if when == "at the start":
+                self.watch(ETH, quotes=True)
+
+    async def story(engine: Any, stream: Moody, strategy: Curious) -> None:
+        if when == "later":
+            turn(engine, lambda: strategy.watch(ETH, quotes=True))
+        await asyncio.sleep(300)
+        tries = [asked for asked in stream.asked if asked[0].instrument == eth]
+        assert 8 <= len(tries) <= 30, "ever later, and never more than 30 s apart"
+        stream.on_down("cut")
+        await asyncio.sleep(10)
+        assert {s.instrument for s in stream.subscribed} == {stream.listed[0].id}
+        stream.refused = set()
+        await asyncio.sleep(31)
+        emit(stream, 1)
+        assert strategy.seen == [eth]
+        asked = len(stream.asked)
+        await asyncio.sleep(120)
+        assert len(stream.asked) == asked, "it came: nobody asks again"
+
+    facts = curious(tmp_path, stream, story, Both())
+    assert [fact.up for fact in facts if isinstance(fact, f.FeedChanged)] == [False, True]
+    text = f"feed quote of {eth} could not be had, and is asked for again: fake did not confirm it"
+    assert [fact.text for fact in facts if isinstance(fact, f.Noted)] == [text]
 
 
 def test_a_start_that_lacks_a_feed_is_no_start(tmp_path: Path) -> None:

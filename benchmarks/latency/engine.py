@@ -21,7 +21,8 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.kept: list[Any] = []
         self.append = self.kept.append
-        self.cut, self.previous_boot, self.last_seq, self.hash = 0, "", 0, ""
+        self.cut, self.previous_boot, self.hash = 0, "", ""
+        self.written = self.last_seq = self.last_chain = 0
 
     @classmethod
     def open(cls, *_: Any, **__: Any) -> MemoryJournal:
@@ -59,6 +60,7 @@ def run(task: dict[str, Any], folder: Path) -> None:
         composition.EveryN("trades", task["every"], half=False),
         plugins=[WireBroker(f"{url}/orders"), WireStream(f"{url}/ticks"), *composition.breakers()],
         run=folder,
+        durability=task.get("durability", "process"),
         busy_poll=task["spinning"],
     )
     uvloop.run(engine.run())

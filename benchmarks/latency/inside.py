@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import perf_counter_ns, time_ns
 from typing import Any
@@ -105,17 +105,28 @@ def engine(count: int, folder: Path) -> list[int]:
 
     async def run() -> list[int]:
         running = asyncio.ensure_future(made.run())
-        await subscribed.wait()
-        await asyncio.sleep(0.1)  # the engine does what is left to do at the start
+        await _unless_it_ends(running, subscribed.wait())
+        await _unless_it_ends(running, asyncio.sleep(0.1))  # the engine does what is left to do at the start
         taken: list[int] = []
         while len(taken) < count:
             taken += measure(sockets["ticks"].on_frame, sockets["orders"], min(20, count - len(taken)))
-            await asyncio.sleep(0)
+            await _unless_it_ends(running, asyncio.sleep(0))
         made.stop()
         await running
         return taken
 
     return asyncio.run(run())
+
+
+async def _unless_it_ends(running: asyncio.Future[str], awaited: Coroutine[Any, Any, object]) -> None:
+    """Wait for something that comes only while the engine runs. Raises what it ended with, or SystemExit."""
+    waiting = asyncio.ensure_future(awaited)
+    try:
+        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            raise SystemExit(f"the engine ended early: {running.result()}")
+    finally:
+        waiting.cancel()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import json
 import selectors
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -82,15 +82,27 @@ class Measured:
 
 
 def measure(
-    rows: Sequence[Row], rounds: int, orders: int, warm_up: int, say: Say, *, burst: bool = False
+    rows: Sequence[Row],
+    rounds: int,
+    orders: int,
+    warm_up: int,
+    say: Say,
+    *,
+    burst: bool = False,
+    beside: Callable[[], None] = lambda: None,
 ) -> Measured:
-    """Interleave the rows. A row that cannot be had is in `missing`; raises ChildFailed for one that breaks."""
+    """Interleave the rows, and once in each round whatever else is to be compared with them.
+
+    A row that cannot be had is in `missing`; raises ChildFailed for one that breaks.
+    """
     found = Measured()
     available = cores()
     if len(available) < 2:
         raise ChildFailed("tick-to-order needs two cores: one for the venue, one for the client")
     by_name = {row.name: row for row in rows}
-    for turn, name in interleaved(rounds, list(by_name)):
+    for at, (turn, name) in enumerate(interleaved(rounds, list(by_name))):
+        if at % len(rows) == len(rows) // 2:
+            beside()
         if name in found.missing:
             continue
         say(f"round {turn + 1} of {rounds}: {name}")
@@ -115,10 +127,9 @@ def _once(
     venue = start("benchmarks.latency.server", {
         "core": server_core, "orders": orders, "warm_up": warm_up, "burst": burst, "settle_ns": SETTLE_NS,
     })  # fmt: skip
-    assert venue.stdout is not None
     client: subprocess.Popen[str] | None = None
     try:
-        port = int(venue.stdout.readline())
+        port = _port(venue)
         every = BURST if burst else EVERY
         if row.program:
             client = _program(row, port, every, client_core)
@@ -137,6 +148,15 @@ def _once(
     if not found["latencies"]:
         raise Unavailable(f"{row.name}: other processes disturbed every sample; row left out")
     return found["latencies"], found["dropped"], priority
+
+
+def _port(venue: subprocess.Popen[str]) -> int:
+    """Where the venue listens. Raises ChildFailed where it died before it did."""
+    assert venue.stdout is not None
+    said = venue.stdout.readline()
+    if not said:
+        answer(venue, 10)  # raises: it ended without a word
+    return int(said)
 
 
 def _program(row: Row, port: int, every: int, core: int) -> subprocess.Popen[str]:

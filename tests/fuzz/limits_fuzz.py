@@ -9,7 +9,9 @@ in parts; engines restart, and people change limits, flatten and reset. Ends wit
 
 import argparse
 import random
+import re
 import sys
+from collections import Counter
 from typing import Any
 
 from fairlead import ConfigurationError
@@ -57,9 +59,42 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "require_stop": (True,),
     "max_stop": ("3%",),
     "max_risk": ("500 USDT", "0.2%"),
+    "min_free": ("900_000 USDT", "98%"),
+    "max_cancel_rate": ("1/10s", "3/1m"),
+    "max_unknown_orders": (1, 2),
+    "allowed": (IDS[:2], IDS[1:]),
+    "hours": ("00:00-00:20 UTC", "00:02-00:40 UTC"),
+    "min_stop": ("2%",),
+    "max_correlation": ("0.3", "0.8"),
 }
 OF_INSTRUMENTS = ("max_order_value", "max_order_quantity", "max_position_value", "max_position_quantity")
+OF_GROUPS = (
+    "max_exposure", "max_net_exposure", "max_positions", "max_order_rate", "max_open_orders", "max_identical",
+    "max_unknown_orders", "max_correlation",
+)  # fmt: skip
+GROUPS: dict[str, dict[str, Any]] = {
+    "base:BTC": {},
+    "venue:fake": {},
+    "majors": {"members": IDS[:2]},
+    "tag:fast": {},
+}
+OF_TAGS = ("max_order_rate", "max_open_orders", "max_identical", "max_order_value", "max_unknown_orders")
 OF_STRATEGIES = ("max_exposure", "max_position_value", "max_order_rate", "max_open_orders", "max_order_value")
+
+
+WORDS = {
+    "max_order_value": "order value", "max_order_quantity": "order quantity", "price_collar": "price_collar|collar",
+    "max_position_quantity": "position of|position quantity", "max_position_value": "position value",
+    "max_exposure": "(^|[^t] )exposure", "max_net_exposure": "net exposure", "max_leverage": "leverage",
+    "max_margin": "margin", "restricted": "is restricted", "allowed": "among what is allowed",
+    "hours": "not traded now", "long_only": "long_only|short", "require_stop": "require_stop",
+    "min_stop": "nearer than", "max_stop": "farther than", "max_risk": "risk", "min_free": "free",
+    "max_correlation": "correlation",
+} | {name: name for name in (
+    "max_positions", "max_open_orders", "max_order_rate", "max_cancel_rate", "max_unknown_orders", "max_identical",
+    "max_executions",
+)}  # fmt: skip
+"""By which words of a reason its limit is known."""
 
 
 class Tape:
@@ -72,12 +107,29 @@ class Tape:
         self.events.append((seq, event))
 
 
+def drawn(dice: random.Random) -> dict[str, Any]:
+    """Limits by dice."""
+    names = dice.sample(sorted(LIMITS), dice.randint(1, 5))
+    limits = {name: dice.choice(LIMITS[name]) for name in names}
+    if dice.random() < 0.3:
+        name = dice.choice(OF_INSTRUMENTS)
+        limits["instruments"] = {IDS[0]: {name: dice.choice(LIMITS[name])}}
+    if dice.random() < 0.3:
+        name = dice.choice(OF_STRATEGIES)
+        limits["strategies"] = {"one": {name: dice.choice(LIMITS[name])}}
+    if dice.random() < 0.5:
+        group = dice.choice(sorted(GROUPS))
+        name = dice.choice(OF_TAGS if group.startswith("tag:") else OF_GROUPS)
+        limits["groups"] = {group: {**GROUPS[group], name: dice.choice(LIMITS[name])}}
+    return limits
+
+
 class Round:
     """One kernel, its limits and what is thrown at it."""
 
     def __init__(self, seed: int) -> None:
         self.dice = dice = random.Random(seed)
-        self.limits = self._drawn()
+        self.limits = drawn(dice)
         broker = FakeBroker(
             *[make_instrument(symbol, tick="0.01") for symbol in SYMBOLS],
             cash=f"{CASH} USDT",
@@ -89,18 +141,6 @@ class Round:
         self.tape = Tape()
         self.prices = dict.fromkeys(IDS, 100.0)
         self._attach()
-
-    def _drawn(self) -> dict[str, Any]:
-        dice = self.dice
-        names = dice.sample(sorted(LIMITS), dice.randint(1, 5))
-        limits = {name: dice.choice(LIMITS[name]) for name in names}
-        if dice.random() < 0.3:
-            name = dice.choice(OF_INSTRUMENTS)
-            limits["instruments"] = {IDS[0]: {name: dice.choice(LIMITS[name])}}
-        if dice.random() < 0.3:
-            name = dice.choice(OF_STRATEGIES)
-            limits["strategies"] = {"one": {name: dice.choice(LIMITS[name])}}
-        return limits
 
     def _attach(self) -> None:
         self.bench.kernel._tape = self.tape
@@ -152,7 +192,7 @@ class Round:
         name, buys = dice.choice(IDS), dice.random() < 0.5
         price = self.prices[name]
         size = round(10 ** dice.uniform(-1, 2.2), 3) * (1_000 if dice.random() < 0.02 else 1)
-        more: dict[str, Any] = {"instrument": name}
+        more: dict[str, Any] = {"instrument": name, "tag": dice.choice(("", "fast"))}
         kind = dice.choice(("market", "market", "limit", "bracket", "stop", "reduce", "close"))
         away = 1 - dice.uniform(0.001, 0.06) if buys else 1 + dice.uniform(0.001, 0.06)
         if kind == "limit":
@@ -187,7 +227,7 @@ class Round:
         )
 
     def _wait(self) -> None:
-        self.bench.advance(self.dice.choice(("1ms", "100ms", "1s", "7s", "90s")))
+        self.bench.advance(self.dice.choice(("1ms", "100ms", "1s", "7s", "90s", "5m")))
 
     def _fill(self) -> None:
         broker = self.bench.broker
@@ -212,8 +252,11 @@ class Round:
 
     def _person(self) -> None:
         command, limits = self.bench.kernel.command, self.bench.breakers[0].limits()
-        what = self.dice.choice(("flatten", "reset", "limit", "limit"))
+        what = self.dice.choice(("flatten", "reset", "limit", "limit", "submit", "submit"))
         try:
+            if what == "submit":
+                self._order_by_hand()
+                return
             if what == "flatten":
                 scope = f"strategy:{self.dice.choice(('one', 'two'))}"
                 command("flatten", "eve", "to see", scope=scope)
@@ -233,14 +276,41 @@ class Round:
         except ConfigurationError:
             pass  # amounts that cannot be compared
 
+    def _order_by_hand(self) -> None:
+        """A person's order, for a strategy or for nobody."""
+        dice = self.dice
+        name = dice.choice(IDS)
+        terms = {
+            "instrument": name,
+            "side": dice.choice(("buy", "sell")),
+            "quantity": str(round(10 ** dice.uniform(-1, 2.5), 3)),
+        }
+        terms |= (
+            {"limit_price": str(round(self.prices[name] * dice.uniform(0.95, 1.05), 2))}
+            if dice.random() < 0.5
+            else {}
+        )
+        terms |= {"reduce_only": "true"} if dice.random() < 0.3 else {}
+        terms |= {"strategy": dice.choice(("one", "two"))} if dice.random() < 0.5 else {}
+        self.bench.kernel.command("submit", "eve", "by hand", **terms)
+
     def _die(self) -> None:
         self.bench.breakers = [Limits(**self.limits)]
-        self.bench.restart(down=self.dice.choice(("1s", "30s")))
+        self.bench.restart(down=self.dice.choice(("1s", "30s")), power_cut=self.dice.random() < 0.2)
         self._attach()
+
+    def refusals(self) -> Counter[str]:
+        """How often each limit that stands alone has spoken."""
+        found: Counter[str] = Counter()
+        for fact in self.bench.of(OrderDenied):
+            for reason in fact.reasons:
+                if reason.startswith("Limits: "):
+                    found.update(name for name, words in WORDS.items() if re.search(words, reason))
+        return found
 
     def checked(self) -> Checker:
         """Read journal and tape in their one order."""
-        checker = Checker(self.limits, CASH)
+        checker = Checker(self.limits, CASH, IDS)
         facts = [(fact.seq, 1, fact) for fact in self.bench.journal.facts]
         quotes = [(seq, 0, event) for seq, event in self.tape.events]
         for _, is_fact, item in sorted(facts + quotes, key=lambda row: row[:2]):
@@ -249,16 +319,57 @@ class Round:
         return checker
 
 
-def fuzz(orders: int, seed: int = 0) -> tuple[int, int, list[str]]:
-    """Rounds until so many orders were sent; gives how many were sent and denied, and what was wrong."""
-    sent = denied = 0
-    wrong: list[str] = []
-    while sent < orders:
-        checker = Round(seed).run()
-        sent, denied = sent + checker.checked, denied + checker.denied
-        wrong += [f"seed {seed}: {text}" for text in checker.wrong]
+def names_of(limits: dict[str, Any]) -> set[str]:
+    """The limits that were drawn, with their table where they stand in one."""
+    names = {name for name in limits if name in LIMITS}
+    for table in ("instruments", "strategies", "groups"):
+        for rows in limits.get(table, {}).values():
+            names |= {f"{name} ({table})" for name in rows if name in LIMITS}
+    return names
+
+
+class Tally:
+    """What a number of rounds came to."""
+
+    def __init__(self) -> None:
+        self.sent = self.denied = self.rounds = 0
+        self.wrong: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self.drawn: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+
+    def add(self, one: Round) -> None:
+        """Run a round and count it."""
+        checker = one.run()
+        self.rounds += 1
+        self.sent, self.denied = self.sent + checker.checked, self.denied + checker.denied
+        self.seen += checker.seen
+        self.drawn.update(names_of(one.limits))
+        self.refused.update(one.refusals())
+        self.wrong += checker.wrong
+
+    def table(self) -> str:
+        """How often each limit was there, and each thing happened."""
+        lines = [f"{'limit':<36}{'rounds':>9}{'refusals':>10}"]
+        for name in sorted(self.drawn):
+            plain = name.partition(" ")[0]
+            lines.append(
+                f"{name:<36}{self.drawn[name]:>9,}{self.refused[plain] if plain == name else '':>10}"
+            )
+        lines += ["", f"{'what happened':<36}{'times':>9}"]
+        lines += [f"{name:<36}{self.seen[name]:>9,}" for name in sorted(self.seen)]
+        return "\n".join(lines)
+
+
+def fuzz(orders: int, seed: int = 0) -> Tally:
+    """Rounds until so many orders were sent: how many were sent and denied, what was seen, and what was wrong."""
+    tally = Tally()
+    while tally.sent < orders:
+        before = len(tally.wrong)
+        tally.add(Round(seed))
+        tally.wrong[before:] = [f"seed {seed}: {text}" for text in tally.wrong[before:]]
         seed += 1
-    return sent, denied, wrong
+    return tally
 
 
 def main() -> int:
@@ -267,10 +378,11 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=10_000, help="how many are to be sent")
     parser.add_argument("--seed", type=int, default=0, help="the first round's dice")
     given = parser.parse_args()
-    sent, denied, wrong = fuzz(given.orders, given.seed)
-    print(*wrong, sep="\n", end="\n" if wrong else "")
-    print(f"{sent:,} orders sent, {denied:,} denied, {len(wrong)} past a limit")
-    return bool(wrong)
+    found = fuzz(given.orders, given.seed)
+    print(*found.wrong, sep="\n", end="\n" if found.wrong else "")
+    print(found.table(), end="\n\n")
+    print(f"{found.sent:,} orders sent, {found.denied:,} denied, {len(found.wrong)} past a limit")
+    return bool(found.wrong)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ AT_WORK = [
     "before append CancelRequested", "after append CancelRequested", "before send Cancel", "after send Cancel",
     "before applying Canceled", "after applying Canceled", "after append OrderCanceled",
     "before append Replacement", "after append Replacement", "before append OrderReleased",
+    "before append ReplaceRequested", "after append ReplaceRequested", "before send Replace", "after send Replace",
+    "before applying Replaced", "after applying Replaced", "after append OrderReplaced",
     "after append OrderReleased", "after append OrderHeld", "after append HeldResized",
     "after append OrderUnknown", "after append OrderRejected",
 ]  # fmt: skip

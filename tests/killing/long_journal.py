@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import json
 import subprocess
 import sys
 import tempfile
@@ -107,9 +108,15 @@ def main() -> int:
     words = argparse.ArgumentParser(description="measure restarts on a long journal")
     words.add_argument("--facts", type=int, default=1_000_000)
     words.add_argument("--starts", type=int, default=100)
+    words.add_argument(
+        "--json", action="store_true", help="print the seconds of each start, and nothing else"
+    )
     given = words.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
         found = sorted(measure(Path(folder), facts=given.facts, starts=given.starts))
+    if given.json:
+        print(json.dumps(found))
+        return 0
     print(
         f"{len(found)} starts on {given.facts:,} facts: p50 {found[len(found) // 2]:.2f} s, "
         f"p99 {found[int(0.99 * len(found))]:.2f} s, longest {found[-1]:.2f} s"

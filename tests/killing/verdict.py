@@ -19,7 +19,7 @@ _ENDINGS = {"OrderCanceled", "OrderExpired", "OrderRejected", "OrderDenied"}
 _OF_ORDERS = {
     "OrderSubmitted", "OrderHeld", "OrderDenied", "OrderAdopted", "OrderAccepted", "OrderRejected", "OrderUnknown",
     "OrderTriggered", "OrderReleased", "TrailMoved", "HeldResized", "CancelRequested", "CancelRefused",
-    "OrderCanceled", "OrderExpired",
+    "OrderCanceled", "OrderExpired", "ReplaceRequested", "OrderReplaced", "ReplaceRefused",
 }  # fmt: skip
 _BEGINNINGS = {"OrderSubmitted", "OrderHeld", "OrderDenied", "OrderAdopted"}
 
@@ -49,6 +49,8 @@ class Venue:
                     if before in self.placed and before not in self.ended:
                         self.overlaps.append(f"{name} was live beside {before}, in whose place it comes")
                 self.placed[name] = order
+            case "NewTerms":
+                self.placed[entry["order"]["client_order_id"]] = entry["order"]
             case "Ended":
                 self.ended[entry["client_order_id"]] = 1
             case "Executed":
@@ -122,7 +124,7 @@ class Books:
         if kind in _BEGINNINGS:
             self.intents.setdefault(name, fact["intent"])
             self.quantity[name] = Decimal(fact.get("quantity") or fact["intent"]["quantity"])
-        if kind == "HeldResized":
+        if kind in ("HeldResized", "OrderReplaced"):
             self.quantity[name] = Decimal(fact["quantity"])
         if kind == "OrderSubmitted":
             self._submit(name, fact)

@@ -325,6 +325,7 @@ def profile(*, plain: bool) -> VenueProfile:
         time_in_force=frozenset({TimeInForce.GTC}),
         oco=False,
         post_only=False,
+        replaces=frozenset(),
     )
 
 

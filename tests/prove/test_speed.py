@@ -6,7 +6,8 @@ import os
 import pytest
 from benchmarks import startup
 from benchmarks.__main__ import NAMES
-from benchmarks.rig import SIZES, child
+from benchmarks.rig import SIZES, ChildFailed, child
+from benchmarks.rig import start as child_of
 from benchmarks.system import cores, has_proc
 
 pytestmark = pytest.mark.prove
@@ -90,3 +91,47 @@ def test_ticks_become_orders_over_a_socket():
 @ci
 def test_the_journal_takes_a_record_in_microseconds():
     assert child("benchmarks.journal", {"appends": SIZE.appends})["p50"] <= 100
+
+
+@pytest.mark.parametrize("module", ["benchmarks.latency.inside", "benchmarks.latency.engine"])
+def test_a_child_that_cannot_go_on_says_why_and_ends(module, monkeypatch, tmp_path):
+    """Whoever waits for it is told what it wrote, at once."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from fairlead import LiveTradingEngine\n"
+        "async def broken(self, until=None): raise OSError('no such engine')\n"
+        "LiveTradingEngine.run = broken\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    task = {"orders": 10, "warm_up": 1, "core": None, "port": 1, "every": 5, "spinning": False}
+    with pytest.raises(ChildFailed, match="no such engine"):
+        child(module, task, timeout=60)
+
+
+def test_a_venue_that_dies_fails_the_measurement(monkeypatch):
+    """Before it listens or after: its last words are in the failure."""
+    from benchmarks.latency import rows, server
+
+    monkeypatch.setattr(rows, "SETTLE_NS", None)  # it ends once both connections are there
+    with pytest.raises(ChildFailed, match="TypeError"):
+        rows.measure([rows.Row(rows.RAW, rows.BARE)], 1, 10, 1, print)
+    monkeypatch.setattr(rows, "start", lambda module, task: child_of(server.__name__, {}))
+    with pytest.raises(ChildFailed, match="KeyError"):
+        rows.measure([rows.Row(rows.RAW, rows.BARE)], 1, 10, 1, print)
+
+
+@ci
+@pytest.mark.skipif(len(cores()) < 2, reason="a core for the venue, one for the client")
+def test_what_the_journal_costs_an_order_is_measured_in_one_run():
+    """Bounds that a busy machine keeps; the lines themselves are printed."""
+    process, full = measured("journal").targets
+    for target, bound in ((process, 2.5), (full, 8)):
+        if target.figure is None:
+            pytest.skip(target.line())
+        assert target.figure <= bound, target.line()
+
+
+@ci
+def test_a_killed_engine_is_back_in_seconds():
+    from_snapshot, killed = measured("restart").targets
+    assert from_snapshot.figure <= 30
+    assert killed.figure <= 30

@@ -8,7 +8,7 @@ import sys
 from simulation.checker import check
 from simulation.day import Outcome, play
 from simulation.faults import KINDS
-from simulation.score import AWAITED, HOLDS, simulate
+from simulation.score import simulate
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,9 +16,7 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(prog="./dev simulate", description="Play simulated days of trading.")
     words.add_argument("--days", type=int, default=100, metavar="N")
     words.add_argument("--seed", type=int, default=0, metavar="S", help="the first day (default 0)")
-    words.add_argument(
-        "--faults", default="", metavar="A,B", help="only these kinds; 'all' has the awaited ones too"
-    )
+    words.add_argument("--faults", default="", metavar="A,B", help="only these kinds (default all)")
     words.add_argument("--replay", type=int, metavar="SEED", help="play one day and tell all of it")
     words.add_argument("--restart", action="store_true", help="start anew when the faults are over")
     words.add_argument("--list", action="store_true", help="list the kinds of fault")
@@ -27,9 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
 def chosen(text: str) -> tuple[str, ...]:
     """The kinds that a user names."""
-    if not text:
-        return HOLDS
-    names = tuple(KINDS) if text == "all" else tuple(text.split(","))
+    names = tuple(text.split(",")) if text else tuple(KINDS)
     unknown = [name for name in names if name not in KINDS]
     if unknown:
         sys.exit(f"simulate: no fault is named {', '.join(unknown)}: --list shows them")
@@ -54,7 +50,7 @@ def main() -> int:
     words = parser().parse_args()
     if words.list:
         for fault in KINDS.values():
-            print(f"{fault.name:<16} {' '.join(fault.rows):<10} {AWAITED.get(fault.name, fault.what)}")
+            print(f"{fault.name:<16} {' '.join(fault.rows):<10} {fault.what}")
         return 0
     kinds = chosen(words.faults)
     if words.replay is not None:

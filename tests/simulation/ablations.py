@@ -16,6 +16,7 @@ from fairlead import facts as f
 from fairlead._engine import live
 from fairlead._kernel import apply as folding
 from fairlead._kernel import desk as desks
+from fairlead._kernel import reconciliation
 from fairlead._kernel.desk import Desk
 from fairlead._kernel.exits import Exits
 from fairlead._kernel.fills import Fills
@@ -26,7 +27,8 @@ from fairlead._kernel.reconciliation import Reconciliation
 from fairlead._kernel.reports import Reports
 from fairlead._kernel.resolver import Resolver
 from fairlead._storage.home import AccountHome
-from fairlead.ports import Submit
+from fairlead.ports import Action, Resolution, Submit
+from fairlead_reconcile import AutoAdjust
 from simulation import day
 from simulation.network import Network
 
@@ -177,6 +179,46 @@ def _no_state_in_the_gate(stack: contextlib.ExitStack) -> None:
     stack.enter_context(mock.patch.object(Gate, "still", return_value=True))
 
 
+def _no_adoption(stack: contextlib.ExitStack) -> None:
+    def leave(self: AutoAdjust, discrepancy: Any) -> None:
+        """To the next."""
+
+    stack.enter_context(mock.patch.object(AutoAdjust, "decide", leave))
+
+
+def _no_explanation(stack: contextlib.ExitStack) -> None:
+    decide = Reconciliation._decide
+
+    def tell(self: Reconciliation, found: Any, unsure: set[str]) -> bool:
+        if found.kind != "lost_order":
+            return decide(self, found, unsure)
+        self.resolve(found, Resolution(Action.WARN), "engine")
+        return False
+
+    stack.enter_context(mock.patch.object(Reconciliation, "_decide", tell))
+
+
+def _no_wait_after_a_cut(stack: contextlib.ExitStack) -> None:
+    stack.enter_context(mock.patch.object(Reconciliation, "_settled", return_value=0))
+
+
+def _no_listing(stack: contextlib.ExitStack) -> None:
+    stack.enter_context(mock.patch.object(reconciliation, "_moved_by_fills", return_value=False))
+
+
+def _no_memory_of_strangers(stack: contextlib.ExitStack) -> None:
+    known = Fills.known
+
+    def of_ours(self: Fills, report: Any) -> bool:
+        return report.client_order_id in self._state.orders and known(self, report)
+
+    stack.enter_context(mock.patch.object(Fills, "known", of_ours))
+
+
+def _no_flags(stack: contextlib.ExitStack) -> None:
+    stack.enter_context(mock.patch.object(Fills, "_lower", return_value=None))
+
+
 ABLATIONS = {
     one.name: one
     for one in (
@@ -196,11 +238,18 @@ ABLATIONS = {
         Ablation("lock", ("peer",), frozenset({"I3", "I10", "I13"}), _no_lock),
         Ablation("exits after a restart", ("kill", "kill.label"), frozenset({"I28"}), _no_rearming),
         Ablation("states in the gate", ("halt",), frozenset({"I16"}), _no_state_in_the_gate),
+        Ablation("differences are adopted", ("acct.away",), frozenset({"R8"}), _no_adoption),
+        Ablation("lost orders are adopted", ("power",), frozenset({"R9", "I13"}), _no_explanation),
+        Ablation("wait after a power cut", ("power", "req.late"), frozenset({"R9"}), _no_wait_after_a_cut),
+        Ablation(
+            "listing before adjusting", ("acct.missed", "ws.drop", "query.lag"), frozenset({"R8"}), _no_listing
+        ),
+        Ablation("ids of strangers", ("acct.crowd", "acct.manual", "kill"), frozenset({"I7"}), _no_memory_of_strangers),
+        Ablation("flags of overfills", ("fill.over",), frozenset({"I6"}), _no_flags),
     )
 }  # fmt: skip
 
 NOT_THERE_YET = {
-    "flags of overfills": "more filled than ordered is booked without a word",
     "deadline at the wire": "checked by adapters, where it is written: the conformance kit takes it out there",
 }
 """Safeguards that the engine has not got yet, so that there is nothing to take out."""

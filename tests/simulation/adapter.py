@@ -7,6 +7,7 @@ stream again by itself and says so.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,15 @@ RICH = attrs.evolve(
     PLAIN, order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP}), post_only=True
 )
 """Stops rest at the venue; linked orders are the engine's."""
+
+
+IN_PLACE = frozenset({OrderType.LIMIT})
+
+
+def replacing(profile: VenueProfile, seed: int) -> VenueProfile:
+    """The profile of a day: in some of them orders are replaced in place, in some of those under a new id."""
+    way = random.Random(f"replace {seed}").randrange(4)
+    return attrs.evolve(profile, replaces=IN_PLACE, replace_renames=way == 1) if way < 2 else profile
 
 
 class SimexBroker:
@@ -94,7 +104,9 @@ class SimexBroker:
             else:
                 self._say(OutcomeUnknown(client_order_id=name, reason="its deadline had passed"))
             return
-        self._exchange.ledger.append(("write", self._clock.now(), name, command.deadline_ns))
+        self._exchange.ledger.append(
+            ("write", self._clock.now(), name, command.deadline_ns, self._host.epoch)
+        )
         left = command.deadline_ns - self._clock.now()  # venues judge by their own clock, and so must we
         command = msgspec.structs.replace(command, deadline_ns=self._exchange.clock.now() + left)
         patience = _Patience(self, name, submit=isinstance(command, Submit))
@@ -113,7 +125,8 @@ class SimexBroker:
     async def fills(self, since_ns: int) -> Sequence[FillReport]:
         def found() -> list[FillReport]:
             newest = self._exchange.clock.now() - self._network.query_lag()
-            return [fill for fill in self._exchange.venue.fills(since_ns) if fill.event_ns <= newest]
+            listed = self._exchange.venue.fills(since_ns)
+            return [self._exchange.told(fill) for fill in listed if fill.event_ns <= newest]
 
         return await self._ask("fills", found)
 
@@ -139,6 +152,7 @@ class SimexBroker:
             if order is None:
                 continue
             times = [entry[1] for entry in exchange.ledger if len(entry) > 2 and entry[2] == name]
+            order = found[name] = exchange.as_of(order, newest)
             old = exchange.forgets and not order.open and max(times) < now - REMEMBERED_NS
             if old:
                 self._network.weather.fire("query.forget")

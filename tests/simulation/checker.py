@@ -1,6 +1,7 @@
 """What must hold of a day: one function for each invariant, found from the journal's bytes and the venue's ledger.
 
-Nothing here is shared with the engine. An invariant yields (sequence number, evidence) for each violation.
+Nothing here is shared with the engine. An invariant yields (sequence number, evidence) for each violation. I0 to I36
+are the catalogue's; R8 and R9 are two of its rules of recovery.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from simulation.day import Outcome
-from simulation.evidence import AT_VENUE, CLOSED, ZERO, Evidence, Told
+from simulation.evidence import AT_VENUE, CLOSED, ZERO, Evidence, Seen, Told
 
 Finding = tuple[int, str]
 AT_DEATH = 6
 """How many of the last reports may be in the hands of a process that dies."""
 
 QUANTUM = Decimal("1e-8")
+ADJUSTED = "adjusted:"
+"""What the id of a fill begins with that no execution stands behind."""
 
 EXCUSED = {
     "I15": "exposure limits over time: property tests of the gate; the simulation's breakers are wide",
@@ -173,10 +176,92 @@ def written_ahead(e: Evidence) -> Iterator[Finding]:
         if not seen.writes:
             continue
         order = e.orders.get(seen.name)
+        if _is_lost(e, seen):
+            continue  # see R9
         if order is None or not order.submitted:
             yield _last(e), f"the venue saw {seen.name}, and the journal has no such order"
         elif not all(committed for _, committed in seen.writes):
             yield order.submitted, f"{seen.name} was sent before it was in the journal"
+
+
+def _is_lost(e: Evidence, seen: Seen) -> bool:
+    """Whether a power cut that the next start knew of can have taken from the journal that an order was sent."""
+    after = next((epoch for _, epoch, _ in e.epochs if epoch > seen.epoch), None)
+    lost = seen.name not in e.orders or not e.orders[seen.name].submitted
+    return lost and "power" in e.outcome.fired and e.outcome.durability == "process" and after in e.lost_tails
+
+
+@invariant("R9")
+def lost_orders_are_adopted_or_halt(e: Evidence) -> Iterator[Finding]:
+    """What a power cut took from the journal is known again before anything new is sent, or the account is halted."""
+    booked = {(fill["client_order_id"], _plain_id(fill["fill_id"])): seq for seq, fill, _ in e.booked}
+    for seen in e.seen.values():
+        if not seen.writes or not _is_lost(e, seen):
+            continue
+        epoch = seen.epoch
+        started = next(seq for seq, after, _ in e.epochs if after > epoch)
+        halted = any(seq > started for seq in e.halts)
+        later = [
+            o for o in e.orders.values() if o.submitted and o.name in e.seen and e.seen[o.name].epoch > epoch
+        ]
+        first = min(later, key=lambda order: _first(e, order.name), default=None)
+        if halted or first is None:
+            continue
+        at, sent = _first(e, first.name), first.submitted
+        told = e.orders.get(seen.name)
+        known = told is not None and any(seq < sent and status != "held" for seq, status, _ in told.steps)
+        fills = [(n, entry) for n, entry in _fills(e, seen.name) if n < at]
+        ended = bool(seen.ended) and seen.ended[0] < at
+        ended = ended or sum(abs(entry[5]) for _, entry in fills) >= seen.quantity
+        if _first(e, seen.name) > at:
+            yield sent, f"{seen.name}, which the journal lost, came to the venue after {first.name} was sent"
+        elif seen.accepted and not ended and not known:
+            yield sent, f"{first.name} was sent while {seen.name}, which the journal lost, worked unknown"
+        for _, entry in fills:
+            if not known and booked.get((seen.name, entry[3]), sent) >= sent:
+                yield (
+                    sent,
+                    f"{first.name} was sent before fill {entry[3]} of {seen.name}, which was lost, was booked",
+                )
+
+
+def _fills(e: Evidence, name: str) -> list[tuple[int, tuple[Any, ...]]]:
+    """The fills of an order, with their places in the ledger."""
+    return [
+        (at, entry) for at, entry in enumerate(e.outcome.ledger) if entry[0] == "fill" and entry[2] == name
+    ]
+
+
+@invariant("R8")
+def differences_are_adopted_or_told(e: Evidence) -> Iterator[Finding]:
+    """Books and venue agree at the end, or what differs stands, told, to the last unit; nothing else stands.
+
+    Every change of a position is an execution that the venue lists, so none is ever adjusted.
+    """
+    adjusts = "adjust" in e.outcome.policy
+    for name, left in _differences(e).items():
+        stands = next((d for d in e.standing.values() if d["subject"] == name and d["kind"] == "cash"), None)
+        told = (
+            stands is not None and abs(Decimal(stands["theirs"]) - Decimal(stands["ours"]) - left) <= QUANTUM
+        )
+        if adjusts or not told:
+            yield _last(e), f"{name}: the venue has {left} more, and {stands or 'nobody said so'}"
+    if e.outcome.engine:
+        for one in e.standing.values():
+            if one["kind"] != "cash" or one["subject"] not in _differences(e):
+                yield _last(e), f"nothing differs, and there stands {one['kind']} of {one['subject']}"
+    for seq, fill, _ in e.booked:
+        if fill["fill_id"].startswith(ADJUSTED):
+            yield (
+                seq,
+                f"{fill['quantity']} {fill['instrument']} were adjusted, and every fill of them was listed",
+            )
+
+
+def _differences(e: Evidence) -> dict[str, Decimal]:
+    """What the venue has more of each currency at the end, as if every position were worth nothing."""
+    found = {name: e.venue_cash[name] - e.cash[name] for name in {*e.cash, *e.venue_cash}}
+    return {name: left for name, left in sorted(found.items()) if abs(left) > QUANTUM}
 
 
 @invariant("I4")
@@ -240,12 +325,13 @@ def _beyond_knowing(e: Evidence) -> set[str]:
 
 
 _MAY = {
-    "": {"denied", "held", "submitted"},
+    "": {"denied", "held", "submitted", "accepted", "partially_filled"},
     "held": {"submitted", "denied", "canceled", "expired", "filled"},
     "submitted": {"unknown", "accepted", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
     "unknown": {"accepted", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
-    "accepted": {"unknown", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
-    "partially_filled": {"unknown", "pending_cancel", *CLOSED} - {"denied"},
+    "accepted": {"unknown", "partially_filled", "pending_cancel", "pending_replace", *CLOSED} - {"denied"},
+    "partially_filled": {"unknown", "pending_cancel", "pending_replace", *CLOSED} - {"denied"},
+    "pending_replace": {"accepted", "partially_filled", "pending_cancel", *CLOSED} - {"denied"},
     "pending_cancel": {"unknown", "accepted", "partially_filled", *CLOSED} - {"denied"},
     "canceled": {"filled"},
     "expired": {"filled"},
@@ -261,7 +347,8 @@ def orders_move_along_the_table(e: Evidence) -> Iterator[Finding]:
     for order in e.orders.values():
         before = ""
         for seq, status, fact in order.steps:
-            if status not in _MAY[before] and status != before:
+            fresh = before or fact["t"] in {"OrderDenied", "OrderHeld", "OrderSubmitted", "OrderAdopted"}
+            if not fresh or (status not in _MAY[before] and status != before):
                 yield seq, f"{order.name} went from {before or 'nothing'} to {status} by {fact['t']}"
             before = status
     known = {_plain_id(fill["fill_id"]) for _, fill, _ in e.booked} | _contained(e)
@@ -304,6 +391,8 @@ def ends_have_a_known_cause(e: Evidence) -> Iterator[Finding]:
 
 def _plain_id(fill_id: str) -> str:
     """A fill's id at the venue, without the strategy of a share and without the stream's own spelling."""
+    if fill_id.startswith((ADJUSTED, "inferred:")):
+        return fill_id
     return fill_id.partition(":")[0].removeprefix("ws-")
 
 
@@ -366,7 +455,9 @@ def no_fill_is_missing(e: Evidence) -> Iterator[Finding]:
     net: Counter[str] = Counter()
     for _, fill, sign in e.booked:
         net[_plain_id(fill["fill_id"])] += sign
-    here = {name for name, times in net.items() if times > 0} | _contained(e)
+    here = {name for name, times in net.items() if times > 0 and not name.startswith(ADJUSTED)} | _contained(
+        e
+    )
     there = set(e.venue_fills) - e.voids
     for name in sorted(there - here):
         yield _last(e), f"fill {name} of {e.venue_fills[name][2] or 'nobody here'} is not booked"
@@ -393,8 +484,8 @@ def positions_agree(e: Evidence) -> Iterator[Finding]:
 @invariant("I11")
 def cash_agrees(e: Evidence) -> Iterator[Finding]:
     """Cash is the opening and all that moved it, and the venue's when all is quiet."""
-    for currency in sorted({*e.cash, *e.venue_cash}):
-        if abs(e.cash[currency] - e.venue_cash[currency]) > QUANTUM:
+    if not {"acct.away", "power"} & set(e.outcome.fired):  # else see R8: what nobody heard of
+        for currency in _differences(e):
             yield _last(e), f"{currency}: {e.cash[currency]} here, {e.venue_cash[currency]} there"
     if not e.outcome.engine:
         return
@@ -452,8 +543,8 @@ def reservations_are_what_may_fill(e: Evidence) -> Iterator[Finding]:
 def reduce_only_reduces(e: Evidence) -> Iterator[Finding]:
     """A reduce-only order does no more than reduce when it is sent, nor when it fills, if nothing crossed it."""
     for seq, order, _, held in e.submitted:
-        if order.intent.get("reduce_only") and (held * order.signed >= 0 or order.quantity > abs(held)):
-            yield seq, f"reduce-only {order.name} of {order.quantity} was sent with {held} held"
+        if order.intent.get("reduce_only") and (held * order.signed >= 0 or order.sent > abs(held)):
+            yield seq, f"reduce-only {order.name} of {order.sent} was sent with {held} held"
     for seq, order, before, after, crossed in e.reduced:
         crossed = crossed or e.seen[order.name].most > order.quantity
         if not crossed and (abs(after) >= abs(before) or after * before < 0):
@@ -471,8 +562,10 @@ def profit_agrees(e: Evidence) -> Iterator[Finding]:
         return
     for instrument, (held, average, realised, fees, funding) in e.outcome.venue["holdings"].items():
         mine = e.outcome.engine["net"].get(instrument, (ZERO,) * 5)
-        there = {"fees": fees, "funding": funding, "profit": realised - held * average}
-        here = {"fees": mine[3], "funding": mine[4], "profit": mine[2] - mine[0] * mine[1]}
+        there = {"fees": fees, "profit": realised - held * average}
+        here = {"fees": mine[3], "profit": mine[2] - mine[0] * mine[1]}
+        if not {"acct.away", "power"} & set(e.outcome.fired):  # unheard, funding is money without a name
+            there["funding"], here["funding"] = funding, mine[4]
         if _told_in_order(e, instrument):
             there["realised"], here["realised"] = realised, mine[2]
         for what, amount in there.items():
@@ -498,7 +591,7 @@ def lowered_states_hold(e: Evidence) -> Iterator[Finding]:
     for seq, order, state, held in e.submitted:
         if state == "active":
             continue
-        reduces = held * order.signed < 0 and order.quantity <= abs(held)
+        reduces = held * order.signed < 0 and order.sent <= abs(held)
         if state in {"killed", "recovering"} or not reduces:
             yield seq, f"{order.name} was sent while trading was {state}, with {held} held"
 
@@ -634,6 +727,11 @@ def nothing_is_shed(e: Evidence) -> Iterator[Finding]:
             continue
         missing = _shed(life.reports, told[life.epoch])
         at_the_end = 0 if life.end == "end of the day" else AT_DEATH
+        cut = "power cut" in life.end and e.outcome.durability == "process"
+        if cut or life.end.startswith("failed: JournalError"):
+            at_the_end += len(
+                missing
+            )  # the end of the journal is lost or was never written, and no more than that
         if missing and missing[0] < len(life.reports) - at_the_end:
             report = life.reports[missing[0]]
             yield first[life.epoch], f"epoch {life.epoch} was told and did not record {report}"

@@ -24,11 +24,20 @@ import attrs
 from fairlead import ConnectivityError, LiveTradingEngine
 from fairlead._kernel.apply import apply
 from fairlead._kernel.state import State, fingerprint
-from fairlead._storage.journal import read_facts
+from fairlead._storage.journal import SYNC_EVERY_SECONDS, read_facts
 from fairlead.errors import FairleadError, JournalError
 from fairlead.testing import VirtualLoop
 from fairlead_breakers import DailyLoss, Limits
-from simulation.adapter import PLAIN, RICH, SimexBroker, plain
+from fairlead_reconcile import (
+    AutoAdjust,
+    ExternalOrders,
+    FlattenUnknown,
+    HaltOnMismatch,
+    ManualApproval,
+    SyncToLocal,
+    WarnOnly,
+)
+from simulation.adapter import PLAIN, RICH, SimexBroker, plain, replacing
 from simulation.exchange import Exchange
 from simulation.faults import Weather
 from simulation.feed import SimexStream, Tape, listed
@@ -44,6 +53,21 @@ SETTLED = 3.0
 BTC, ETH = "BTC/USDT:USDT@simex", "ETH/USDT@simex"
 PEERS = ("run", "other")
 """Folders in which a second engine tries to trade the same account."""
+
+POLICIES: dict[str, tuple[int, Callable[[], list[Any]]]] = {
+    "adjust": (12, lambda: [AutoAdjust()]),
+    "adjust, orders ignored": (2, lambda: [ExternalOrders("ignore"), AutoAdjust(every="5s")]),
+    "flatten, adjust": (2, lambda: [FlattenUnknown(), AutoAdjust()]),
+    "sync": (2, lambda: [SyncToLocal()]),
+    "warn": (2, lambda: [WarnOnly(every="10s")]),
+    "halt": (1, lambda: [HaltOnMismatch(least="minor")]),
+    "ask": (1, lambda: [ManualApproval()]),
+    "none": (2, list),
+}
+"""What is done about differences, with how often a day has it: adjusting, as most do, most of all."""
+
+CROWD = (1_001, 1_400)
+"""How many fills of others a crowd makes: more than an engine remembers of its own orders."""
 
 LABELS = ("append", "appended", "send", "sent", "report", "lookup", "fills")
 STARTING = ("open", "instruments", "connect", "hello", "fills", "snapshot", "lookup", "append", "appended")
@@ -76,6 +100,8 @@ class Outcome:
     crashes: list[str]
     oco: bool
     plan: list[str]
+    policy: str
+    durability: str
 
     @property
     def kills(self) -> int:
@@ -121,8 +147,13 @@ class Day:
         self.weather = Weather(seed, kinds, all_of_them=all_of_them, strength=strength)
         self.machine = Machine(folder)
         self.restart_at_end = restart_at_end
-        self.profile = self.dice.choice((PLAIN, RICH))
+        self.profile = replacing(self.dice.choice((PLAIN, RICH)), seed)
         self.durability = "full" if "power.full" in self.weather.kinds else "process"
+        habits = random.Random(f"habits {seed}")
+        weights = [weight for weight, _ in POLICIES.values()]
+        self.policy = habits.choices(list(POLICIES), weights)[0]
+        if "power" in self.weather.kinds:  # the thread that syncs may be slow: more is lost then
+            self.machine.sync_every = habits.choice((SYNC_EVERY_SECONDS, 1.0, 10.0))
         self.pace = self.dice.uniform(0.09, 0.2)
         self.lives: list[Life] = []
         self.folds: list[tuple[str, str, str]] = []
@@ -138,6 +169,7 @@ class Day:
         self._ending = False
         self._next_start: asyncio.TimerHandle | None = None
         self._failed_starts = 0
+        self._told_to_halt = False
 
     # --- from start to end ----------------------------------------------------------------------------------
 
@@ -155,6 +187,7 @@ class Day:
         return Outcome(
             self.seed, self.machine.folder, self.weather.fired, self.exchange.ledger, self.exchange.opening,
             self._venue(), self.final, self.lives, self.folds, self.crashes, self.profile.oco, self.plan,
+            self.policy, self.durability,
         )  # fmt: skip
 
     def _drive(self, loop: VirtualLoop) -> None:
@@ -189,12 +222,14 @@ class Day:
         loop, weather = asyncio.get_running_loop(), self.weather
         cash = {"USDT": Decimal(100_000), "ETH": Decimal(50), "BNB": Decimal(100)}
         self.exchange = Exchange(weather, listed(), cash)
+        self.exchange.venue.desk.renames = self.profile.replace_renames
         self.exchange.certainly = self._told_for_certain
         self.network = Network(self.exchange, weather, self.seed)
         self.tape = Tape(self.exchange, weather, self.seed)
         self.exchange.ids_open_only = "id.open" in weather.kinds
         self.exchange.forgets = "query.forget" in weather.kinds
-        for variant in {"id.open"} & weather.kinds:  # a rule of this venue, all day
+        self.exchange.tells_totals = "fill.untold" not in weather.kinds
+        for variant in sorted({"id.open", "fill.untold"} & weather.kinds):  # a rule of this venue, all day
             weather.fire(variant)
         # The clocks begin at midnight: a day that is to have one in its middle begins before it.
         if "midnight" in weather.kinds:
@@ -203,6 +238,7 @@ class Day:
         self.zero = loop.time()
         self.tape.start()
         loop.call_later(1.0, self.start)
+        loop.call_later(30.0, self._look_after)
         self._schedule(loop)
         loop.call_later(LENGTH, self._calm)
 
@@ -232,6 +268,7 @@ class Day:
         ]
         for trader in traders:
             trader.quiet = self._ending
+            trader.shifts = bool(self.profile.replaces)
         return LiveTradingEngine(
             traders,
             plugins=[
@@ -239,6 +276,7 @@ class Day:
                 SimexStream(host, self.tape),
                 Limits(max_leverage=5),
                 DailyLoss("50_000 USDT"),
+                *POLICIES[self.policy][1](),
                 host.clock,
             ],
             run=run,
@@ -317,6 +355,8 @@ class Day:
             return
         if label == "send" and self._may_leap() and self.weather.strikes("pause"):
             host.clock.leap(self.dice.randint(1, 20))
+        if label == "send" and self._cut_next and not {"clock.jump", "pause"} & self.weather.kinds:
+            self.network.crawls = self.dice.random() < 0.5
         if label == "sent" and self._cut_next and self._cut():
             self._cut_next = False
             self.weather.fire("power")
@@ -348,7 +388,8 @@ class Day:
             "fill.void": self._void, "void.early": self._void_early,
             "inst.change": self._change_rules, "inst.delist": self._delist,
             "acct.flow": self._flow, "acct.funding": self._funding, "acct.forced": self._forced,
-            "acct.manual": self._manual, "acct.away": self._away, "acct.missed": self._missed, "clock.jump": self._jump,
+            "acct.manual": self._manual, "acct.away": self._away, "acct.missed": self._missed,
+            "acct.crowd": self._crowd, "clock.jump": self._jump,
             "kill": self._kill, "kill.label": self._kill_at_label, "kill.start": self._kill_in_start,
             "stop": self._stop, "peer": self._peer, "disk.full": lambda: self._fail_disk("full"),
             "disk.error": lambda: self._fail_disk("broken"), "power.full": self._cut, "power": self._cut_at_send,
@@ -438,11 +479,13 @@ class Day:
         return self.host is not None and self.host.started and self.network.listening
 
     def _told_for_certain(self, act: Callable[[], object]) -> bool:
-        """Move money where it is heard, and nobody dies of it before it is written down."""
+        """Move money where it is heard, and neither a death nor a power cut comes before it is written down."""
         if not self._listening() or (self.host is not None and self.host.failing):
             return False
         deadly, self._deadly = self._deadly, None
         done = act()
+        if self.host is not None and self.host.journal is not None and not self.host.dead:
+            self.host.journal.sync()
         self._deadly = deadly
         return done is not False
 
@@ -457,7 +500,29 @@ class Day:
 
     def _away(self) -> bool:
         self.kill("kill before money moves")
-        self.exchange.move_money(Decimal(self.dice.randint(1, 2_000)))
+        if self.dice.random() < 0.5 and self.exchange.venue.desk.ledger.quantity(BTC):
+            self.exchange.pay_funding(BTC, self.dice.uniform(-0.001, 0.001))
+        else:
+            self.exchange.move_money(Decimal(self.dice.randint(1, 2_000)))
+        return True
+
+    def _crowd(self) -> bool:
+        """Somebody trades by machine on the same account, while the process is up or down."""
+        if self.dice.random() > 0.15 or not any(life.started for life in self.lives):
+            return False
+        left = self.dice.randint(*CROWD)
+        if self.dice.random() < 0.5:
+            self.kill("kill before a crowd")
+
+        def trade() -> None:
+            nonlocal left
+            for _ in range(min(left, self.dice.randint(20, 120))):
+                left -= 1
+                self.exchange.trade_by_hand(BTC, Decimal(self.dice.choice((-1, 1))) * Decimal("0.001"))
+            if left and not self._ending:
+                self._later(0.1, 1.0, trade)
+
+        trade()
         return True
 
     def _forced(self) -> bool:
@@ -567,16 +632,27 @@ class Day:
         if self.host is None or not self.host.started or self.host.failing or self.host.stopping:
             return False
         self.host.engine.halt("the day says so", who="operator")
+        self._told_to_halt = True
 
         def lift() -> None:
             host = self.host
             if host is not None and host.started and not host.failing and not host.stopping:
                 host.engine.resume("the day says so", who="operator")
+                self._told_to_halt = False
             else:
                 self._later(1, 5, lift)
 
         self._later(10, 60, lift)
         return True
+
+    def _look_after(self) -> None:
+        """A person has looked at what the engine lowered trading for, and lifts it: else most days would be idle."""
+        host = self.host
+        if host is not None and host.started and not host.failing and not host.stopping:
+            for scope, state in list(host.kernel.state.lowered.items()):
+                if state != "killed" and not (scope == "engine" and self._told_to_halt):
+                    host.engine.resume("somebody has looked", who="operator", scope=scope)
+        self._later(30, 60, self._look_after)
 
     # --- the end ------------------------------------------------------------------------------------------------
 
@@ -601,6 +677,7 @@ class Day:
             self.host.engine.stop("the day ends")
 
     def _finish(self) -> None:
+        asyncio.get_running_loop().stop()  # the day ends even where looking at what is left fails
         host = self.host
         assert host is not None
         if host.started:
@@ -615,7 +692,6 @@ class Day:
             self.peer.die()
         host.die()
         self._compare_fold(live)
-        asyncio.get_running_loop().stop()
 
     def _venue(self) -> dict[str, Any]:
         desk = self.exchange.venue.desk

@@ -27,6 +27,8 @@ class Told:
     epoch: int
     status: str = ""
     filled: Decimal = ZERO
+    sent: Decimal = ZERO
+    before: Decimal = ZERO
     submitted: int = 0
     wire_reduce_only: bool = False
     steps: list[tuple[int, str, dict[str, Any]]] = attrs.Factory(list)
@@ -54,6 +56,8 @@ class Seen:
     writes: list[tuple[int, bool]] = attrs.Factory(list)
     filled: Decimal = ZERO
     most: Decimal = ZERO
+    quantity: Decimal = ZERO
+    epoch: int = 0
 
 
 class Evidence:
@@ -79,6 +83,9 @@ class Evidence:
         self._moved: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         self.lowered: dict[str, str] = {}
         self.tripped: dict[tuple[str, str], str] = {}
+        self.standing: dict[str, dict[str, Any]] = {}
+        self.lost_tails: set[int] = set()
+        self.halts: list[int] = []
         self.seen: dict[str, Seen] = {}
         self._fold()
         self._read_ledger()
@@ -97,6 +104,14 @@ class Evidence:
 
     def _EngineStarted(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self.epochs.append((fact["seq"], fact["epoch"], fact["namespace"]))
+        if fact.get("tail_lost"):
+            self.lost_tails.add(fact["epoch"])
+
+    def _DiscrepancyFound(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self.standing[fact["discrepancy"]["id"]] = fact["discrepancy"]
+
+    def _DiscrepancyGone(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self.standing.pop(fact["discrepancy"], None)
 
     def _InstrumentDefined(self, fact: dict[str, Any]) -> None:  # noqa: N802
         found = fact["instrument"]
@@ -114,6 +129,8 @@ class Evidence:
             self.lowered.pop(fact["scope"], None)
         else:
             self.lowered[fact["scope"]] = fact["state"]
+            if fact["state"] == "halted" and fact["reason"]:
+                self.halts.append(fact["seq"])
 
     def _BreakerTripped(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self.tripped[fact["breaker"], fact["scope"]] = fact["state"]
@@ -144,6 +161,11 @@ class Evidence:
         order.steps.append((fact["seq"], order.status, fact))
         return order
 
+    def _OrderAdopted(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        order = self._order(fact, "partially_filled" if Decimal(fact["filled_quantity"]) else "accepted")
+        if len(order.steps) == 1:
+            order.epoch, order.filled = int(order.name[4:8], 16), Decimal(fact["filled_quantity"])
+
     def _OrderDenied(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self._order(fact, "denied")
 
@@ -152,7 +174,9 @@ class Evidence:
 
     def _OrderSubmitted(self, fact: dict[str, Any]) -> None:  # noqa: N802
         order = self._order(fact, "submitted")
-        order.quantity = Decimal(fact["quantity"])
+        order.quantity = order.sent = Decimal(fact["quantity"])
+        if fact["deadline_ns"] <= fact["now"]:  # written down after the fact: the venue had it, see I18
+            return
         order.submitted = fact["seq"]
         order.wire_reduce_only = fact.get("reduce_only", False)
         key = (order.intent["strategy"], order.intent["instrument"])
@@ -180,6 +204,24 @@ class Evidence:
             order.filled or any(step[2].get("broker_order_id") for step in order.steps)
         )
         self._order(fact, "unknown" if unknown else "partially_filled" if order.filled else "accepted")
+
+    def _ReplaceRequested(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        order = self._order(fact, "pending_replace")
+        order.before = order.quantity
+        order.quantity = max(order.quantity, Decimal(fact["quantity"]))
+
+    def _OrderReplaced(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self._replaced(fact, Decimal(fact["quantity"]))
+
+    def _ReplaceRefused(self, fact: dict[str, Any]) -> None:  # noqa: N802
+        self._replaced(fact, self.orders[fact["client_order_id"]].before)
+
+    def _replaced(self, fact: dict[str, Any], quantity: Decimal) -> None:
+        order = self.orders[fact["client_order_id"]]
+        order.quantity = quantity
+        works = "partially_filled" if order.filled else "accepted"
+        done = order.filled >= quantity
+        self._order(fact, "filled" if done else works if order.status == "pending_replace" else "")
 
     def _OrderCanceled(self, fact: dict[str, Any]) -> None:  # noqa: N802
         self._order(fact, "canceled")
@@ -253,12 +295,16 @@ class Evidence:
         self.venue_positions: dict[str, Decimal] = defaultdict(Decimal)
         self.venue_fills: dict[str, tuple[Any, ...]] = {}
         self.voids: set[str] = set()
+        epochs: dict[str, int] = {}
         for at, entry in enumerate(self.outcome.ledger):
             kind = entry[0]
+            if kind == "write" and entry[2]:
+                epochs.setdefault(entry[2], entry[4])
             if kind in {"submit", "accept", "end", "refuse", "fill"} and entry[2]:
-                seen = self.seen.setdefault(entry[2], Seen(entry[2]))
+                seen = self.seen.setdefault(entry[2], Seen(entry[2], epoch=epochs.get(entry[2], 0)))
             if kind == "submit":
                 seen.writes.append((at, entry[3]))
+                seen.quantity = entry[5]
             elif kind == "accept":
                 seen.accepted.append(at)
             elif kind == "end":

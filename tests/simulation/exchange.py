@@ -19,6 +19,7 @@ from fairlead.ports import (
     Accepted,
     AccountChanged,
     Cancel,
+    CancelAll,
     Canceled,
     CancelRejected,
     Clock,
@@ -27,8 +28,11 @@ from fairlead.ports import (
     FillVoided,
     Funding,
     Handle,
+    OrderReport,
     Quote,
     Rejected,
+    Replace,
+    ReplaceRejected,
     Report,
     Submit,
 )
@@ -83,6 +87,7 @@ class Exchange:
         self.clock: Clock = _VenueClock()
         self.ids_open_only = False
         self.forgets = False
+        self.tells_totals = True
         self.void_next = False
         self.renamed: set[str] = set()
         self.certainly: Callable[[Callable[[], object]], bool] = lambda act: bool(act())
@@ -91,6 +96,7 @@ class Exchange:
         self.venue = SimulatedVenue(cash, instruments=listed, fees=_Fees(weather), fills=FillBySize())
         self.venue.open(self._reported, self.clock)
         self._answers: list[Report] | None = None
+        self._former: dict[str, tuple[int, OrderReport]] = {}
         self._asked = ""
         self.opening = dict(cash)
 
@@ -103,13 +109,16 @@ class Exchange:
             return self._submit(now, command, committed=committed, late=late)
         if isinstance(command, Cancel):
             return self._cancel(now, command)
+        if isinstance(command, Replace):
+            return self._replace(now, command)
+        assert isinstance(command, CancelAll)
         self.ledger.append(("cancel_all", now, command.instrument))
         self.venue.send(command)
         return []
 
     def _submit(self, now: int, command: Submit, *, committed: bool, late: bool) -> list[Report]:
         intent, name = command.intent, command.client_order_id
-        self.ledger.append(("submit", now, name, committed, command.deadline_ns))
+        self.ledger.append(("submit", now, name, committed, command.deadline_ns, command.quantity))
         code = ""
         if intent.instrument in self.delisted:
             code = "delisted"
@@ -138,7 +147,36 @@ class Exchange:
                 return []
         return self._do(command)
 
-    def _do(self, command: Submit | Cancel) -> list[Report]:
+    def _replace(self, now: int, command: Replace) -> list[Report]:
+        """Change an order in place; it may fill on the way, and its former id end before the new one is told."""
+        name = command.client_order_id
+        order = self.venue.desk.orders.get(name)
+        self.ledger.append(("replace", now, name, command.quantity))
+        if order is None:
+            return self._do(command)
+        if order.limit is not None and self.weather.strikes("replace.race"):
+            half = self.venue.desk.markets[order.instrument].rules.quantity(order.remaining / 2)
+            self._execute(name, half if half and self.weather.dice.random() < 0.5 else order.remaining)
+        self._former[name] = (now, order.report("open"))
+        if not self.venue.desk.renames or not self.weather.strikes("replace.old"):
+            return self._do(command)
+        push, said = self.push, list[Report]()
+        self.push = said.append
+        try:
+            return self._do(command)
+        finally:
+            self.push = push
+            for report in sorted(said, key=lambda report: not isinstance(report, Canceled)):
+                push(report)
+
+    def as_of(self, order: OrderReport, newest: int) -> OrderReport:
+        """An order as a look-up that lags shows it: with the terms that it had."""
+        changed, former = self._former.get(order.client_order_id, (0, order))
+        if changed <= newest:
+            return order
+        return attrs.evolve(order, quantity=former.quantity, limit_price=former.limit_price)
+
+    def _do(self, command: Submit | Cancel | Replace) -> list[Report]:
         """What the venue says at once is its answer; acceptances, cancels and fills are on the stream as well."""
         self._answers, self._asked = [], command.client_order_id
         try:
@@ -152,11 +190,13 @@ class Exchange:
         match report:
             case Accepted():
                 self.ledger.append(("accept", now, report.client_order_id))
+            case Canceled(reason="replaced"):
+                self.ledger.append(("say", now, report.client_order_id, "Canceled"))
             case Canceled():
                 self.ledger.append(("end", now, report.client_order_id, "canceled"))
             case Rejected():
                 self.ledger.append(("refuse", now, report.client_order_id, report.code))
-            case CancelRejected():
+            case CancelRejected() | ReplaceRejected():
                 pass
             case FillReport():
                 report = self._filled(now, report)
@@ -169,9 +209,9 @@ class Exchange:
         if mine:
             assert self._answers is not None
             self._answers.append(report)
-        if isinstance(report, Rejected | CancelRejected):
+        if isinstance(report, Rejected | CancelRejected | ReplaceRejected):
             return
-        self.push(report)
+        self.push(self.told(report))
 
     # --- fills ----------------------------------------------------------------------------------------------
 
@@ -187,6 +227,12 @@ class Exchange:
             extra = self.venue.desk.markets[report.instrument].rules.lot
             asyncio.get_running_loop().call_soon(self._overfill, report, extra)
         return report
+
+    def told(self, report: Report) -> Report:
+        """A message as this venue says it: with the total of its order, or without."""
+        if self.tells_totals or not isinstance(report, FillReport):
+            return report
+        return _changed(report, cumulative_quantity=None)
 
     def _book(self, now: int, report: FillReport) -> None:
         signed = report.quantity if report.side is Side.BUY else -report.quantity
@@ -217,7 +263,7 @@ class Exchange:
         )  # fmt: skip
         desk.enter_fill(report, None)
         self._book(self.clock.now(), report)
-        self.push(report)
+        self.push(self.told(report))
 
     def _overfill(self, report: FillReport, extra: Decimal) -> None:
         filled = report.cumulative_quantity or ZERO

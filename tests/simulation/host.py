@@ -156,11 +156,12 @@ class _LogOfHost:
 class JournalOfHost(_LogOfHost):
     """The journal of one process: the real one, on a disk that can fill up, break, or lose its power."""
 
-    def __init__(self, host: Host, journal: Journal) -> None:
+    def __init__(self, host: Host, journal: Journal, sync_every: float) -> None:
         super().__init__(host)
         self.writer = journal._writer
         self._journal = journal
         self._synced_at = 0.0
+        self._sync_every = sync_every
 
     @property
     def synced(self) -> tuple[Path, int]:
@@ -174,7 +175,7 @@ class JournalOfHost(_LogOfHost):
             return
         if host.failing and not (last_words and host.failing == "full"):
             raise JournalError(f"the disk is {host.failing}")
-        if (now := asyncio.get_running_loop().time()) > self._synced_at + SYNC_EVERY_SECONDS:
+        if (now := asyncio.get_running_loop().time()) > self._synced_at + self._sync_every:
             self._synced_at = now  # the thread that syncs behind, on virtual time
             self.writer.sync()
         self._journal.append(facts, last_words=last_words)
@@ -265,13 +266,14 @@ class _NoKeeper:
 
 
 class Machine:
-    """What the processes of a day stand on. `boot` changes with a power cut."""
+    """What the processes of a day stand on. `boot` changes with a power cut, `sync_every` is how lazy the disk is."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.run = folder / "run"
         self.boot = 1
+        self.sync_every = SYNC_EVERY_SECONDS
 
     def cut(self, path: Path, keep: int) -> None:
         """A power cut: what was not synced is gone from a file, and the machine has booted again."""
@@ -298,7 +300,7 @@ class Machine:
                 sync_behind=False,
                 segment_bytes=SEGMENT_BYTES,
             )
-            host.journal = JournalOfHost(host, journal)
+            host.journal = JournalOfHost(host, journal, self.sync_every)
             return host.journal
 
         def open_tape(folder: Path, *, boot_id: str) -> TapeOfHost:

@@ -114,6 +114,7 @@ class Network:
         self.connections: list[Connection] = []
         self.lag_until = 0.0
         self.refusing = ""
+        self.crawls = False
         self.outage_until = self.last_request = 0.0
         exchange.push = self._push
 
@@ -125,6 +126,10 @@ class Network:
         self.last_request = loop.time()
         if self.refusing:
             loop.call_later(0.02, answered, Answer(self._refusal(command)))
+            return
+        if self.crawls:  # valid still when it arrives, and nobody waits for it any more
+            self.crawls = False
+            loop.call_later(self.dice.uniform(1, 4.8), self._arrive, command, None, committed, True)
             return
         if weather.strikes("req.lose"):
             return

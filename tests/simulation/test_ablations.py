@@ -6,7 +6,13 @@ from simulation.ablations import ABLATIONS, first_caught
 
 SEEDS = 200
 
-FIRST = {"exits after a restart": 51}
+FIRST = {
+    "exits after a restart": 51,
+    "listing before adjusting": 27,
+    "lost orders are adopted": 5,
+    "states survive": 19,
+    "wait after a power cut": 24,
+}
 """Seeds near which the slower ones show; the others show at once."""
 
 

@@ -66,7 +66,7 @@ def test_a_flipped_bit_is_found() -> None:
 def test_an_order_that_the_journal_does_not_know_is_found() -> None:
     """The venue saw an order that nobody wrote down."""
     name = "05ea000100000000000000000000ff01"
-    assert "I3" in found(lambda o: o.ledger.append(("submit", 0, name, False, 0)))
+    assert "I3" in found(lambda o: o.ledger.append(("submit", 0, name, False, 0, Decimal(1))))
 
 
 def test_an_order_at_the_venue_twice_is_found() -> None:

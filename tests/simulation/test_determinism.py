@@ -9,9 +9,9 @@ import pytest
 
 PROGRAM = """
 from simulation.day import Outcome, play
-from simulation.score import HOLDS
+from simulation.faults import KINDS
 for seed in range({first}, {last}):
-    print(play(seed, HOLDS, Outcome.trace))
+    print(play(seed, tuple(KINDS), Outcome.trace))
 """
 TESTS = Path(__file__).parent.parent
 

@@ -15,6 +15,14 @@ FOUND = [
     ),
     (1, ("req.lose",), "the same, where the request was lost"),
     (3, ("kill",), "an attempt follows one that the venue had accepted and then ended by itself"),
+    (
+        19,
+        ("power",),
+        "an order that the journal lost, of a venue that does not tell its side, was traded beside",
+    ),
+    (24, ("power", "req.late"), "a request that a power cut overtook arrived once others had been sent"),
+    (47, ("power", "req.late", "acct.away"), "a held order was sent before a lost one beside it was known"),
+    (12, ("power", "kill"), "a held order that had been sent, the record of that lost, was held still"),
 ]
 """Seed, faults, and what it was. The day is another one where the simulation itself has changed since."""
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from fairlead import Order, Quote, Strategy
+from fairlead import Order, OrderStatus, Quote, Strategy
+
+RESTS = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 
 
 class Gambler(Strategy):
@@ -20,11 +22,14 @@ class Gambler(Strategy):
         self.symbol, self.seed, self.pace, self.size = symbol, seed, pace, size
         self.serial = 0
         self.quiet = False
+        self.shifts = False
 
     def on_start(self) -> None:
         self.watch(self.symbol, quotes=True)
         self.watch("BNB/USDT", quotes=True)
         self.every("15s", self.tidy)
+        if self.shifts:
+            self.every("4s", self.shift)
 
     def on_quote(self, quote: Quote) -> None:
         if self.quiet or not quote.instrument.startswith(self.symbol):
@@ -104,6 +109,19 @@ class Gambler(Strategy):
                 self.replace(chosen, limit_price=float(chosen.limit_price or 0) * dice.uniform(0.999, 1.001))
             else:
                 self.cancel(chosen)
+
+    def shift(self) -> None:
+        """Replace what rests, again and again, in price and size: for days in which that is one request."""
+        resting = [o for o in self.orders() if o.limit_price is not None and o.status in RESTS]
+        if not self.shifts or self.quiet or not resting:
+            return
+        dice = random.Random(f"{self.seed} {resting[-1].client_order_id} {resting[-1].replacements}")
+        order = dice.choice(resting)
+        plain = not order.intent.reduce_only and not order.intent.group
+        total = float(order.quantity) * dice.choice((0.5, 1, 1.5)) if plain else None
+        self.replace(
+            order, quantity=total, limit_price=float(order.limit_price or 0) * dice.uniform(0.999, 1.001)
+        )
 
     def tidy(self) -> None:
         """Not for ever more orders."""

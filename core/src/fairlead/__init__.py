@@ -23,6 +23,7 @@ from fairlead._models.orders import (
     Side,
     TimeInForce,
     Trail,
+    Verdict,
 )
 from fairlead._secrets.secret import Secret
 from fairlead._strategy.strategy import Strategy
@@ -88,6 +89,7 @@ __all__ = [
     "TradingState",
     "Trail",
     "VenueError",
+    "Verdict",
     "decimal",
     "default_instrument",
     "duration",

@@ -92,6 +92,7 @@ class EngineStarted(Fact, frozen=True, kw_only=True):
     """An engine took the accounts; `epoch` rises with each start.
 
     `tail_lost` says that a power cut may have taken the journal's last records: orders that were in them are ours.
+    `waived` is what real money needs and this start did without, by a person's word.
     """
 
     namespace: int
@@ -99,6 +100,7 @@ class EngineStarted(Fact, frozen=True, kw_only=True):
     strategies: tuple[StrategySpec, ...] = ()
     accounts: tuple[str, ...] = ()
     tail_lost: bool = False
+    waived: tuple[str, ...] = ()
 
 
 class EngineStopped(Fact, frozen=True, kw_only=True):
@@ -201,6 +203,37 @@ class FeedChanged(Fact, frozen=True, kw_only=True):
 
     stream: str
     up: bool
+    reason: str = ""
+
+
+class KilledOutside(Fact, frozen=True, kw_only=True):
+    """A process of its own killed the account at `at_ns`: `fairlead kill --standalone`.
+
+    `canceled` are ids of orders, `closed` what it sent to close positions, `left` what it could not do, in words; they
+    are complete when it was `done`.
+    """
+
+    account: str
+    who: str
+    why: str
+    at_ns: int
+    canceled: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    done: bool = False
+
+
+class DeadManChanged(Fact, frozen=True, kw_only=True):
+    """The account's venue cancels every order at `until_ns` unless it hears of the engine before; 0 for never."""
+
+    account: str
+    until_ns: int
+
+
+class DeadManTripped(Fact, frozen=True, kw_only=True):
+    """The account's venue was not told in time, and cancels every order."""
+
+    account: str
     reason: str = ""
 
 
@@ -358,6 +391,37 @@ class CancelRefused(Fact, frozen=True, kw_only=True):
     """The venue would not cancel."""
 
     client_order_id: str
+    code: str = ""
+    reason: str = ""
+
+
+class ReplaceRequested(Fact, frozen=True, kw_only=True):
+    """A change of an order in place is about to be sent: its `attempt`, and the terms; `quantity` is the total."""
+
+    client_order_id: str
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    deadline_ns: int
+
+
+class OrderReplaced(Fact, frozen=True, kw_only=True):
+    """It works on these terms; the venue may have given it another id."""
+
+    client_order_id: str
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    broker_order_id: str = ""
+
+
+class ReplaceRefused(Fact, frozen=True, kw_only=True):
+    """It stands as it did: the venue would not change it, never got the request (NOT_ACCEPTED), or it was not sent."""
+
+    client_order_id: str
+    attempt: int
     code: str = ""
     reason: str = ""
 
@@ -558,7 +622,8 @@ class Noted(Fact, frozen=True, kw_only=True):
 class BreakerTripped(Fact, frozen=True, kw_only=True):
     """A breaker found its limit passed: what it measured, what it lowers trading to, and where.
 
-    `action` is what is done besides, "cancel_entries" or "flatten": a SweepStarted of the same input follows.
+    `action` is what is done besides, "cancel_entries", "flatten" or "reduce to 50%": a SweepStarted of the same input
+    follows.
     """
 
     breaker: str
@@ -566,6 +631,17 @@ class BreakerTripped(Fact, frozen=True, kw_only=True):
     state: TradingState
     scope: str
     action: str = ""
+
+
+class BreakerHalfOpened(Fact, frozen=True, kw_only=True):
+    """A tripped breaker's rule lets trading go on, one order that adds at a time; it is reset at `until_ns`.
+
+    A trip before that is one like any other.
+    """
+
+    breaker: str
+    scope: str
+    until_ns: int
 
 
 class BreakerReset(Fact, frozen=True, kw_only=True):
@@ -618,12 +694,22 @@ class CommandAnswered(Fact, frozen=True, kw_only=True):
     asked: str = ""
 
 
+class PositionTarget(msgspec.Struct, frozen=True):
+    """The most, without its sign, that is to be left of a strategy's position."""
+
+    account: str
+    instrument: str
+    strategy: str
+    quantity: Decimal
+
+
 class SweepStarted(Fact, frozen=True, kw_only=True):
     """The orders of a scope are withdrawn, as a person, a breaker or an `on_exit` wanted, until all is done.
 
-    Restarts do not end it. `verb` is "cancel_all", "cancel_entries", "flatten", "kill", "stop", or "exit" for a
-    strategy's `on_exit`; `closes` says that what is held is closed too. A stop ends at `until_ns`, if that is not 0,
-    whatever is left.
+    Restarts do not end it. `verb` is "cancel_all", "cancel_entries", "flatten", "reduce", "kill", "stop", or "exit" for
+    a strategy's `on_exit`; `closes` says that what is held is closed too. A stop ends at `until_ns`, if that is not 0,
+    whatever is left. Of a reduction `targets` are what may be left of the positions that there are; of any other
+    position nothing may.
     """
 
     verb: str
@@ -632,6 +718,7 @@ class SweepStarted(Fact, frozen=True, kw_only=True):
     why: str = ""
     closes: bool = False
     until_ns: int = 0
+    targets: tuple[PositionTarget, ...] = ()
 
 
 class SweepEnded(Fact, frozen=True, kw_only=True):
@@ -671,6 +758,9 @@ AnyFact = (
     | AccountOpened
     | StreamChanged
     | FeedChanged
+    | KilledOutside
+    | DeadManChanged
+    | DeadManTripped
     | FillsListed
     | AccountRecovered
     | DiscrepancyFound
@@ -690,6 +780,9 @@ AnyFact = (
     | HeldResized
     | CancelRequested
     | CancelRefused
+    | ReplaceRequested
+    | OrderReplaced
+    | ReplaceRefused
     | OrderCanceled
     | OrderExpired
     | Filled
@@ -710,6 +803,7 @@ AnyFact = (
     | Asked
     | Noted
     | BreakerTripped
+    | BreakerHalfOpened
     | BreakerReset
     | BreakerSaved
     | LimitChanged

@@ -27,29 +27,37 @@ from fairlead._models.reports import (
     AccountChanged,
     Canceled,
     CancelRejected,
+    DeadManFired,
+    DeadManSet,
     Expired,
     FillReport,
     FillVoided,
     NotSent,
     OutcomeUnknown,
     Rejected,
+    Replaced,
+    ReplaceRejected,
     Report,
     StreamDown,
     StreamUp,
     Triggered,
 )
 from fairlead._models.venue import (
+    ArmDeadMan,
     Cancel,
     CancelAll,
     Command,
     OrderReport,
     RateLimit,
+    Replace,
     Snapshot,
     Submit,
     VenueProfile,
 )
 from fairlead._strategy.styles import Again, GiveUp, Place, Step, Style, Withdraw, Work
+from fairlead.errors import ConfigurationError
 from fairlead.facts import Fact
+from fairlead.units import percent
 
 API_VERSION = 1
 """The version of these ports; it rises when a plugin that worked would work no more."""
@@ -205,7 +213,7 @@ class DataStream(Protocol):
         ...
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
-        """Ask for feeds; returns those the source has confirmed."""
+        """Ask for feeds; returns those the source has confirmed. The engine asks for the others again, ever later."""
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -213,7 +221,10 @@ class DataStream(Protocol):
         ...
 
     async def history(self, subscription: Subscription, start_ns: int, end_ns: int) -> Sequence[MarketEvent]:
-        """What happened in [start_ns, end_ns), oldest first; empty where the source keeps none."""
+        """What happened in [start_ns, end_ns), oldest first; empty where the source keeps none.
+
+        While the engine runs it gives up after 20 s, and asks again with twice as much time at each try.
+        """
         ...
 
     async def close(self) -> None:
@@ -230,6 +241,31 @@ class Replayable(Protocol):
         ...
 
 
+_REDUCE_TO = "reduce to "
+
+
+def reduction(action: str) -> Decimal | None:
+    """The share of "reduce to 50%", which is above 0 and below 1; None for an action that is no reduction.
+
+    Raises ConfigurationError.
+    """
+    if not action.startswith(_REDUCE_TO):
+        return None
+    found = percent(action.removeprefix(_REDUCE_TO))
+    if not 0 < found < 1:
+        raise ConfigurationError(f"{action!r}: the share is above 0% and below 100%: write 'reduce to 50%'")
+    return found
+
+
+def _is_action(_trip: Trip, _attribute: attrs.Attribute[str], action: str) -> None:
+    try:
+        known = action in ("", "cancel_entries", "flatten") or reduction(action) is not None
+    except ConfigurationError as error:
+        raise ValueError(f"action {error}") from None
+    if not known:
+        raise ValueError(f"action {action!r} is none: write 'cancel_entries', 'flatten' or 'reduce to 50%'")
+
+
 @attrs.frozen
 class Trip:
     """A breaker's finding.
@@ -237,14 +273,15 @@ class Trip:
     `state` is what trading is lowered to; None refuses the one order that was checked and changes nothing
     else. `scope` is "engine", "account:NAME", "strategy:NAME" or "instrument:ID"; "" means the account of the
     intent or event in hand. `action` is what a trip does besides, in its scope: "cancel_entries" withdraws the orders
-    that could open or add, "flatten" withdraws all and closes what is held; both go on until done, restarts included.
-    Raises ValueError for another.
+    that could open or add, "flatten" withdraws all and closes what is held, and "reduce to 50%" withdraws what could
+    open or add and reduces positions, the riskiest first, until what is left of their gross value is that share, at the
+    prices of the trip. All go on until done, restarts included. Raises ValueError for another.
     """
 
     reason: str
     state: TradingState | None = attrs.field(default=None, converter=attrs.converters.optional(TradingState))
     scope: str = ""
-    action: str = attrs.field(default="", validator=attrs.validators.in_(("", "cancel_entries", "flatten")))
+    action: str = attrs.field(default="", validator=_is_action)
 
 
 class Allowance(msgspec.Struct, frozen=True):
@@ -259,6 +296,15 @@ class Allowance(msgspec.Struct, frozen=True):
     leverage: float = inf
     age_ns: float = inf
     exposure: float = inf
+
+
+@attrs.frozen
+class Reference:
+    """What a setting of a breaker names: a "currency", a "strategy", an "instrument", a "base" or a "venue"."""
+
+    setting: str
+    kind: str
+    name: str
 
 
 class View(Protocol):
@@ -390,7 +436,9 @@ class CircuitBreaker(Protocol):
     account's name). A breaker may also have `due(view) -> int`, the time at which it wants to look next:
     `watch(None, view)` is called then, and `due` asked again after each look and each fact that it wanted;
     `clean(scope, view) -> bool`, which resets what it tripped (asked at each
-    look and before each order; without it only a person does); and `save() -> bytes`, `load(bytes)` for what must
+    look and before each order; without it only a person does); `probe(scope, view) -> int`, for how many ns that reset
+    leaves it half-open first: one order that adds may work at a time, and another trip is like the first; and
+    `save() -> bytes`, `load(bytes)` for what must
     survive a restart: what `save` returns is written down with each trip, and whenever it is another after a look
     or a fact that it wanted. One that wants EQUITY may have `quiet(account, view) -> (low, high)`: while
     equity stays between the two, and no fact moves its limit, `watch` and `check` have nothing to find and are not
@@ -402,6 +450,13 @@ class CircuitBreaker(Protocol):
     `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what
     makes no sense; and `change(name, text)`. The engine writes each change down and makes it again after a restart.
     With `used(account, view) -> Mapping[str, float | None]` the part of each that is used stands in `fairlead risk`.
+
+    One whose settings name something may have `refers() -> Iterable[Reference]`: a strategy that there is not, and a
+    currency that no account is kept in, refuse the engine; of an instrument, a base or a venue that nobody lists it
+    warns.
+
+    Real money needs a breaker whose `guards`, a tuple of texts, has "daily_loss", and one whose `guards` has
+    "stale_data": that is how one says what it is there for.
     """
 
     @property
@@ -480,6 +535,7 @@ __all__ = [
     "Action",
     "Again",
     "Allowance",
+    "ArmDeadMan",
     "Bar",
     "Book",
     "BrokerAdapter",
@@ -491,6 +547,8 @@ __all__ = [
     "Clock",
     "Command",
     "DataStream",
+    "DeadManFired",
+    "DeadManSet",
     "Discrepancy",
     "DiscrepancyKind",
     "Expired",
@@ -509,7 +567,11 @@ __all__ = [
     "Quote",
     "RateLimit",
     "Reconciler",
+    "Reference",
     "Rejected",
+    "Replace",
+    "ReplaceRejected",
+    "Replaced",
     "Replayable",
     "Report",
     "Resolution",
@@ -529,4 +591,5 @@ __all__ = [
     "View",
     "Withdraw",
     "Work",
+    "reduction",
 ]

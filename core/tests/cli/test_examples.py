@@ -1,5 +1,6 @@
 """The examples that show the command line and an engine inside another program."""
 
+import re
 import runpy
 import signal
 import subprocess
@@ -8,6 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+
+from fairlead._storage.journal import read_facts
+from fairlead.facts import BreakerTripped, Filled, OrderSubmitted
+from fairlead.testing import run_virtual
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -59,3 +64,51 @@ def test_an_engine_that_is_killed_goes_on(tmp_path: Path, capsys) -> None:
     assert "the run ended: SIGTERM" in said
     last = example["notes"](facts)[-1]
     assert example["held"](facts) != 0, last
+
+
+@pytest.mark.full
+def test_limits_and_breakers_are_told_of_as_they_speak(tmp_path: Path, capsys) -> None:
+    """The slip of a key, the burst, a person's limit, the script's own breaker and its reset stand in the output."""
+    example = runpy.run_path(str(EXAMPLES / "03_safety_controls.py"))
+    narrator = run_virtual(example["main"](tmp_path / "safety"))
+    said = capsys.readouterr().out
+    assert re.search(
+        r"5 min  refused: buy 30: Limits: order value [\d,.]+ is above 5,000.00 USDT; leverage", said
+    )
+    assert re.search(r"10 min  refused: buy 0.001: Limits: max_order_rate", said)
+    assert "limit: max_order_value from 5000 USDT to 200 USDT, by you: news at noon" in said
+    assert "TRIPPED: TooManyFills: 50 fills and nobody has looked; account:paper is reduce_only now" in said
+    assert "reset: TooManyFills, by you: looked at them, they are what was wanted" in said
+    assert narrator.refused["trading is reduce_only"] > 0
+
+
+@pytest.mark.full
+def test_markets_groups_and_budgets(capsys) -> None:
+    """Both strategies trade, each market is traded, groups and a budget refuse; euros count."""
+    example = runpy.run_path(str(EXAMPLES / "08_multi_asset.py"))
+    held, denied = example["main"]()
+    said = capsys.readouterr().out
+    assert {strategy for strategy, _ in held} == {"balanced", "breakout"}
+    assert {market for _, market in held} == {example["BTC"], example["ETH"], example["SOL"]}
+    reasons = " ".join(reason for fact in denied for reason in fact.reasons)
+    for words in ("(strategy breakout)", "(group altcoins)"):
+        assert words in reasons
+    assert "20,000.00 EUR" in said
+
+
+@pytest.mark.full
+def test_an_emergency_stop_leaves_nothing(tmp_path: Path, capsys) -> None:
+    """Watchers hear of fills; the switch withdraws and closes everything, and holds through a restart."""
+    example = runpy.run_path(str(EXAMPLES / "09_watchers_and_emergency_stop.py"))
+    before, killed, after = example["main"](tmp_path / "stop", fills=3)
+    said = capsys.readouterr().out
+    assert before[0] == 1
+    assert killed == after == (0, 0)
+    assert "an order would be denied: trading is killed" in said
+    assert "reset, and it would be approved" in said
+    facts = list(read_facts(tmp_path / "stop" / "journal"))
+    kill = next(fact.seq for fact in facts if isinstance(fact, BreakerTripped))
+    late = [fact.intent for fact in facts if isinstance(fact, OrderSubmitted) and fact.seq > kill]
+    assert all(intent.sweep and intent.reduce_only for intent in late)
+    fills = [fact.fill for fact in facts if isinstance(fact, Filled)]
+    assert sum(fill.quantity if fill.side == "buy" else -fill.quantity for fill in fills) == 0

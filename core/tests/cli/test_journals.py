@@ -164,3 +164,20 @@ def test_a_journal_of_a_newer_version_is_looked_at_and_not_traded_on(
     assert not (run / "quarantine").exists()
     assert json.loads(fairlead("journal", "verify", run, "--json").output) == json.loads(before)
     assert fairlead("trades", run).exit_code == 0
+
+
+@pytest.mark.parametrize("verb", ["verify", "compact", "export"])
+def test_a_run_is_named_as_an_argument_or_an_option(verb, fairlead, run):
+    """`--run` works with every verb that is about a run, and two different ones are refused."""
+    assert fairlead("journal", verb, "--run", run).exit_code == 0
+    assert fairlead("journal", verb, run).exit_code == 0
+    assert fairlead("journal", verb).exit_code == 2
+    assert fairlead("journal", verb, run, "--run", "another").exit_code == 2
+
+
+def test_a_backup_names_its_run_either_way(fairlead, run, tmp_path):
+    """With the option, the one argument is where to."""
+    assert fairlead("journal", "backup", "--run", run, tmp_path / "one").exit_code == 0
+    assert (tmp_path / "one" / "journal").is_dir()
+    assert fairlead("journal", "backup", "--run", run).exit_code == 2
+    assert fairlead("journal", "backup", run).exit_code == 2

@@ -14,7 +14,7 @@ from fairlead._storage.journal import read_facts
 from fairlead.facts import EngineStarted, Filled
 
 ROOT = Path(__file__).parents[3]
-EXAMPLE = ROOT / "examples" / "07_from_a_file" / "fairlead.toml"
+EXAMPLE = ROOT / "examples" / "from_a_file" / "fairlead.toml"
 KEYED = '[broker.venue]\nuse = "keyed"\nkey = "secret:ACME_KEY"\n'
 
 
@@ -142,6 +142,8 @@ def test_all_faults_are_in_the_error(write):
     assert [fault.path for fault in caught.value.faults] == ["engine.a", "engine.b"]
 
 
+WAIVED = ("--set", 'engine.waive=["daily_loss", "stale_data", "reconciler", "stop_policy"]')
+
 # --- real money -------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +162,8 @@ def test_real_money_is_said_aloud_in_the_file_or_by_whoever_starts(
     """Any of these is enough; nothing else is."""
     monkeypatch.setenv("ACME_KEY", "sesame-open-4711")
     file = write(text + KEYED + 'mode = "live"')
-    assert fairlead("check", file, *options).exit_code == 0
+    assert fairlead("check", file, *options, *WAIVED).exit_code == 0
+    assert fairlead("check", file, *options).exit_code == 5
     assert fairlead("check", write(KEYED + 'mode = "live"'), "--profile", "x").exit_code == 2
 
 
@@ -179,7 +182,7 @@ def test_a_profile_switches_from_paper_to_the_venue(write, fairlead, monkeypatch
     for options, kind in (
         ((), "PaperBroker"),
         (("--profile", "testnet"), "Keyed"),
-        (("--profile", "live", "--live"), "Keyed"),
+        (("--profile", "live", "--live", *WAIVED), "Keyed"),
     ):
         done = fairlead("check", file, *options)
         assert done.exit_code == 0, done.output
@@ -399,3 +402,35 @@ def test_importing_fairlead_reads_no_configuration_code():
     assert "fairlead._secrets.secret" in brought
     assert "fairlead._secrets.stores" not in brought
     assert not any(name.startswith("fairlead._config") for name in brought)
+
+
+def test_a_plugin_of_ones_own_needs_no_package(write, fairlead, folder):
+    """A breaker in a file beside the configuration is named as a strategy is; what is none is said to be none."""
+    (folder / "minebrakes.py").write_text(
+        "class Calm:\n    wants = ()\n"
+        "    def __init__(self, most: int, name: str = 'calm'):\n        self.name, self.most = name, most\n"
+        "    def check(self, intent, view):\n        return None\n"
+        "    def watch(self, item, view):\n        return None\n"
+        "class Other:\n    pass\n"
+    )
+    done = fairlead("check", write('[breaker.own]\nuse = "minebrakes.py:Calm"\nmost = 3'))
+    assert done.exit_code == 0, done.output
+    assert " own " in done.stdout
+    for use, said in (
+        ("minebrakes.py:Clam", "has no breaker 'Clam': did you mean 'Calm'?"),
+        ("minebrakes.py:Other", "it is no breaker"),
+        ("gone.py:Calm", "is no file"),
+    ):
+        done = fairlead("check", write(f'[breaker.own]\nuse = "{use}"\nmost = 3'))
+        assert done.exit_code == 2
+        assert said in done.stderr
+    done = fairlead("check", write('[broker.own]\nuse = "minebrakes.py:Calm"\nmost = 3'))
+    assert "is a breaker and no broker" in done.stderr
+
+
+def test_a_secret_that_a_script_lacks_is_a_fault_of_its_configuration(folder, fairlead):
+    """Exit code 2, as for a configuration: nothing refused to start, something is missing beside it."""
+    (folder / "mine_keyless.py").write_text("from fairlead import Secret\nSecret('NOWHERE_KEY').reveal()\n")
+    done = fairlead("check", "mine_keyless.py")
+    assert done.exit_code == 2
+    assert "NOWHERE_KEY is nowhere" in done.stderr

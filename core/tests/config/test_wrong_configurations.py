@@ -309,7 +309,7 @@ ROWS = {
     "live by the environment": Wrong(
         "",
         "engine.live",
-        "real money is said aloud",
+        "about real money is said aloud",
         "say --live",
         environment={"FAIRLEAD__ENGINE__LIVE": "true"},
     ),

@@ -88,6 +88,19 @@ class Brackets(RuleBasedStateMachine):
         if entries:
             self.bench.do(lambda s: s.cancel(entries[pick % len(entries)]))
 
+    @rule(quantity=quantities)
+    def buy_without_exits(self, quantity):
+        self.broker.answers.append(fill(price=100))
+        if self.bench.do(lambda s: s.buy(quantity)).denied:
+            self.broker.answers.clear()
+
+    @precondition(lambda self: self.held > 0)
+    @rule(part=quantities)
+    def hand_over(self, part):
+        """What an entry had is sold, and bought again by an order that wants no exits."""
+        self.sell_by_hand(part)
+        self.buy_without_exits(part)
+
     @precondition(lambda self: self.held > 0)
     @rule(part=quantities)
     def sell_by_hand(self, part):
@@ -136,14 +149,18 @@ class Brackets(RuleBasedStateMachine):
 
     @invariant()
     def never_bare(self):
-        """Stops, held or at the venue, cover the whole position."""
+        """Stops, held or at the venue, cover all that entries have, and once nothing is leaving no more than that."""
         if not hasattr(self, "bench"):
             return
         groups = {}
         for order in self.exits():
             if order.type in STOPS:
                 groups[order.intent.group] = max(groups.get(order.intent.group, 0), order.remaining_quantity)
-        assert sum(groups.values()) >= self.held, (self.held, self.exits())
+        parts = sum(self.bench.state.entries.values())
+        assert parts <= max(self.held, 0)
+        assert sum(groups.values()) >= parts, (parts, self.exits())
+        if all(o.status is not OrderStatus.PENDING_CANCEL for o in self.exits()):
+            assert sum(groups.values()) <= parts, (parts, self.exits())
 
     @invariant()
     def books_agree(self):

@@ -187,6 +187,22 @@ def test_a_reduction_counts_what_may_still_reduce_besides(linked):
     bench.check()
 
 
+def test_what_another_strategy_works_is_no_part_of_ones_own_reduction():
+    """Each closes what it holds itself, whatever the other one has at the venue."""
+    bench = Bench(Puppet(name="one", allocation="50%"), Puppet(name="two", allocation="50%"))
+    bench.price(100)
+    for number in (0, 1):
+        bench.do(lambda s: s.buy(3), number)
+    bench.do(lambda s: s.sell(3, limit_price=110), 1)
+    bench.kernel.command("halt", "me", "news", scope="strategy:two")
+    bench.kernel.turn(
+        lambda: bench.kernel.recorder.record(StateChanged, scope="engine", state=TradingState.REDUCE_ONLY)
+    )
+    assert bench.do(lambda s: s.sell(1), 1).denied
+    assert bench.do(lambda s: s.sell(3, reduce_only=True)).status is OrderStatus.FILLED
+    bench.check()
+
+
 # --- one's own orders -------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from fairlead import LimitAt, OrderStatus, OrderType, TimeSlices
+from fairlead._kernel.state import REMEMBERED_ORDERS
 from fairlead.facts import Noted, OrderTriggered
 from fairlead.ports import Canceled, Expired, FillVoided, Triggered, Trip
 from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, accept, reject, silence
@@ -588,4 +589,179 @@ def test_the_parts_of_an_order_with_an_end_are_canceled_once():
     bench.advance("6m")
     assert order.status is OrderStatus.EXPIRED
     assert len(bench.broker.canceling) == 1
+    bench.check()
+
+
+def test_a_close_that_waits_for_the_next_bar_is_no_alarm():
+    """Where there are only bars a market order fills with the next one; one that is still there after it is told."""
+    bench = Bench(Puppet(bars="1m"), broker=FakeBroker(profile=EVERYTHING))
+    bench.kernel.market.lanes[bench.instrument].cadence = 60_000_000_000
+    bench.bar(100, 101, 99, 100)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    bench.broker.script = accept()
+    bench.do(lambda s: s.close())
+    bench.advance("65s")
+    assert not [note for note in bench.of(Noted) if note.source == "unprotected"]
+    bench.advance("10s")
+    assert [note for note in bench.of(Noted) if note.source == "unprotected"]
+
+
+# --- what cannot be sent yet ------------------------------------------------------------------------------------
+
+
+class AgainstProfit:
+    """A breaker that refuses take-profits while `refuses` says so, in other words each time."""
+
+    name = "against"
+    wants = ()
+
+    def __init__(self):
+        self.refuses = lambda: True
+        self.asked = 0
+
+    def check(self, intent, view):
+        if intent.exits and intent.type is OrderType.LIMIT and self.refuses():
+            self.asked += 1
+            return Trip(f"{self.asked}.5 of 3,000 messages are used up")
+        return None
+
+    def watch(self, item, view):
+        return None
+
+
+def triggered_in_vain(against):
+    """A stop at the venue, and a take-profit whose price is reached."""
+    bench = make(STOPS_ONLY, breakers=[against])
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90, take_profit=110))
+    bench.broker.fill(entry)
+    bench.price(110)
+    return bench
+
+
+def test_a_take_profit_that_may_not_be_sent_leaves_the_stop_where_it_is():
+    """For hours, whatever is said against it in whatever figures: the stop stays, and the refusal is said once."""
+    against = AgainstProfit()
+    bench = triggered_in_vain(against)
+    (before,) = [o for o in bench.state.open.values() if o.type is OrderType.STOP]
+    commands = len(bench.broker.commands)
+    bench.advance("4h")
+    assert len(bench.broker.commands) == commands
+    assert before.status is OrderStatus.ACCEPTED
+    assert len(alarms(bench)) == 1
+    assert len(bench.of(OrderTriggered)) == 1
+    bench.restart()
+    bench.price(110)
+    assert before.client_order_id in bench.state.open
+    against.refuses = bool
+    bench.advance("2s")
+    assert bench.broker.submits[-1].intent.type is OrderType.LIMIT
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.check()
+
+
+def test_a_take_profit_that_is_refused_once_its_stop_is_gone_is_tried_ever_more_rarely():
+    """What each try takes away and puts back is no order more than every few minutes, and is said once."""
+    against = AgainstProfit()
+    bench = make(STOPS_ONLY, breakers=[against])
+    against.refuses = lambda: not any(status is OrderStatus.ACCEPTED for status, _ in stops(bench))
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90, take_profit=110))
+    bench.broker.fill(entry)
+    sent = len(bench.broker.submits)
+    bench.price(110)
+    bench.advance("10m")
+    in_ten_minutes = len(bench.broker.submits) - sent
+    assert 3 <= in_ten_minutes <= 12
+    bench.advance("4h")
+    assert len(bench.broker.submits) - sent - in_ten_minutes <= 4 * 60 / 4
+    assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
+    assert len(alarms(bench)) == 1
+    assert not alarms(bench, "unprotected")
+    against.refuses = bool
+    bench.advance("5m")
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.check()
+
+
+# --- whose part of a position it is -----------------------------------------------------------------------------
+
+
+@PROFILES
+def test_a_restart_puts_no_old_exits_on_a_position_that_was_opened_without(profile):
+    """What an entry bought was sold by hand: what is there now was bought by an order that wanted no exits."""
+    bench = make(profile)
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90, take_profit=110))
+    bench.broker.fill(entry)
+    bench.do(lambda s: s.close())
+    assert held(bench) == 0
+    bench.do(lambda s: s.buy(1))
+    bench.restart()
+    assert held(bench) == 1
+    assert not bench.state.open
+    bench.price(100)
+    bench.advance("1m")
+    assert not alarms(bench, "unprotected")
+    bench.check()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_exits_cover_what_is_left_of_their_own_entry_and_no_more(restart):
+    """Half of it was sold by hand, more was bought without exits, and then the rest of the entry filled."""
+    bench = make()
+    entry = bench.do(lambda s: s.buy(2, limit_price=99, stop_loss=90))
+    bench.broker.fill(entry, 1)
+    bench.do(lambda s: s.sell("0.6"))
+    bench.do(lambda s: s.buy(3))
+    assert stops(bench) == [(OrderStatus.HELD, D("0.4"))]
+    if restart:
+        bench.restart()
+        assert stops(bench) == [(OrderStatus.HELD, D("0.4"))]
+        bench.broker.executed(entry.client_order_id)
+        bench.restart()
+    else:
+        bench.broker.fill(entry, 1)
+    assert held(bench) == D("4.4")
+    assert sum(size for _, size in stops(bench)) == D("1.4")
+    bench.check()
+
+
+def test_a_close_that_fails_puts_back_the_exits_of_those_who_hold_something():
+    """An older entry was closed by hand before: its exits stay away."""
+    bench = make(STOPS_ONLY)
+    old = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=80))
+    bench.broker.fill(old)
+    bench.do(lambda s: s.close())
+    new = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90))
+    bench.broker.fill(new)
+    bench.broker.answers.append(reject("no"))
+    bench.do(lambda s: s.close())
+    bench.advance("2s")
+    assert [o.stop_price for o in bench.state.open.values()] == [90]
+    bench.check()
+
+
+def test_a_sale_by_hand_that_is_taken_back_leaves_nothing_bare():
+    """What it had sold is there again, and has its stop again."""
+    bench = make()
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90))
+    bench.broker.fill(entry)
+    sale = bench.do(lambda s: s.sell(1))
+    assert not stops(bench)
+    report = next(one for one in bench.broker.executions if one.client_order_id == sale.client_order_id)
+    voided(bench, report)
+    assert held(bench) == 1
+    assert stops(bench) == [(OrderStatus.HELD, 1)]
+    bench.check()
+
+
+def test_an_entry_is_remembered_as_long_as_it_holds_something():
+    """However many orders ended after it: its stop comes back when the venue ends it."""
+    bench = make(STOPS_ONLY)
+    entry = bench.do(lambda s: s.buy(1, limit_price=99, stop_loss=90))
+    bench.broker.fill(entry)
+    for _ in range(REMEMBERED_ORDERS + 5):
+        bench.do(lambda s: s.cancel(s.buy(1, limit_price=50)))
+    (stop,) = bench.state.open.values()
+    bench.broker.emit(Expired(client_order_id=stop.client_order_id, event_ns=bench.clock.now()))
+    bench.advance("2s")
+    assert stops(bench) == [(OrderStatus.ACCEPTED, 1)]
     bench.check()

@@ -2,12 +2,14 @@
 
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 
 import attrs
 import pytest
 
 from fairlead import ConnectivityError, OrderStatus, Side, TradingState
 from fairlead import facts as f
+from fairlead._models.reports import Unanswered
 from fairlead.ports import (
     DUPLICATE_ID,
     Accepted,
@@ -20,6 +22,7 @@ from fairlead.ports import (
     StreamUp,
 )
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, accept, lose, reject, silence
+from fairlead.testing.time import START_NS
 
 D = Decimal
 REMOTE = attrs.evolve(MARKET_AND_LIMIT, environment="testnet", exact=False, watch_ns=0)
@@ -630,4 +633,113 @@ def test_what_a_person_gave_up_is_adopted_when_it_appears_after_all(bench):
     bench.broker.emit(Accepted(client_order_id=order.client_order_id, broker_order_id="b"))
     assert order.status is OrderStatus.PENDING_CANCEL
     assert reserved(bench) == 1
+    bench.check()
+
+
+# --- questions that fail ----------------------------------------------------------------------------------------
+
+
+def asking(bench):
+    """When questions are asked from now on, in seconds."""
+    began, times, inquire = bench.clock.now(), [], bench.kernel.resolver.inquire
+
+    def note(account, inquiry):
+        times.append((bench.clock.now() - began) / 1e9)
+        inquire(account, inquiry)
+
+    bench.kernel.resolver.inquire = note
+    return times
+
+
+def test_a_question_that_failed_is_asked_again_after_pauses_that_grow(bench):
+    """From a second on, twice as long each time and a little more, never longer than an answer is waited for."""
+    times = asking(bench)
+    bench.broker.deaf = True
+    limit(bench, lose())
+    bench.advance("90s")
+    pauses = [later - before for before, later in pairwise(times)]
+    for pause, base in zip(pauses, (1, 2, 4, 8, 15, 15), strict=False):
+        assert min(base, 15) <= pause <= min(base * 1.5, 15) + 0.001
+    assert len(pauses) >= 6
+    bench.broker.deaf = False
+    before = len(times)
+    bench.advance("15s")
+    assert len(times) > before
+    assert [order.status for order in bench.state.open.values()] == [OrderStatus.ACCEPTED]
+    assert all(fact.report.reason for fact in bench.of(f.ReportReceived) if type(fact.report) is Unanswered)
+    bench.check()
+
+
+def test_an_answer_ends_the_pauses_and_so_does_a_reconnect(bench):
+    """The next failure begins with a second again; a stream that is back is reason enough to ask at once."""
+    bench.broker.deaf = True
+    limit(bench, lose())
+    bench.advance("8s")
+    times = asking(bench)
+    bench.broker.emit(StreamDown(reason="lost"))
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("2s")
+    assert times[0] == 0
+    assert times[1] <= 1.5
+
+
+def test_a_failure_of_a_question_that_another_has_replaced_changes_nothing(bench):
+    """It came late: the one that is being waited for was asked since."""
+    limit(bench, lose())
+    times = asking(bench)
+    bench.advance("1m")
+    before = len(times)
+    bench.kernel.report("fake", Unanswered(asked_ns=1))
+    bench.advance("100ms")
+    assert len(times) == before
+
+
+def test_fills_without_totals_are_told_apart_by_their_ids():
+    """Told twice, listed again, missed and found: each is booked once, whatever its order has filled in all."""
+    bench = Bench(broker=Venue())
+    bench.broker.cumulative = False
+    bench.price(100)
+    order = limit(bench, quantity=3)
+    told = bench.broker.fill(order, "1")
+    assert told.cumulative_quantity is None
+    bench.broker.emit(told)
+    unseen(bench, order)
+    bench.restart()
+    bench.price(100)
+    bench.advance("2m")
+    assert (held(bench), bench.state.orders[order.client_order_id].filled_quantity) == (2, 2)
+    bench.broker.emit(told)
+    bench.broker.fill(bench.state.orders[order.client_order_id])
+    assert bench.state.orders[order.client_order_id].status is OrderStatus.FILLED
+    assert (held(bench), reserved(bench)) == (3, 0)
+    bench.check()
+
+
+def test_more_fills_of_others_than_orders_are_remembered_are_booked_once():
+    """What an account's first books contain is not booked again, and what came later is, once: a crowd of each."""
+    venue = Venue()
+    side = {True: Side.BUY, False: Side.SELL}
+
+    def trade(number, clock_ns):
+        venue.executions.append(
+            FillReport(
+                client_order_id="", fill_id=f"x{number}", instrument=venue.listed[0].id, side=side[number % 3 > 0],
+                quantity=D(1), price=D(100), fee=D(0), fee_currency="USDT", event_ns=clock_ns,
+            )
+        )  # fmt: skip
+
+    for number in range(1_200):
+        trade(number, START_NS)
+    bench = Bench(broker=venue)
+    bench.price(100)
+    bench.advance("50s")
+    assert held(bench) == 0
+    for number in range(1_200, 2_400):
+        trade(number, bench.clock.now())
+    bench.advance("2m")
+    assert held(bench) == 400
+    bench.restart()
+    bench.price(100)
+    bench.advance("2m")
+    assert held(bench) == 400
     bench.check()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import fairlead_breakers as b
 from fairlead import ConfigurationError, TradingState
-from fairlead.facts import BreakerReset, BreakerTripped, EngineLagged
+from fairlead.facts import BreakerHalfOpened, BreakerReset, BreakerTripped, EngineLagged
 from fairlead.testing import Bench
 from fairlead.units import SECOND
 from fairlead_breakers._latch import Window
@@ -36,6 +36,7 @@ def lose(bench, by=1):
         ("halt", TradingState.HALTED, ""),
         ("cancel", TradingState.REDUCE_ONLY, "cancel_entries"),
         ("flatten", TradingState.REDUCE_ONLY, "flatten"),
+        ("reduce to 50%", TradingState.REDUCE_ONLY, "reduce to 50%"),
         ("kill", TradingState.KILLED, "flatten"),
     ],
 )
@@ -73,9 +74,68 @@ def test_a_time_is_kept_to_the_nanosecond(down):
     bench.price(100)
     assert bench.do(lambda s: s.buy(1)).denied
     bench.clock.advance_to(over)
-    assert [reset.who for reset in bench.of(BreakerReset)] == ["LosingStreak"]
+    assert [half.until_ns for half in bench.of(BreakerHalfOpened)] == [over + 60 * SECOND]
     bench.price(100)
     assert not bench.do(lambda s: s.buy(1)).denied
+    bench.clock.advance_to(over + 60 * SECOND)
+    assert [reset.who for reset in bench.of(BreakerReset)] == ["LosingStreak"]
+    bench.check()
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_half_open_lets_one_order_that_adds_through_at_a_time(down):
+    """What reduces always passes; when its time is over it is closed, a restart between changes nothing."""
+    bench = Bench(breakers=[b.LosingStreak(1, reset="10m")])
+    lose(bench)
+    bench.advance("10m")
+    first = bench.do(lambda s: s.buy(1, limit_price=50))
+    assert not first.denied
+    if down:
+        bench.breakers[:] = [b.LosingStreak(1, reset="10m")]
+        bench.restart()
+        first = bench.state.orders[first.client_order_id]
+    bench.price(100)
+    second = bench.do(lambda s: s.buy(1, limit_price=49))
+    assert second.reasons == ("LosingStreak is half-open: one order that adds at a time",)
+    bench.do(lambda s: s.cancel(first))
+    assert not bench.do(lambda s: s.buy(1)).denied
+    assert not bench.do(lambda s: s.sell(1, reduce_only=True)).denied
+    bench.advance("1m")
+    assert len(bench.of(BreakerReset)) == 1
+    bench.price(100)
+    for price in (50, 49):
+        assert not bench.do(lambda s, at=price: s.buy(1, limit_price=at)).denied
+    bench.check()
+
+
+def test_half_open_trips_again_like_the_first_time():
+    """The second trip is a fact of its own and lasts its whole time; its first end closes nothing."""
+    bench = Bench(breakers=[b.LosingStreak(1, reset="10m")])
+    lose(bench)
+    bench.advance("10m")
+    lose(bench)
+    assert len(bench.of(BreakerTripped)) == 2
+    bench.advance("9m")
+    bench.price(100)
+    assert bench.do(lambda s: s.buy(1)).denied
+    assert not bench.of(BreakerReset)
+    bench.advance("1m")
+    assert len(bench.of(BreakerHalfOpened)) == 2
+    bench.advance("1m")
+    assert len(bench.of(BreakerReset)) == 1
+    bench.check()
+
+
+def test_a_person_closes_what_is_half_open():
+    """With a reason, as always; then nothing is left of it."""
+    bench = Bench(breakers=[b.LosingStreak(1, reset="10m")])
+    lose(bench)
+    bench.advance("10m")
+    with pytest.raises(ConfigurationError, match="reason"):
+        bench.kernel.command("reset", "me", "", breaker="LosingStreak")
+    bench.kernel.command("reset", "me", "fine", breaker="LosingStreak")
+    bench.advance("5m")
+    assert [reset.who for reset in bench.of(BreakerReset)] == ["me"]
     bench.check()
 
 
@@ -87,6 +147,9 @@ def test_next_day_is_the_accounts_own():
     bench.price(100)
     assert bench.do(lambda s: s.buy(1)).denied
     bench.advance("1h")
+    assert not bench.of(BreakerReset)
+    bench.advance("1ms")
+    assert len(bench.of(BreakerReset)) == 1
     bench.price(100)
     assert not bench.do(lambda s: s.buy(1)).denied
 
@@ -100,6 +163,8 @@ def test_what_happens_again_lasts_longer():
     bench.advance("50s")
     assert not bench.of(BreakerReset)
     bench.advance("10s")
+    assert len(bench.of(BreakerHalfOpened)) == 1
+    bench.advance("6s")
     assert len(bench.of(BreakerReset)) == 1
     assert len(bench.of(BreakerTripped)) == 1
 

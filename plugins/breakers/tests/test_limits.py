@@ -146,6 +146,9 @@ def test_orders_on_their_way_out_count_towards_reducing(view, intent, working):
     assert limits.check(intent("sell", 2), view) is None
     assert limits.check(intent("sell", 3), view)
     assert limits.check(intent("sell", 3, group="g"), view) is None
+    view.working = [working("f", "sell", 2, group="h")]  # a member of one group waits for no other group
+    assert limits.check(intent("sell", 1, group="g"), view) is None
+    assert limits.check(intent("sell", 2, group="g"), view)
 
 
 def test_nothing_happens_between_orders(view):

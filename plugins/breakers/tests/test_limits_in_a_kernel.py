@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairlead import ConfigurationError
 from fairlead import facts as f
-from fairlead.testing import Bench, FakeBroker, Puppet, make_instrument, silence
+from fairlead.testing import Bench, FakeBroker, Puppet, lose, make_instrument, silence
 from fairlead_breakers import Limits
 from fairlead_breakers.limits import TradingHours
 
@@ -225,6 +225,32 @@ def test_cancels_pass_and_are_followed_by_no_new_orders():
         bench.do(lambda s, order=order: s.cancel(order))
     assert len(bench.of(f.CancelRequested)) == 3
     assert "max_cancel_rate" in buy(bench, 1).reasons[0]
+
+
+def test_a_cancel_takes_nothing_from_a_doubt():
+    """An order whose answer was lost is in doubt until the venue has said something, whatever is asked of it since."""
+    bench = Bench(breakers=[Limits(max_unknown_orders=1)])
+    bench.broker.cancels = lambda *_: ()
+    bench.kernel.resolver.inquire = lambda *_: None
+    bench.price(100)
+    bench.broker.answers.append(lose())
+    doubtful = bench.do(lambda s: s.buy(1, limit_price=90))
+    bench.do(lambda s: s.cancel(s.orders()[0]))
+    assert "1 orders are in doubt" in bench.do(lambda s: s.buy(1, limit_price=90)).reasons[0]
+    bench.broker.accept(doubtful)
+    assert not bench.do(lambda s: s.buy(1, limit_price=90)).denied
+
+
+def test_the_first_cancel_of_a_life_counts():
+    """Of what was canceled before a restart nothing is known; what is canceled after it counts."""
+    bench = Bench(breakers=[Limits(max_cancel_rate="1/1m")])
+    bench.price(100)
+    bench.do(lambda s: s.buy(1, limit_price=90))
+    bench.breakers[:] = [Limits(max_cancel_rate="1/1m")]
+    bench.restart()
+    bench.price(100)
+    bench.do(lambda s: s.cancel(s.orders()[0]))
+    assert "max_cancel_rate" in bench.do(lambda s: s.buy(1, limit_price=90)).reasons[0]
 
 
 def test_open_and_doubtful_orders_are_counted():

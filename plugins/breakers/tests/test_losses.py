@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead import ConfigurationError, TradingState
-from fairlead.facts import BreakerTripped, DayStarted, StrategiesStarted
+from fairlead.facts import BreakerReset, BreakerTripped, DayStarted, StrategiesStarted
 from fairlead.ports import EQUITY, AccountChanged
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, ManualClock
 from fairlead.units import DAY, HOUR, MINUTE
@@ -151,7 +151,7 @@ def test_next_day_resets_when_asked_to(view):
     """A new trading day of this account clears it; the same day, another account's day or a deposit do not."""
     breaker = DailyLoss("2_000 USDT", reset="next_day")
     assert breaker.wants == (EQUITY, DayStarted)
-    assert breaker.due(view) == view.now + MINUTE
+    assert breaker.due(view) == (view.now // MINUTE + 1) * MINUTE
     breaker.watch(day(), view)
     view.equity_now = 97_000.0
     assert breaker.watch("paper", view)
@@ -323,6 +323,24 @@ def test_rolling_loss_spans_midnight():
     bench.check()
 
 
+@pytest.mark.parametrize("reset", ["10m", "next_day"])
+def test_rolling_loss_goes_on_looking_where_it_resets_itself(reset):
+    """A reset by time or day takes nothing from its looks: orders pass, a loss trips, and again the loss after it."""
+    bench = Bench(breakers=[RollingLoss("1_500 USDT", "1h", reset=reset)])
+    bench.price(100)
+    bench.advance("1m")
+    assert not bench.do(lambda s: s.buy(100)).denied
+    for number, price in ((1, 80), (2, 60)):
+        bench.price(price)
+        bench.advance("2m")
+        assert len(bench.of(BreakerTripped)) == number
+        bench.advance("25h")
+        bench.price(price)
+        assert len(bench.of(BreakerReset)) >= number
+        assert not bench.do(lambda s: s.buy(1)).denied
+    bench.check()
+
+
 def test_rolling_loss_is_unknown_at_first(view, intent):
     """Before the first look nothing is opened, and never in another currency."""
     breaker = RollingLoss("5%")
@@ -336,7 +354,8 @@ def test_rolling_loss_is_unknown_at_first(view, intent):
 @pytest.mark.parametrize(
     ("night", "hours"), [("2026-03-08T05:00", 23), ("2026-11-01T04:00", 25), ("2026-06-01T04:00", 24)]
 )
-def test_a_trading_day_is_as_long_as_its_zone_says(night, hours):
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_trading_day_is_as_long_as_its_zone_says(night, hours, restart):
     """In New York: the day that loses an hour, the one that gains one, and any other; an hour before its end
     today's loss still counts, at its end it does not.
     """
@@ -347,6 +366,9 @@ def test_a_trading_day_is_as_long_as_its_zone_says(night, hours):
     buy(bench)
     bench.price(80)
     assert len(bench.of(BreakerTripped)) == 1
+    if restart:
+        bench.breakers[:] = [DailyLoss("1_500 USDT", reset="next_day")]
+        bench.restart()
     bench.clock.advance_to(begin + (hours - 1) * HOUR)
     bench.price(80)
     assert bench.do(lambda s: s.buy(1)).denied

@@ -3,7 +3,9 @@
 import pytest
 
 from fairlead import ConfigurationError, TradingState
+from fairlead.facts import BreakerTripped
 from fairlead.ports import Trip
+from fairlead.testing import Bench
 from fairlead.units import SECOND
 from fairlead_breakers import Manual
 
@@ -60,3 +62,20 @@ def test_other_states_are_refused(state):
     """A breaker lowers trading; it neither allows nor kills."""
     with pytest.raises(ConfigurationError, match=r"^Panic: .* use REDUCE_ONLY or HALTED"):
         Manual(name="Panic").trip("?", state)
+
+
+def test_a_graver_trip_goes_over_a_milder_one_and_never_the_other_way():
+    """In an engine: reduce-only, then halted, and the milder word changes nothing any more."""
+    manual = Manual()
+    bench = Bench(breakers=[manual])
+    bench.price(100)
+    bench.do(lambda s: s.buy(2))
+    for state in (TradingState.REDUCE_ONLY, TradingState.HALTED, TradingState.REDUCE_ONLY):
+        manual.trip("news", state)
+        bench.advance("2s")
+    assert [trip.state for trip in bench.of(BreakerTripped)] == [
+        TradingState.REDUCE_ONLY,
+        TradingState.HALTED,
+    ]
+    assert bench.do(lambda s: s.sell(1)).denied
+    bench.check()

@@ -244,3 +244,21 @@ def test_one_strategys_rate_is_not_anothers():
     order(bench)
     assert order(bench).denied
     assert not bench.do(lambda s: s.buy(1, limit_price=50), strategy=1).denied
+
+
+@pytest.mark.parametrize(("reset", "wait"), [("1m", "1m"), ("next_day", "1d")])
+def test_a_rate_that_an_order_has_tripped_is_over_in_its_time(reset, wait):
+    """What `check` finds begins to last as what `watch` finds does; and again after the next trip."""
+    bench = Bench(breakers=[OrderRate(2, "1s", reset=reset)])
+    bench.price(100)
+    for number in (1, 2):
+        bench.do(lambda s: [s.buy(1) for _ in range(5)])
+        assert len(bench.of(BreakerTripped)) == number
+        bench.advance("30s")
+        assert len(bench.of(BreakerReset)) == number - 1
+        bench.advance(wait)
+        assert len(bench.of(BreakerReset)) == number
+        bench.price(100)
+        assert not bench.do(lambda s: s.buy(1)).denied
+        bench.advance("2s")
+    bench.check()

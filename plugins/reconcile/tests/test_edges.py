@@ -391,6 +391,118 @@ def test_after_a_power_cut_an_order_of_ours_is_adopted():
     bench.check()
 
 
+def test_an_order_that_cannot_be_adopted_after_a_power_cut_halts_the_account():
+    """What the venue does not tell of it, or what is not known here: nothing is traded on until a person has looked."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+    name = lost_id(bench)
+    bench.restart(power_cut=True)
+    bench.price(100)
+    venue.place(name, side=None)
+    bench.advance("20s")
+    assert bench.state.lowered == {"account:fake": TradingState.HALTED}
+    assert [fact.why for fact in bench.of(f.DiscrepancyResolved)] == ["its venue does not tell its side"]
+    bench.check()
+
+
+def test_what_a_power_cut_took_is_explained_after_more_starts_too():
+    """Whichever start finds it; and nothing else is: neither what that start sent itself nor what a later one did."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+    lost = lost_id(bench)
+    bench.restart(power_cut=True)
+    later = lost_id(bench)
+    bench.restart()
+    bench.price(100)
+    venue.place(lost)
+    bench.advance("20s")
+    assert (decisions(bench), dict(bench.state.lowered)) == ([("adopt", "engine")], {})
+    venue.place(later)
+    bench.advance("20s")
+    assert bench.state.lowered == {"account:fake": TradingState.HALTED}
+    bench.check()
+
+
+def test_a_later_attempt_that_a_power_cut_took_is_not_taken_for_one_that_ended_long_ago():
+    """The attempt before is remembered, and this one came after it: its fill counts."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+    first = bench.do(lambda s: s.buy(1, limit_price=90))
+    again = first.client_order_id[:-2] + "02"
+    fill = FillReport(
+        client_order_id=again, fill_id="x1", instrument=BTC, side=Side.BUY, quantity=D(1), price=D(100), fee=D(0),
+        fee_currency="USDT",
+    )  # fmt: skip
+    venue.emit(fill)
+    before = bench.state.quantity("fake", BTC)
+    bench.restart(power_cut=True)
+    bench.price(100)
+    venue.emit(fill)
+    assert bench.state.quantity("fake", BTC) == before + 1
+    assert not bench.state.lowered
+    bench.check()
+
+
+@pytest.mark.parametrize("found", ["fill", "snapshot", "lookup"])
+def test_a_held_order_whose_sending_a_power_cut_took_is_known_as_sent(found: str):
+    """It waits here and works there: whatever shows it, it is one order, reserved for, and never sent again."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(2, stop_price=110))
+    name = order.client_order_id
+    assert order.status is OrderStatus.HELD
+    known = OrderReport(
+        client_order_id=name, broker_order_id="b-held", instrument=BTC, open=True, quantity=D(2),
+        filled_quantity=D(0), side=Side.BUY,
+    )  # fmt: skip
+
+    async def lookup(names: Any) -> Any:
+        return {one: known if one == name else None for one in names}
+
+    bench.restart(power_cut=True, down="3s")
+    venue.lookup = lookup  # type: ignore[method-assign]
+    if found == "fill":
+        venue.emit(
+            FillReport(
+                client_order_id=name, fill_id="h1", instrument=BTC, side=Side.BUY, quantity=D(1), price=D(110),
+                fee=D(0), fee_currency="USDT",
+            )
+        )  # fmt: skip
+    elif found == "snapshot":
+        venue.strangers["b-held"] = known
+    else:
+        bench.kernel.turn(lambda: bench.kernel.resolver.look_up(bench.state.orders[name]))
+    bench.advance("10s")
+    order = bench.state.orders[name]
+    assert order.status is (OrderStatus.PARTIALLY_FILLED if found == "fill" else OrderStatus.ACCEPTED)
+    assert bench.state.working("fake", BTC, Side.BUY) == order.remaining_quantity
+    sent = len(venue.submits)
+    bench.price(120)
+    bench.advance("10s")
+    assert len(venue.submits) == sent
+    assert not bench.state.lowered
+    bench.check()
+
+
+def test_fills_that_came_after_the_snapshot_count_for_an_adopted_order_once():
+    """They were booked as nobody's: adopting the order does not wait for them again."""
+    bench, venue = ready(AutoAdjust(every="5s"))
+    name = lost_id(bench)
+    bench.restart(power_cut=True)
+    bench.price(100)
+    venue.place(name)
+    bench.advance("1s")
+    venue.emit(
+        FillReport(
+            client_order_id=name, fill_id="p1", instrument=BTC, side=Side.BUY, quantity=D(1), price=D(90), fee=D(0),
+            fee_currency="USDT",
+        )
+    )  # fmt: skip
+    venue.positions[BTC] = venue.positions.get(BTC, D(0)) + 1
+    bench.advance("20s")
+    order = bench.state.open[name]
+    assert (order.filled_quantity, order.remaining_quantity) == (1, 1)
+    assert bench.state.quantity("fake", BTC) == venue.positions[BTC]
+    bench.check()
+
+
 def test_a_fill_of_a_lost_order_halts_too():
     """It is booked, since it happened."""
     bench, venue = ready(WarnOnly(every="5s"))

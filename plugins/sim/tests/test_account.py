@@ -451,3 +451,26 @@ def test_models_that_contradict_themselves():
     with pytest.raises(ConfigurationError):
         FillByChance(2)
     assert FixedLatency("1ms").delay(None) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"fees": -1}, "fees -1 is -100 %"),
+        ({"fees": "5%"}, "fees '5%' is 5 %"),
+        ({"fees": (0.0001, 2)}, "fees: taker fee 2 is 200 %"),
+        ({"slippage": "-1 tick"}, "makes prices better"),
+        ({"slippage": "-2 bp"}, "no worsening"),
+        ({"slippage": "100%"}, "no worsening"),
+    ],
+)
+def test_costs_that_cannot_be_are_refused(settings, rule):
+    """No venue pays for all trading, and none trades at better prices than its own."""
+    with pytest.raises(ConfigurationError, match=rule):
+        SimulatedBroker(**settings)
+
+
+def test_a_rebate_and_a_percentage_are_fees():
+    """What venues charge, as people write it."""
+    assert SimulatedBroker(fees="0.05%")._rates == (Decimal("0.0005"), Decimal("0.0005"))
+    assert SimulatedBroker(fees=(-0.0001, 0.0005))._rates == (Decimal("-0.0001"), Decimal("0.0005"))

@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
-from fairlead._cli.faults import OK, CommandFailed, code_of
+from fairlead._cli.faults import OK, REFUSED, CommandFailed, code_of
 from fairlead._cli.loading import load_engine
 from fairlead._cli.tables import print_json
 from fairlead._engine.distributions import core_version
 from fairlead._engine.engine import LiveTradingEngine
+from fairlead._engine.needs import missing, waived
 from fairlead._engine.parts import kind_of
 from fairlead.errors import FairleadError
 
@@ -33,8 +34,11 @@ def check_file(
             faults = [str(fault) for fault in getattr(error, "faults", ())] or [str(error)]
             print_json({"file": str(file), "ok": False, "faults": faults, "exit_code": code})
         raise
+    lacking = missing(engine)
     if as_json:
-        print_json(_found(file, engine))
+        print_json(_found(file, engine, lacking))
+        if lacking:
+            click.get_current_context().exit(REFUSED)
         return
     click.echo(engine.describe())
     click.echo()
@@ -42,10 +46,16 @@ def check_file(
     click.echo(f"run         {engine.folder.path}")
     click.echo(f"accounts    {account}{', live=True is said' if engine.live else ''}")
     click.echo(f"durability  {engine.durability}")
+    if waived(engine):
+        click.echo(f"waived      {', '.join(waived(engine))}")
     click.echo(f"versions    fairlead {core_version()}, Python {platform.python_version()}")
+    if lacking:
+        raise CommandFailed(
+            "\n  ".join([f"{file} would not start, real money needs more:", *lacking]), REFUSED
+        )
 
 
-def _found(file: Path, engine: LiveTradingEngine) -> dict[str, Any]:
+def _found(file: Path, engine: LiveTradingEngine, lacking: Sequence[str]) -> dict[str, Any]:
     origins = engine.wiring.origins
     rows = [("strategy", s.name, type(s).__qualname__, origins.of(s)) for s in engine.strategies]
     rows += [(wire.port, wire.name, wire.plugin, wire.origin) for wire in engine.wiring.table]
@@ -55,12 +65,13 @@ def _found(file: Path, engine: LiveTradingEngine) -> dict[str, Any]:
             hooks.setdefault(wire.port, []).append(wire.plugin)
     return {
         "file": str(file),
-        "ok": True,
-        "faults": [],
-        "exit_code": OK,
+        "ok": not lacking,
+        "faults": list(lacking),
+        "exit_code": REFUSED if lacking else OK,
         "run": str(engine.folder.path),
         "accounts": kind_of(engine.wiring.brokers.values()).lower(),
         "live": engine.live,
+        "waived": list(waived(engine)),
         "durability": engine.durability,
         "wiring": [
             {

@@ -10,6 +10,7 @@ from fairlead._cli.faults import REFUSED, USAGE, CommandFailed
 from fairlead._config.loading import configure, override
 from fairlead._config.scripts import ScriptRefuses, import_script
 from fairlead._engine.engine import LiveTradingEngine
+from fairlead._secrets.secret import SecretError
 from fairlead.errors import ConfigurationError
 
 
@@ -48,7 +49,8 @@ def _of_script(file: Path) -> LiveTradingEngine:
     try:
         module = import_script(file)
     except ScriptRefuses as error:
-        raise CommandFailed(str(error), REFUSED) from error
+        lacks_secret = isinstance(error.__cause__, SecretError)
+        raise CommandFailed(str(error), USAGE if lacks_secret else REFUSED) from error
     except ConfigurationError as error:
         raise CommandFailed(str(error), USAGE) from error
     found = {id(value): name for name, value in vars(module).items() if isinstance(value, LiveTradingEngine)}

@@ -130,7 +130,7 @@ class Mirror:
 
     def gauges(self) -> list[Gauge]:
         """All breakers that are known, and those that tripped."""
-        tripped = {trip.breaker: trip.scope for trip in self.state.tripped.values()}
+        tripped = {trip.breaker: trip.scope for trip in self.state.tripped.values() if not trip.until_ns}
         names = dict.fromkeys([*self.limits, *tripped])
         return [Gauge(name, *self.limits.get(name, (None, "")), tripped.get(name, "")) for name in names]
 

@@ -43,19 +43,30 @@ def _show(row: dict[str, Any]) -> None:
     click.echo(
         f"{paint(printable(row['account']), bold=True)}  equity {money(number(row['equity']), currency)}"
     )
+    limits = {one["limit"]: printable(one["value"]) for one in row["limits"]}
     figures = [
-        ("exposure", money(number(row["exposure"]), currency)),
-        ("net exposure", money(number(row["net_exposure"]), currency)),
-        ("exposure, worst case", money(number(row["worst_exposure"]), currency)),
-        ("leverage", _times(row["leverage"])),
-        ("leverage, worst case", _times(row["worst_leverage"])),
-        ("margin used", share(row["margin_used"])),
-        ("margin ratio", share(row["margin_ratio"])),
-        ("free", money(number(row["free"]), currency)),
-        ("to liquidation", share(row["liquidation_distance"])),
-        ("concentration", f"{share(row['concentration'])} {short(printable(row['largest']))}".strip()),
+        ("exposure", money(number(row["exposure"]), currency), ""),
+        ("net exposure", money(number(row["net_exposure"]), currency), "max_net_exposure"),
+        ("exposure, worst case", money(number(row["worst_exposure"]), currency), "max_exposure"),
+        ("leverage", _times(row["leverage"]), ""),
+        ("leverage, worst case", _times(row["worst_leverage"]), "max_leverage"),
+        ("margin used", share(row["margin_used"]), "max_margin"),
+        ("margin ratio", share(row["margin_ratio"]), ""),
+        ("free", money(number(row["free"]), currency), "min_free"),
+        ("to liquidation", share(row["liquidation_distance"]), ""),
+        (
+            "concentration",
+            f"{share(row['concentration'])} {short(printable(row['largest']))}".strip(),
+            "max_position_value",
+        ),
+        ("correlation, highest", _highest(row["correlations"]), "max_correlation"),
     ]
-    print_table([list(pair) for pair in figures], ("figure", "now"), right="now", cut="figure")
+    print_table(
+        [[name, now, limits.get(limit, "")] for name, now, limit in figures],
+        ("figure", "now", "limit"),
+        right="now limit",
+        cut="figure",
+    )
     if row["positions"]:
         click.echo()
         print_table(
@@ -102,6 +113,11 @@ def _show(row: dict[str, Any]) -> None:
             right="value used",
             cut="limit breaker",
         )
+
+
+def _highest(correlations: list[dict[str, Any]]) -> str:
+    found = [float(one["correlation"]) for one in correlations if one["correlation"] is not None]
+    return f"{max(found):.2f}" if found else "-"
 
 
 def _times(ratio: str | None) -> str:

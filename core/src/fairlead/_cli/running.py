@@ -123,7 +123,7 @@ def _standing(engine: LiveTradingEngine) -> tuple[int, dict[str, str], list[str]
 
     def look(kernel: Kernel) -> tuple[int, dict[str, str], list[str]]:
         state = kernel.state
-        down = [f"{trip.breaker} tripped on {trip.scope}: {trip.reason}" for trip in state.tripped.values()]
+        down = [str(trip) for trip in state.tripped.values()]
         down += [f"{scope} is {lowered}" for scope, lowered in state.lowered.items()]
         return state.seq, dict(state.halted), down
 
@@ -157,7 +157,10 @@ def _until(text: str | None) -> str | datetime | None:
     if text is None:
         return None
     try:
-        duration(text)
+        if duration(text) <= 0:
+            raise CommandFailed(
+                f"--until {text} is over at once: write a duration above 0, such as 30s", USAGE
+            )
     except ConfigurationError:
         try:
             when = datetime.fromisoformat(text)

@@ -39,11 +39,22 @@ def _show_status(found: dict[str, Any]) -> None:
     )
     for text in found["problems"]:
         print_sentence(f"! {printable(text)}")
+    if found["waived"]:
+        print_sentence(f"waived: {', '.join(found['waived'])}")
     for row in found["paused"]:
         print_sentence(printable(f"{row['scope']} is paused: {row['why']}"))
     for row in found["sweeps"]:
         verb = row["verb"].replace("_", "-")
         print_sentence(printable(f"{verb} of {row['scope']} is under way, by {row['who']}: {row['why']}"))
+        for text in row["left"][:3]:
+            print_sentence(f"  {printable(text)}")
+    for row in found["accounts"]:
+        switch = row["dead_man"]
+        if switch is not None and switch["armed"]:
+            until, name = clock(switch["until_ns"]), row["account"]
+            print_sentence(
+                printable(f"dead-man switch of {name}: all orders are canceled at {until} UTC unless told")
+            )
     fault = found["last_fault"]
     if fault and not any(fault["text"] in text for text in found["problems"]):
         print_sentence(f"last fault, at {clock(fault['now_ns'])} UTC: {printable(fault['text'])}")
@@ -189,10 +200,10 @@ def _show_breakers(rows: list[dict[str, Any]]) -> None:
         [
             [
                 printable(row["breaker"]),
-                "TRIPPED" if row["tripped"] else "closed",
+                "TRIPPED" if row["tripped"] else "half-open" if row["half_open_until_ns"] else "closed",
                 share(row["used"]),
                 printable(row["limit"]) or "-",
-                printable(f"{row['scope']} {row['state']}: {row['reason']}") if row["tripped"] else "",
+                printable(f"{row['scope']} {row['state']}: {row['reason']}") if row["reason"] else "",
             ]
             for row in rows
         ],

@@ -88,11 +88,15 @@ def on_terminal() -> bool:
 
 def asked_by() -> str:
     """The reason of a command that was given none."""
+    return f"asked by {user_name()} at the command line"
+
+
+def user_name() -> str:
+    """Who is at the command line."""
     try:
-        user = pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
-        user = str(os.geteuid())
-    return f"asked by {user} at the command line"
+        return str(os.geteuid())
 
 
 def _whole_id(client: Client, ending: str) -> str:

@@ -71,7 +71,7 @@ class Composer:
 
     def _plugin(self, table: Table) -> None:
         path, own = ".".join(table), self.merged.of(table)
-        made = self._find(table, own, lambda use: plugin_for(table[0], use))
+        made = self._find(table, own, lambda use: plugin_for(table[0], use, self.folder))
         if made is None:
             return
         signature = signature_of(made)
@@ -208,7 +208,8 @@ class Composer:
         strategy = self._made(path, kind, arguments, own, self.merged.tables[table])
         if strategy is not None:
             strategy.name, strategy.allocation = table[1], allocation or strategy.allocation
-            strategy.on_exit = on_exit or strategy.on_exit
+            if on_exit:
+                strategy.on_exit = on_exit
             self.strategies.append(strategy)
 
     def _allocation(self, path: str, own: dict[str, Setting]) -> str | None:

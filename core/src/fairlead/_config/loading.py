@@ -17,11 +17,15 @@ from fairlead._config.reading import Document, read_document
 from fairlead._config.sections import PROFILE_KEY
 from fairlead._config.signatures import Parameter, Signature, signature_of
 from fairlead._engine.engine import LiveTradingEngine
+from fairlead._engine.needs import waivers
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, PluginError
 from fairlead.units import duration
 
 _LIVE = "live"
+
+_ALOUD = {_LIVE: "--live, or write live = true", "waive": "--set engine.waive=[...], or write waive = [...]"}
+"""The keys of `[engine]` that no variable can say, and how they are said."""
 
 
 @attrs.define
@@ -134,11 +138,11 @@ def engine_arguments(composer: Composer, own: dict[str, Setting]) -> dict[str, A
     for key, setting in own.items():
         if key not in known:
             composer.fault(f"engine.{key}", f"no such key: {suggestion(key, known)}", setting.origin)
-        elif key == _LIVE and setting.origin.startswith("environment"):
+        elif key in _ALOUD and setting.origin.startswith("environment"):
             composer.fault(
                 f"engine.{key}",
-                "a variable can be left over from another day, and real money is said aloud: say --live, or write "
-                "live = true in the file",
+                f"a variable can be left over from another day, and what is about real money is said aloud: say "
+                f"{_ALOUD[key]} in the file",
                 setting.origin,
             )
         elif key != PROFILE_KEY:
@@ -146,7 +150,7 @@ def engine_arguments(composer: Composer, own: dict[str, Setting]) -> dict[str, A
     return fitted
 
 
-_OF_A_SCRIPT = ("run", "durability", "busy_poll", "stop_within")
+_OF_A_SCRIPT = ("run", "durability", "busy_poll", "stop_within", "waive")
 """The keys of `[engine]` that can still be changed on an engine that a script has made."""
 
 
@@ -178,3 +182,5 @@ def override(engine: LiveTradingEngine, settings: Sequence[str], environment: Ma
     engine.busy_poll = arguments.get("busy_poll", engine.busy_poll)
     if "stop_within" in arguments:
         engine.stop_within_ns = duration(arguments["stop_within"])
+    if "waive" in arguments:
+        engine.waive = waivers(arguments["waive"])

@@ -27,8 +27,9 @@ SECTIONS = {
             "The engine itself. `run` is the folder of the run, by default `runs/` and the first strategy's name below "
             'the current folder. `durability = "full"` survives a power cut, and not only the death of the process. '
             '`breakers = "none"` says that none are wanted. `busy_poll` spends a core on latency. `stop_within` is how '
-            "long what is on its way may take to settle at the end. `profile` is the one in use where nothing else "
-            "says so.",
+            "long what is on its way may take to settle at the end. `waive` names what real money is to do without: "
+            "`daily_loss`, `stale_data`, `reconciler`, `stop_policy`. `dead_man` is the time of dead-man switches, "
+            'for all accounts or by broker, or "off". `profile` is the one in use where nothing else says so.',
         ),
         Section(
             "strategy",

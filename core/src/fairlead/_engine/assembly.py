@@ -9,11 +9,11 @@ from fairlead._engine.parts import Parts, spec
 from fairlead._kernel.clock import Agenda
 from fairlead._kernel.context import allocation
 from fairlead._kernel.kernel import EventLog, FactLog, Kernel
-from fairlead._kernel.state import REMEMBERED_ORDERS, State
+from fairlead._kernel.state import REMEMBERED_FILLS, State
 from fairlead._models.instrument import Instrument
 from fairlead.errors import ConfigurationError
 from fairlead.facts import AccountOpened, EngineStarted, Fact
-from fairlead.ports import DataStream, Snapshot, Subscription
+from fairlead.ports import BrokerAdapter, DataStream, Snapshot, Subscription
 from fairlead.units import duration
 
 Learned = tuple[type[Fact], dict[str, object]]
@@ -34,6 +34,7 @@ def build(parts: Parts, *, state: State, agenda: Agenda, journal: FactLog, tape:
         reconcilers=parts.reconcilers,
         zones={name: profile.zone for name, profile in profiles.items()},
         equivalents=equivalents,
+        dead_man=parts.dead_man,
     )
     account = next(iter(profiles))
     for strategy in parts.strategies:
@@ -80,6 +81,11 @@ async def introduce(kernel: Kernel, parts: Parts) -> None:
             kernel.catalogue[instrument.id] = instrument
 
 
+def currency_of(broker: BrokerAdapter, snapshot: Snapshot) -> str:
+    """What an account is kept in: what its profile says, else the first that it has of anything."""
+    return broker.profile.base_currency or next(iter(snapshot.balances or ()), "")
+
+
 def open_accounts(
     kernel: Kernel,
     parts: Parts,
@@ -105,6 +111,7 @@ def open_accounts(
         strategies=tuple(spec(strategy) for strategy in parts.strategies),
         accounts=tuple(parts.brokers),
         tail_lost=tail_lost,
+        waived=parts.waived,
     )
     for kind, fields in learned:
         record(kind, **fields)
@@ -116,6 +123,6 @@ def open_accounts(
             raise ConfigurationError(
                 f"account {name} gave no balances: nothing can be traded that cannot be valued"
             )
-        currency = broker.profile.base_currency or next(iter(balances), "")
-        fills = contained.get(name, ())[-REMEMBERED_ORDERS:]
+        currency = currency_of(broker, snapshots[name])
+        fills = contained.get(name, ())[-REMEMBERED_FILLS:]
         record(AccountOpened, account=name, currency=currency, balances=dict(balances), contained=fills)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from fairlead._engine.assembly import build, introduce, open_accounts, stream_for
+from fairlead._engine.assembly import build, currency_of, introduce, open_accounts, stream_for
 from fairlead._engine.distributions import plugin_class
 from fairlead._engine.inquiries import inquire
 from fairlead._engine.intake import Intake
 from fairlead._engine.observers import speak
 from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.priceline import PriceLine
+from fairlead._engine.references import refuse_unknown, unknown_instruments
 from fairlead._engine.result import Result, summarise
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import ANSWER, Agenda, ManualTime
@@ -31,6 +33,8 @@ from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, JournalError
 from fairlead.facts import EngineStopped
 from fairlead.ports import BrokerAdapter, DataStream, Replayable, Subscription
+
+log = logging.getLogger("fairlead.engine")
 
 
 def backtest(
@@ -142,6 +146,10 @@ class _Backtest:
         def begin() -> None:
             for name, broker in parts.brokers.items():
                 snapshots[name] = loop.run_until_complete(broker.snapshot())
+            kept = {currency_of(parts.brokers[name], snapshot) for name, snapshot in snapshots.items()}
+            refuse_unknown(parts.breakers, currencies=kept)
+            for text in unknown_instruments(parts.breakers, kernel.catalogue):
+                log.warning("%s", text)
             open_accounts(kernel, parts, snapshots, namespace=0, epoch=0)
             kernel.start_accounts()
 

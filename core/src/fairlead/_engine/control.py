@@ -147,4 +147,5 @@ def about(folder: RunFolder, parts: Parts, *, started_ns: int) -> looking.About:
         started_ns=started_ns,
         streams={name: str(getattr(s, "label", name)) for name, s in parts.streams.items()},
         environments={name: broker.profile.environment for name, broker in parts.brokers.items()},
+        waived=parts.waived,
     )

@@ -48,44 +48,87 @@ def adopt(home: AccountHome, who: str, why: str) -> str:
                 f"to adopt"
             )
         decided = AccountAdopted(seq=0, now=0, cause=0, account=account, who=who, why=why)
-        _write(home, run, opened, account, [*facts, decided])
+        _write(run, opened, [*facts, decided])
+        _mark(home, run, account)
     return reasons[account]
 
 
 def move(home: AccountHome, to: Path, who: str, why: str) -> None:
     """Hand an account over to a run that has no journal yet: that one begins with all the facts of the old one.
 
-    Orders, positions, latches, marks and watermarks go along; other accounts of the old run stay there. Repeated
-    after a crash it goes on. Raises ConfigurationError where it cannot be moved, LeaseLost while an engine has it.
+    Orders, positions, latches, marks and watermarks go along; other accounts of the old run stay there. No engine
+    starts with the account between the first step and the last; repeated after a crash it goes on, and moved to where
+    it still is, it stays there. Raises ConfigurationError where it cannot be moved, LeaseLost while an engine has it.
     """
-    run, target = _run_of(home), RunFolder(to)
+    target = RunFolder(to)
+    if _is_called_off(home, target):
+        with _held(home, target):
+            home.end_move()
+        return
+    run = _source_of(home, target)
+    with _held(home, run, target):
+        opened = reopen(run, boot_id())
+        account = _account_of(home, opened)
+        if home.owner == run.path:
+            _refuse_unexplained(home, run, opened, account)
+            home.begin_move(run.path, target.path)
+            if not _is_copy(run.journal, target.journal):
+                _bring(run, target)
+            _leave(target, account, run.name, who, why, others=True)
+            home.hand_over(target.path)
+        _mark(home, target, account)
+        _leave(run, account, target.name, who, why, others=False)
+        home.end_move()
+
+
+def _is_called_off(home: AccountHome, target: RunFolder) -> bool:
+    """Whether a move was begun and is to go back, while the account has not left yet."""
+    begun = home.moving
+    return begun is not None and begun.source == str(target.path) == str(home.owner)
+
+
+def _source_of(home: AccountHome, target: RunFolder) -> RunFolder:
+    """The run that an account is to leave; of a move that was interrupted, the one that it was leaving."""
+    begun = home.moving
+    if begun is not None and begun.to != str(target.path):
+        raise ConfigurationError(
+            f"the account {home.key} is on its way to {begun.to}, and that was interrupted: finish it first, "
+            f"`fairlead account move {home.key} --to {begun.to}`"
+        )
+    run = _run_of(home) if begun is None else RunFolder(Path(begun.source))
     if home.root == run.paper:
         raise ConfigurationError(
             f"the account {home.key} is on paper, and lives in its run: begin a new run with an account of its own"
         )
     if target.path == run.path:
         raise ConfigurationError(f"the account {home.key} belongs to {run.path} already")
-    with _held(home, run, target):
-        opened = reopen(run, boot_id())
-        account = _account_of(home, opened)
-        reason = opened.state.doubted.get(account) or doubt(opened, home.mark)
-        if reason or account not in opened.state.accounts:
-            raise ConfigurationError(
-                f"the journal in {run.path} does not explain the account {home.key} "
-                f"({reason or 'it does not know it'}): adopt it first"
-            )
-        if not _is_copy(run.journal, target.journal):
-            _bring(run, target)
-        there = reopen(target, boot_id())
-        others = [name for name in there.state.accounts if name != account]
-        gone = [
-            AccountMoved(seq=0, now=0, cause=0, account=name, to=run.name, who=who, why=why)
-            for name in others
-        ]
-        home.hand_over(target.path)
-        _write(home, target, there, account, gone)
-        left = AccountMoved(seq=0, now=0, cause=0, account=account, to=target.name, who=who, why=why)
-        _write(None, run, opened, account, [left])
+    return run
+
+
+def _refuse_unexplained(home: AccountHome, run: RunFolder, opened: Opened, account: str) -> None:
+    reason = opened.state.doubted.get(account) or doubt(opened, home.mark)
+    if reason or account not in opened.state.accounts:
+        raise ConfigurationError(
+            f"the journal in {run.path} does not explain the account {home.key} "
+            f"({reason or 'it does not know it'}): adopt it first"
+        )
+
+
+def _leave(run: RunFolder, account: str, to: str, who: str, why: str, *, others: bool) -> None:
+    """Write into a journal that an account has left it, or all `others` have; nothing where that is done already."""
+    opened = reopen(run, boot_id())
+    gone = [name for name in opened.state.accounts if (name != account) is others]
+    _write(
+        run,
+        opened,
+        [AccountMoved(seq=0, now=0, cause=0, account=name, to=to, who=who, why=why) for name in gone],
+    )
+
+
+def _mark(home: AccountHome, run: RunFolder, account: str) -> None:
+    """Remember how far the journal of the account has come."""
+    opened = reopen(run, boot_id())
+    home.set_mark(Mark(account, opened.state.epoch, opened.at.seq))
 
 
 def _bring(run: RunFolder, target: RunFolder) -> None:
@@ -146,10 +189,10 @@ def _doubts(home: AccountHome, run: RunFolder, opened: Opened) -> dict[str, str]
     return found
 
 
-def _write(
-    home: AccountHome | None, run: RunFolder, opened: Opened, account: str, facts: Sequence[Fact]
-) -> None:
-    """Append facts to a run that no engine has, synced, and mark how far its journal has come."""
+def _write(run: RunFolder, opened: Opened, facts: Sequence[Fact]) -> None:
+    """Append facts to a run that no engine has, synced."""
+    if not facts:
+        return
     now = max(SystemTime().now(), opened.state.now)
     seq = max(opened.at.seq, last_event(run.tape))
     journal = Journal.open(run.journal, boot_id=boot_id(), sync_behind=False)
@@ -158,8 +201,6 @@ def _write(
             clean = hidden(fact, "reason", "who", "why")
             journal.append([msgspec.structs.replace(clean, seq=number, now=now, cause=number)])
         journal.sync()
-        if home is not None:
-            home.set_mark(Mark(account, opened.state.epoch, journal.last_seq))
     finally:
         journal.close()
 

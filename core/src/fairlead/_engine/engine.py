@@ -6,7 +6,7 @@ What runs an engine is imported when one is made or run: a program that only nam
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from fairlead._engine import steering
 from fairlead._engine.guard import refuse_while_read
 from fairlead._engine.moments import crash_limit_of, moment
+from fairlead._engine.needs import require, waived, waivers
 from fairlead._engine.parts import Parts, fresh, strategies_of
+from fairlead._engine.references import refuse_unknown
 from fairlead._models.accounts import KILL, Position, Profit
 from fairlead._models.orders import Order
 from fairlead._storage.run import RunFolder
@@ -42,6 +44,12 @@ class LiveTradingEngine:
     resumes; "none" lets it crash for ever.
     `stop_within` is how long, at the end of a run, orders that are on their way and what strategies' `on_exit` asks for
     may take to settle; what has not by then is named, and taken up by the next start.
+    Real money, and a testnet with `live=True`, needs a daily-loss breaker, a stale-data breaker, a reconciler and an
+    `on_exit` that each strategy says; `waive` names what is done without: "daily_loss", "stale_data", "reconciler",
+    "stop_policy". What is missing and not waived refuses the start, never a backtest.
+    `dead_man` is the time after which a venue that has a dead-man switch cancels every order unless it hears of the
+    engine, or "off", for all accounts or by broker: `{"binance": "60s"}`. Where nothing is said a switch is used that
+    cannot take the stops away that protect positions. A stop in good order calls it off.
 
     Making an engine opens no file, socket or lock. Raises ConfigurationError or PluginError, in one sentence,
     where something is missing, doubled or does not fit.
@@ -59,8 +67,11 @@ class LiveTradingEngine:
         busy_poll: bool = False,
         crash_limit: str | None = "3/10m",
         stop_within: str = "10s",
+        waive: Sequence[str] = (),
+        dead_man: str | Mapping[str, str] | None = None,
     ) -> None:
         self.strategies = strategies_of(strategy)
+        from fairlead._engine.deadman import timeouts
         from fairlead._engine.wiring import wire
 
         self.wiring = wire(plugins)
@@ -68,11 +79,13 @@ class LiveTradingEngine:
         self.durability = durability
         self.busy_poll = busy_poll
         self.crash_limit = crash_limit
+        self.waive = waivers(waive)
         self.stop_within_ns = duration(stop_within)
         self.folder = RunFolder(run if run is not None else Path("runs") / self.strategies[0].name)
         self._session: Session | None = None
         self._ran = False
         self._check(breakers)
+        self.dead_man = timeouts(dead_man, {name: one.profile for name, one in self.wiring.brokers.items()})
 
     @classmethod
     def from_file(
@@ -119,6 +132,13 @@ class LiveTradingEngine:
                     f"broker {name} trades real money: say live=True to allow it, or use its testnet or paper form"
                 )
 
+        currencies = {broker.profile.base_currency for broker in wiring.brokers.values()}
+        refuse_unknown(
+            wiring.breakers.values(),
+            strategies={strategy.name for strategy in self.strategies},
+            currencies=() if "" in currencies else currencies,
+        )
+
     def describe(self) -> str:
         """The wiring table: what serves each port and hook, from which distribution and version."""
         origins = self.wiring.origins
@@ -144,6 +164,7 @@ class LiveTradingEngine:
     def session(self) -> Session:
         """The run in hand, made if there is none. One at a time."""
         refuse_while_read()
+        require(self)
         if self._session is not None:
             raise ConfigurationError("this engine is running already: stop it first, or make another engine")
         if self._ran:  # a second run begins as one in a new process would: with nothing but what was saved
@@ -155,6 +176,8 @@ class LiveTradingEngine:
             self.wiring.streams,
             list(self.wiring.breakers.values()),
             list(self.wiring.reconcilers.values()),
+            waived=waived(self),
+            dead_man=self.dead_man,
         )
         from fairlead._engine.live import Session
 
@@ -266,7 +289,7 @@ class LiveTradingEngine:
         return self._command("pause", who, why, scope=scope)
 
     def resume(self, why: str, who: str = "script", scope: str = "engine") -> dict[str, Any]:
-        """Undo a pause, a halt, a flatten under way or a stop once flat of this very scope.
+        """Undo a pause, a halt, a flatten or a reduction under way or a stop once flat of this very scope.
 
         A strategy that was halted by its own fault goes on with `scope="strategy:NAME"`. Tripped breakers stay
         tripped; `standing` of the answer says what still holds trading down.

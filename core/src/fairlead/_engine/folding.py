@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -24,21 +26,8 @@ from fairlead._storage.snapshots import Snapshot, digests_of, newest_snapshot, w
 from fairlead.errors import ConfigurationError
 from fairlead.facts import SCHEMA
 
-_CODE = (
-    "fairlead.facts",
-    "fairlead._kernel.apply",
-    "fairlead._kernel.ledger",
-    "fairlead._kernel.packing",
-    "fairlead._kernel.state",
-    "fairlead._kernel.transitions",
-    "fairlead._models.accounts",
-    "fairlead._models.instrument",
-    "fairlead._models.orders",
-    "fairlead._models.reconciliation",
-    "fairlead._models.reports",
-    "fairlead._models.venue",
-)
-"""The modules that decide what a journal folds to."""
+_ROOTS = ("fairlead._kernel.apply", "fairlead._kernel.packing")
+"""What folds a journal, and what writes a snapshot of it."""
 
 
 @attrs.frozen
@@ -114,7 +103,38 @@ def pack_segments(folder: RunFolder) -> tuple[list[int], int]:
 def code_id() -> str:
     """What tells this code's fold from another's."""
     digest = hashlib.blake2b(core_version().encode(), digest_size=16)
-    for name in _CODE:
-        file = sys.modules[name].__file__
-        digest.update(Path(file).read_bytes() if file and Path(file).exists() else b"")
+    for name in folding_code():
+        digest.update(name.encode() + _source(name))
     return digest.hexdigest()
+
+
+def folding_code() -> list[str]:
+    """The modules that decide what a journal folds to: all that its fold imports, near and far."""
+    found: set[str] = set()
+    waiting = list(_ROOTS)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _imported(ast.parse(_source(name)))
+    return sorted(found)
+
+
+def _imported(module: ast.Module) -> Iterator[str]:
+    """What a module of this package imports of it when it is run; what only its types need is in no `body`."""
+    for statement in module.body:
+        if isinstance(statement, ast.Import):
+            names = [(alias.name, "") for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom):
+            names = [(statement.module or "", alias.name) for alias in statement.names]
+        else:
+            continue
+        for package, name in names:
+            if package.partition(".")[0] == "fairlead":
+                yield whole if (whole := f"{package}.{name}") in sys.modules else package
+
+
+def _source(name: str) -> bytes:
+    """The source of a module, empty where it is shipped without."""
+    file = sys.modules[name].__file__
+    return Path(file).read_bytes() if file and Path(file).exists() else b""

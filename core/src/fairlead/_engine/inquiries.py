@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from fairlead._engine.door import Door
 from fairlead._kernel.fills import Fills
-from fairlead._models.reports import Backfilled, LookedUp, SnapshotTaken
+from fairlead._models.reports import Backfilled, LookedUp, SnapshotTaken, Unanswered
 from fairlead._models.venue import FillsSince, Inquiry, Lookup, Snapshot, TakeSnapshot
 from fairlead.ports import BrokerAdapter, Clock
 
@@ -18,7 +18,10 @@ ANSWER_SECONDS = 10.0
 """How long a venue may take to answer; after that it is asked again."""
 
 
-Answer = LookedUp | Backfilled | SnapshotTaken
+REASON_LENGTH = 200
+"""How much is kept of what an adapter says about a failure, in characters."""
+
+Answer = LookedUp | Backfilled | SnapshotTaken | Unanswered
 
 
 async def inquire(broker: BrokerAdapter, inquiry: Inquiry, clock: Clock, fills: Fills) -> Answer:
@@ -36,8 +39,18 @@ async def inquire(broker: BrokerAdapter, inquiry: Inquiry, clock: Clock, fills: 
             return SnapshotTaken(asked_ns=asked, snapshot=await broker.snapshot())
 
 
+def failed(inquiry: Inquiry, asked_ns: int, why: str) -> Unanswered:
+    """What is reported of a question that no answer came to."""
+    return Unanswered(
+        asked_ns=asked_ns, snapshot=isinstance(inquiry, TakeSnapshot), reason=why[:REASON_LENGTH]
+    )
+
+
 class Inquiries:
-    """Runs the questions of a live session; one that fails is logged, proves nothing and is asked again."""
+    """Runs the questions of a live session; one that fails is logged, proves nothing and is asked again.
+
+    That it failed is reported as well, since when to ask again is the kernel's to decide.
+    """
 
     def __init__(
         self,
@@ -64,13 +77,16 @@ class Inquiries:
 
     async def _ask(self, account: str, inquiry: Inquiry) -> None:
         emit: Callable[[Answer], None] = self._door.reporter(account)
+        asked = self._clock.now()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await inquire(self._brokers[account], inquiry, self._clock, self._fills)
                 emit(self._shortened(account, answer))
             self._failing.pop(account, None)
         except Exception as error:  # an adapter can fail in any way: no failure is evidence
-            self._say(account, f"{type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            self._say(account, why)
+            emit(failed(inquiry, asked, why))
         finally:
             self._door.release()
 

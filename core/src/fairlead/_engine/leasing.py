@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from fairlead.errors import LeaseLost
-from fairlead.ports import Command, Lease, NotSent, Report, Submit, Time
+from fairlead.ports import Command, Lease, NotSent, Replace, ReplaceRejected, Report, Submit, Time
 
 log = logging.getLogger("fairlead.lease")
 
@@ -39,6 +39,13 @@ class LeaseKeeper:
                 report(
                     NotSent(
                         client_order_id=command.client_order_id, reason="the lease of the account has ended"
+                    )
+                )
+            elif isinstance(command, Replace):
+                name, why = command.client_order_id, "the lease of the account has ended"
+                report(
+                    ReplaceRejected(
+                        client_order_id=name, attempt=command.attempt, code="not_sent", reason=why
                     )
                 )
 

@@ -11,15 +11,17 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairlead._engine.answers import Answers
-from fairlead._engine.assembly import build, introduce, open_accounts
+from fairlead._engine.asking import ask
+from fairlead._engine.assembly import build, currency_of, introduce, open_accounts
 from fairlead._engine.claims import claim
 from fairlead._engine.clockwatch import ClockWatch
+from fairlead._engine.connecting import connect_brokers, connect_streams
 from fairlead._engine.control import Control, about
+from fairlead._engine.deadman import call_off
 from fairlead._engine.distributions import core_version
 from fairlead._engine.door import Door
 from fairlead._engine.heap import FrozenHeap
@@ -30,28 +32,29 @@ from fairlead._engine.lastwords import say_last_words
 from fairlead._engine.leasing import LeaseKeeper
 from fairlead._engine.moments import moment
 from fairlead._engine.observers import Observers, speak
+from fairlead._engine.outside import Outside, learn_kills
 from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
-from fairlead._engine.recovery import OVERLAP_NS, first_books, unfinished_bars
+from fairlead._engine.recovery import OVERLAP_NS, Recovery, first_books, unfinished_bars
+from fairlead._engine.references import refuse_unknown, unknown_instruments
 from fairlead._engine.reopening import doubts, learn, reopen
 from fairlead._engine.risk import RiskKeeper
-from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog, disconnect
+from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog
 from fairlead._engine.signals import leave_at_once, signals
 from fairlead._engine.stall import StallSampler
 from fairlead._engine.subscribing import Subscriber
 from fairlead._engine.supervision import Supervisor
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
-from fairlead._kernel.resolver import RECOVERY_NS
 from fairlead._secrets.scrub import scrub
-from fairlead._storage.journal import Journal
+from fairlead._storage.journal import Journal, Synced
 from fairlead._storage.segments import boot_id
 from fairlead._storage.tape import Tape
-from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
-from fairlead.facts import ClockStepped, EngineLagged, Fact, Noted
-from fairlead.ports import Snapshot, Subscription
-from fairlead.units import SECOND, duration
+from fairlead.errors import ConfigurationError, JournalError
+from fairlead.facts import ClockStepped, EngineLagged, Noted
+from fairlead.ports import Command, Report, Snapshot, Subscription
+from fairlead.units import duration
 
 if TYPE_CHECKING:
     from fairlead._engine.engine import LiveTradingEngine
@@ -59,9 +62,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("fairlead.engine")
-
-QUERY_SECONDS = 10.0
-"""How long a question from another thread waits for the kernel."""
 
 LATE_SECONDS = 1.0
 """How late a run may be for its own end, on the clock on the wall, before it ends whatever is due."""
@@ -86,7 +86,6 @@ class Session:
         self._thread = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._open_streams = 0
-        self._reached: dict[str, bool] = {}
         self._pacer: Pacer | None = None
         self._shutdown: Shutdown | None = None
         self._watchdog: Watchdog | None = None
@@ -100,6 +99,7 @@ class Session:
 
     async def run(self, until: str | datetime | None) -> str:
         """Everything between `engine.run()` and its return; gives the reason for the end."""
+        self._refuse_over(until)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._ended = asyncio.Event()
@@ -126,6 +126,7 @@ class Session:
             stack.callback(self._folder.unlock)
             stack.enter_context(claim(self._parts, str(self._folder.path)))
             journal, kernel = self._open(stack)
+            self._outside = stack.enter_context(Outside(kernel, self._owned.homes, self._loop))
             self._door = Door(kernel, self._agenda, self._parts.brokers.values(), self._loop, self._failed)
             kernel.failed = self._journal_failed
             kernel.sweeps.finished = self.stop
@@ -163,6 +164,8 @@ class Session:
                 self.started.set()
                 await self._ended.wait()
                 await shutdown.settle(self._reason, pacer)
+                if self._error is None:
+                    await call_off(kernel, self._door)
             finally:
                 self._reason = self._reason or "its task was canceled"
                 pacer.stop()
@@ -199,11 +202,10 @@ class Session:
             agenda.use(self._time)
         limit = self._engine.crash_limit
         self._learned = learn(opened, owned.homes, now=max(self._time.now(), state.now), crash_limit=limit)
+        self._learned += learn_kills(owned.homes)
         self._tail_lost = opened.explains_missing_tail(self._engine.durability)
-        if self._engine.durability == "full":
-            kernel = build(self._parts, state=state, agenda=self._agenda, journal=_Synced(journal), tape=tape)
-        else:
-            kernel = build(self._parts, state=state, agenda=self._agenda, journal=journal, tape=tape)
+        written = Synced(journal) if self._engine.durability == "full" else journal
+        kernel = build(self._parts, state=state, agenda=self._agenda, journal=written, tape=tape)
         kernel.recorder.seq = max(kernel.recorder.seq, tape.last_seq)
         kernel.unfinished.kept = True
         self.kernel = kernel
@@ -217,14 +219,18 @@ class Session:
                 persist(self._folder.paper)
         await introduce(kernel, self._parts)
         self._connected_ns = max(0, self._time.now() - OVERLAP_NS)
-        self._lease = lease = self._keep_lease()
-        closing: list[tuple[str, Callable[[], Any]]] = []
-        stack.push_async_callback(disconnect, closing)
-        for name, broker in self._parts.brokers.items():
-            send = broker.send
-            kernel.outbox.senders[name] = lease.guard(send, self._door.reporter(name)) if lease else send
-            closing.append((f"account {name}", broker.close))
-            await broker.connect(self._door.reporter(name), self._agenda)
+        self._lease = self._keep_lease()
+        await connect_brokers(
+            self._parts.brokers, kernel.outbox, self._door, self._agenda, self._guarded, stack
+        )
+
+    def _guarded(
+        self, name: str, send: Callable[[Command], None], emit: Callable[[Report], None]
+    ) -> Callable[[Command], None]:
+        """A broker's `send` behind the lease, if there is one, and behind a kill from outside."""
+        if self._lease is not None:
+            send = self._lease.guard(send, emit)
+        return self._outside.guard(name, send, emit)
 
     def _keep_lease(self) -> LeaseKeeper | None:
         lease, deadline = self._engine.wiring.lease, self._owned.deadline_ns
@@ -242,6 +248,10 @@ class Session:
         for name, broker in self._parts.brokers.items():
             if name not in kernel.state.accounts:
                 snapshots[name], contained[name] = await first_books(broker, self._connected_ns, self._door)
+        kept = {account.currency for account in kernel.state.accounts.values()}
+        brokers = self._parts.brokers
+        kept |= {currency_of(brokers[name], snapshot) for name, snapshot in snapshots.items()}
+        refuse_unknown(self._parts.breakers, currencies=kept)
         key = str(self._folder.path).encode()
         namespace = kernel.state.namespace or zlib.crc32(key) % 0xFFFF + 1
 
@@ -264,14 +274,15 @@ class Session:
             self._parts.brokers, self._door, self._agenda, kernel.reports.fills, self._tasks
         )
         kernel.resolver.inquire = self._inquiries.ask
-        kernel.resolver.recovered = self._account_recovered
-        self._recovering = {name for name in kernel.state.accounts if name in self._parts.brokers}
-        self._recovered = asyncio.Event()
+        assert self._pacer is not None
+        known = [name for name in kernel.state.accounts if name in self._parts.brokers]
+        recovery = Recovery(known, self._pacer, self._inquiries)
+        kernel.resolver.recovered = recovery.told
         self._door.put(kernel.turn, begin)
         if not kernel.fatal:
             self._owned.mark(journal)
         self._door.open()
-        await self._recover()
+        await recovery.wait()
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
         for runner in kernel.runners.values():
             runner.ask_outside = answers.ask
@@ -285,42 +296,18 @@ class Session:
             kernel.turn,
             lambda: kernel.start_strategies(restored=self._restored, stand_by=bool(doubted)),
         )
-
-    async def _recover(self) -> None:
-        """Wait until what happened meanwhile is known. Raises ConnectivityError for a venue that cannot be asked."""
-        assert self._pacer is not None
-        if self._recovering:
-            self._pacer.start()
-            await self._recovered.wait()
-        for name, reached in self._reached.items():
-            if not reached:
-                raise ConnectivityError(
-                    f"account {name} could not be recovered within {RECOVERY_NS // SECOND} s "
-                    f"({self._inquiries.why(name) or 'no answer came'}): nothing was sent: "
-                    f"start again once its venue answers"
-                )
-
-    def _account_recovered(self, name: str, reached: bool) -> None:
-        self._reached[name] = reached
-        self._recovering.discard(name)
-        if not self._recovering or not reached:
-            assert self._pacer is not None
-            self._pacer.stop()  # nothing else comes due before strategies have started
-            self._recovered.set()
+        for text in unknown_instruments(self._parts.breakers, kernel.catalogue):
+            log.warning("%s", text)
+        self._outside.started(self._door)
 
     async def _connect_streams(self, kernel: Kernel, stack: contextlib.AsyncExitStack) -> None:
-        closing: list[tuple[str, Callable[[], Any]]] = []
-        stack.push_async_callback(disconnect, closing)
-        for stream in self._parts.streams.values():
+        streams = self._parts.streams.values()
+        for stream in streams:
             if hasattr(stream, "on_end"):
                 stream.on_end = self._stream_ended
                 self._open_streams += 1
-            closing.append((f"stream {stream.name}", stream.close))
-            await stream.connect(self._door.taker(stream.name), self._feeds)
-            self._supervisor.watch(stream)
-            if self._restored and hasattr(stream, "resume"):
-                stream.resume(self._last_ns)
-        streams = self._parts.streams.values()
+        resume_ns = self._last_ns if self._restored else None
+        await connect_streams(streams, self._supervisor, self._door, self._feeds, resume_ns, stack)
         subscriber = Subscriber(kernel, self._door, self._supervisor, streams, self._time, self._spawn)
         wanted, self._wanted = self._wanted, []
         kernel.feeds.subscribe = subscriber.subscribe_later
@@ -349,6 +336,17 @@ class Session:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
     # --- ending ---------------------------------------------------------------------------------------------
+
+    def _refuse_over(self, until: str | datetime | None) -> None:
+        """Open nothing for a run that would be over at once."""
+        if isinstance(until, datetime):
+            past = isinstance(self._time, SystemTime) and (moment(until, "until") or 0) <= self._time.now()
+        else:
+            past = until is not None and duration(until) <= 0
+        if past:
+            raise ConfigurationError(
+                f"until {str(until)!r} is over already: write a duration above 0, such as '8h', or a time to come"
+            )
 
     def _stop_at(self, until: str | datetime | None, stack: contextlib.AsyncExitStack) -> None:
         if until is None:
@@ -392,6 +390,7 @@ class Session:
             self._reason = self._shutdown.finish(self._reason)
         if self._error is None:
             self._owned.mark(journal, ended=True)
+            self._outside.in_good_order = True
             return
         self._door.close()
         say_last_words(kernel, journal, self._reason)
@@ -479,21 +478,7 @@ class Session:
             raise ConfigurationError("the engine has not started yet: ask once it runs")
         if threading.get_ident() == self._thread:
             return question(kernel)
-        answer: Future[T] = Future()
-
-        def ask() -> None:
-            if not answer.set_running_or_notify_cancel():  # whoever asked has given up, and been told so
-                return
-            try:
-                answer.set_result(question(kernel))
-            except Exception as error:  # belongs to whoever asked
-                answer.set_exception(error)
-
-        try:
-            loop.call_soon_threadsafe(ask)
-        except RuntimeError:
-            raise ConfigurationError("the engine has ended: ask while it runs") from None
-        return _await(answer)
+        return ask(lambda: question(kernel), loop)
 
     def command(
         self, verb: str, who: str, why: str, arguments: Mapping[str, str], request: str = ""
@@ -524,33 +509,3 @@ class Session:
             return answers[0]
 
         return self.query(act)
-
-
-def _await(answer: Future[T]) -> T:
-    """The answer to a question of another thread; one that nobody has begun with in time is taken back."""
-    try:
-        return answer.result(QUERY_SECONDS)
-    except TimeoutError:
-        if answer.cancel():
-            raise ConnectivityError(
-                f"the engine did not answer within {QUERY_SECONDS:g} s, so the request was withdrawn and is not "
-                f"carried out: ask again"
-            ) from None
-        if answer.done():  # it came at the last moment, or the question itself raised this
-            return answer.result()
-        raise ConnectivityError(
-            f"the engine did not answer within {QUERY_SECONDS:g} s and has the request in hand, which may be carried "
-            f"out: look before you ask again, or ask again with the same `request` id"
-        ) from None
-
-
-class _Synced:
-    """A journal whose every record survives a power cut before its commands leave."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def append(self, facts: list[Fact]) -> None:
-        """Write one record and sync it."""
-        self._journal.append(facts)
-        self._journal.barrier()

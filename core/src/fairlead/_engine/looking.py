@@ -42,6 +42,7 @@ class About:
     started_ns: int
     streams: Mapping[str, str]
     environments: Mapping[str, str]
+    waived: tuple[str, ...] = ()
 
 
 def status(
@@ -72,6 +73,7 @@ def status(
         "lag_ns": lag(kernel),
         "state": str(trading_state(kernel)),
         "scopes": scopes(kernel, reasons),
+        "waived": list(about.waived),
         "paused": [{"scope": scope, "why": why} for scope, why in kernel.state.paused.items()],
         "sweeps": sweeps(kernel),
         "strategies": strategies(kernel),
@@ -104,6 +106,8 @@ def _problems(kernel: Kernel, found: Mapping[str, Any]) -> tuple[list[str], bool
     for row in found["accounts"]:
         if not row["stream_up"]:
             said.append(f"account {row['account']} is away: its private stream is down")
+        if row["dead_man"] is not None and row["dead_man"]["lapse"]:
+            said.append(row["dead_man"]["lapse"])
         said += [f"the equity of account {row['account']} is unknown: {text}" for text in row["missing"]]
     for one in kernel.reconciliation.standing(set(kernel.state.accounts)):
         decided = kernel.state.decided.get(one.id)
@@ -142,12 +146,17 @@ def scopes(kernel: Kernel, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
     tripped = [
         {"scope": trip.scope, "state": str(trip.state), "reason": trip.reason, "breaker": trip.breaker}
         for trip in kernel.state.tripped.values()
+        if not trip.until_ns
     ]
     return by_hand + tripped
 
 
 def sweeps(kernel: Kernel) -> list[dict[str, Any]]:
-    """What is under way until it is done: orders that are withdrawn, positions that are closed, an end once flat."""
+    """What is under way until it is done: orders that are withdrawn, positions that are closed, an end once flat.
+
+    What has nothing `left` to do is left out: it only sees whether it stays so.
+    """
+    standing = [(sweep, kernel.sweeps.left(sweep)) for sweep in kernel.state.sweeps.values()]
     return [
         {
             "verb": sweep.verb,
@@ -156,8 +165,10 @@ def sweeps(kernel: Kernel) -> list[dict[str, Any]]:
             "why": sweep.why,
             "since_ns": sweep.since_ns,
             "until_ns": sweep.until_ns,
+            "left": left,
         }
-        for sweep in kernel.state.sweeps.values()
+        for sweep, left in standing
+        if left
     ]
 
 
@@ -202,9 +213,20 @@ def accounts(kernel: Kernel, environments: Mapping[str, str]) -> list[dict[str, 
                 "drawdown": exact(None if equity is None or not mark else max(0.0, 1 - equity / mark)),
                 "stream_up": account.stream_up,
                 "missing": [] if value is None else list(value.missing),
+                "dead_man": _dead_man(kernel, name),
             }
         )
     return rows
+
+
+def _dead_man(kernel: Kernel, account: str) -> dict[str, Any] | None:
+    """How an account's dead-man switch stands; None where none is used."""
+    men, until = kernel.dead_men, kernel.state.accounts[account].dead_man_ns
+    if account not in men.timeouts:
+        return None
+    armed = until > kernel.recorder.now
+    lapse = "" if armed else men.lapse(account)
+    return {"armed": armed, "until_ns": until or None, "timeout_ns": men.timeouts[account], "lapse": lapse}
 
 
 def balance(kernel: Kernel) -> list[dict[str, Any]]:
@@ -331,7 +353,8 @@ def _breaker(
         "breaker": name,
         "used": exact(used),
         "limit": limit,
-        "tripped": trip is not None,
+        "tripped": trip is not None and not trip.until_ns,
+        "half_open_until_ns": trip.until_ns if trip else 0,
         "scope": trip.scope if trip else "",
         "state": str(trip.state) if trip else "",
         "reason": trip.reason if trip else "",
@@ -357,7 +380,9 @@ def health(kernel: Kernel) -> dict[str, Any]:
     return {
         "running": True,
         "fatal": kernel.fatal,
-        "tripped": [f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values()],
+        "tripped": [
+            f"{t.breaker} on {t.scope}: {t.reason}" for t in kernel.state.tripped.values() if not t.until_ns
+        ],
         "states": {scope: state.value for scope, state in kernel.state.lowered.items()},
         "paused": dict(kernel.state.paused),
         "halted": dict(kernel.state.halted),

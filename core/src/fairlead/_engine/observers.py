@@ -19,6 +19,7 @@ spoken = logging.getLogger("fairlead.facts")
 _SPOKEN = frozenset(
     {
         f.AccountDoubted,
+        f.BreakerHalfOpened,
         f.BreakerReset,
         f.BreakerTripped,
         f.DiscrepancyFound,
@@ -37,6 +38,7 @@ _SPOKEN = frozenset(
 _ALARMS = frozenset(
     {
         "command",
+        "dead-man switch",
         "flatten",
         "idle",
         "market",

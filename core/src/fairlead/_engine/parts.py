@@ -27,13 +27,19 @@ POLICIES = ("leave", "cancel", "flatten")
 
 @attrs.define
 class Parts:
-    """What a run is made of."""
+    """What a run is made of.
+
+    `waived` is what it does without that real money needs; `dead_man` are the accounts that use their venue's switch,
+    with its time in ns.
+    """
 
     strategies: Sequence[Strategy]
     brokers: Mapping[str, BrokerAdapter]
     streams: Mapping[str, DataStream]
     breakers: Sequence[CircuitBreaker]
     reconcilers: Sequence[Reconciler] = ()
+    waived: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    dead_man: Mapping[str, int] = attrs.field(factory=dict, kw_only=True)
 
 
 def spec(strategy: Strategy) -> StrategySpec:
@@ -61,7 +67,9 @@ def fresh(strategy: Strategy) -> Strategy:
     """The same strategy as it was when it was made, with nothing that happened since."""
     args, kwargs = strategy._arguments
     again = type(strategy)(*copy.deepcopy(args), **copy.deepcopy(kwargs))
-    again.name, again.allocation, again.on_exit = strategy.name, strategy.allocation, strategy.on_exit
+    again.name, again.allocation = strategy.name, strategy.allocation
+    if "on_exit" in vars(strategy):
+        again.on_exit = strategy.on_exit
     return again
 
 

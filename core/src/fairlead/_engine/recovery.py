@@ -5,20 +5,25 @@ What happened to our orders meanwhile is found out by the kernel's resolver.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fairlead._engine.assembly import settle_of
 from fairlead._engine.door import Door
+from fairlead._engine.inquiries import Inquiries
+from fairlead._engine.pacing import Pacer
 from fairlead._engine.parts import Parts
 from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.resolver import RECOVERY_NS
 from fairlead._kernel.unfinished import carried_on
 from fairlead._models.reports import FillReport
 from fairlead._storage.run import RunFolder
 from fairlead._storage.tape import read_tape
-from fairlead.errors import ConfigurationError, JournalError
+from fairlead.errors import ConfigurationError, ConnectivityError, JournalError
 from fairlead.facts import BarProgress
 from fairlead.ports import BrokerAdapter, Snapshot
+from fairlead.units import SECOND
 
 log = logging.getLogger("fairlead.engine")
 
@@ -43,6 +48,38 @@ def unfinished_bars(kernel: Kernel, folder: RunFolder, parts: Parts) -> tuple[Ba
     except JournalError as error:
         log.warning("bars in progress go on without what the tape had of them: %s", error)
         return bars
+
+
+class Recovery:
+    """Waits until it is known what happened on each account since the last run."""
+
+    def __init__(self, accounts: Iterable[str], pacer: Pacer, inquiries: Inquiries) -> None:
+        self._waiting = set(accounts)
+        self._pacer = pacer
+        self._inquiries = inquiries
+        self._reached: dict[str, bool] = {}
+        self._ended = asyncio.Event()
+
+    def told(self, name: str, reached: bool) -> None:
+        """An account is known, or its venue could not be asked in time."""
+        self._reached[name] = reached
+        self._waiting.discard(name)
+        if not self._waiting or not reached:
+            self._pacer.stop()  # nothing else comes due before strategies have started
+            self._ended.set()
+
+    async def wait(self) -> None:
+        """Let time go on until all is known. Raises ConnectivityError for a venue that cannot be asked."""
+        if self._waiting:
+            self._pacer.start()
+            await self._ended.wait()
+        for name, reached in self._reached.items():
+            if not reached:
+                raise ConnectivityError(
+                    f"account {name} could not be recovered within {RECOVERY_NS // SECOND} s "
+                    f"({self._inquiries.why(name) or 'no answer came'}): nothing was sent: "
+                    f"start again once its venue answers"
+                )
 
 
 async def first_books(

@@ -89,6 +89,8 @@ def replay(engine: LiveTradingEngine, folder: str | Path | None = None) -> Repla
             engine.wiring.streams,
             engine.wiring.fresh_breakers(),
             list(engine.wiring.reconcilers.values()),
+            waived=began.waived,
+            dead_man=engine.dead_man,
         )
         again = _Start(parts, copy.deepcopy(state), facts)
         difference = again.run(tape)

@@ -2,14 +2,14 @@
 
 What a start needs and cannot get ends the start. Once the engine runs nothing of this ends it, for it has orders and
 stops to look after: a feed or a history that could not be had is noted, and asked for again, ever later, for as long
-as anybody wants it.
+as anybody wants it. So is, from the start on, a feed that its stream neither refused nor confirmed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Any
 
 from fairlead._engine.assembly import stream_for
@@ -17,11 +17,19 @@ from fairlead._engine.door import Door
 from fairlead._engine.supervision import CONNECT_SECONDS, Supervisor
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.kernel import Kernel
-from fairlead._models.market import History
+from fairlead._models.market import History, MarketEvent
+from fairlead.errors import ConnectivityError
 from fairlead.facts import Noted
 from fairlead.ports import DataStream, Subscription, Time
 
 log = logging.getLogger("fairlead.engine")
+
+LONGEST_SECONDS = 3600.0
+"""How long one question for a history may take at most while the engine runs; the first has `CONNECT_SECONDS`."""
+
+
+class _Unconfirmed(ConnectivityError):
+    """A stream answered, and did not say that a feed is subscribed."""
 
 
 class Subscriber:
@@ -51,8 +59,11 @@ class Subscriber:
         if stream_for(self._streams, subscription) is None:
             return
         if warmup:
-            await self._warm(subscription, warmup)
-        await self._open(subscription)
+            await self._warm(subscription, warmup, None)  # years of ticks take their time
+        try:
+            await self._open(subscription)
+        except _Unconfirmed as error:
+            self._open_again(subscription, error)
 
     def subscribe_later(self, subscription: Subscription, warmup: int) -> None:
         """The same while the engine runs: what fails is tried again."""
@@ -77,17 +88,18 @@ class Subscriber:
             self._door.release()
 
     async def _warm_or_later(self, subscription: Subscription, warmup: int) -> None:
+        patience = _patience()
         try:
-            await self._warm(subscription, warmup)
+            await self._warm(subscription, warmup, next(patience))
         except Exception as error:  # a plugin can fail in any way: prices matter more than the past
             what = f"history {_text(subscription)}"
             self._note(what, error)
             self._cold.add(subscription)
             self._supervisor.try_again(
                 what,
-                lambda: self._warm(subscription, warmup),
+                lambda: self._warm(subscription, warmup, next(patience)),
                 lambda: self._is_over(subscription, self._cold),
-                seconds=None,  # years of ticks take their time
+                seconds=None,  # each question has a patience of its own
             )
 
     async def _open_or_later(self, subscription: Subscription) -> None:
@@ -95,14 +107,17 @@ class Subscriber:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._open(subscription)
         except Exception as error:  # as above
-            what = f"feed {_text(subscription)}"
-            self._note(what, error)
-            self._missing.add(subscription)
-            self._supervisor.try_again(
-                what,
-                lambda: self._open(subscription),
-                lambda: self._is_over(subscription, self._missing),
-            )
+            self._open_again(subscription, error)
+
+    def _open_again(self, subscription: Subscription, error: Exception) -> None:
+        what = f"feed {_text(subscription)}"
+        self._note(what, error)
+        self._missing.add(subscription)
+        self._supervisor.try_again(
+            what,
+            lambda: self._open(subscription),
+            lambda: self._is_over(subscription, self._missing),
+        )
 
     def _is_over(self, subscription: Subscription, waiting: set[Subscription]) -> bool:
         """Whether what was waited for is there, or nobody wants it any more."""
@@ -137,6 +152,7 @@ class Subscriber:
     # --- asking ---------------------------------------------------------------------------------------------
 
     async def _open(self, subscription: Subscription) -> None:
+        """Have a feed. Raises what the stream raises, or _Unconfirmed."""
         stream = stream_for(self._streams, subscription)
         assert stream is not None
         async with self._asking:
@@ -144,28 +160,50 @@ class Subscriber:
                 return
             self._supervisor.subscribed(stream, subscription)
             try:
-                confirmed = await stream.subscribe([subscription])
+                if subscription not in await stream.subscribe([subscription]):
+                    raise _Unconfirmed(f"{stream.name} did not confirm it")
             except BaseException:  # whatever stopped it, it is not subscribed: no reconnect may wait for it
                 self._supervisor.unsubscribed(stream, subscription)
                 raise
         self._missing.discard(subscription)
-        if subscription not in confirmed:
-            log.warning("%s did not confirm %s", stream.name, _text(subscription))
 
-    async def _warm(self, subscription: Subscription, warmup: int) -> None:
-        """Fetch what came before, in the feed that bars are made from, and hand it over as history."""
+    async def _warm(self, subscription: Subscription, warmup: int, seconds: float | None) -> None:
+        """Fetch what came before, in the feed that bars are made from, and hand it over as history.
+
+        Each question may take so many seconds. Raises ConnectivityError after that, and what the stream raises.
+        """
         stream = stream_for(self._streams, subscription)
         assert stream is not None
         now = self._time.now()
         found: list[History] = []
         for interval, start, end in windows(self._kernel, subscription, warmup, now):
-            events = await stream.history(subscription, start, end + 1)
+            events = await _past(stream, subscription, start, end + 1, seconds)
             past = history(self._kernel, subscription, interval, (start, end), events, now)
             if past is not None:
                 found.append(past)
         self._cold.discard(subscription)
         for past in found:
             self._door.warm(past)
+
+
+async def _past(
+    stream: DataStream, subscription: Subscription, start: int, end: int, seconds: float | None
+) -> Sequence[MarketEvent]:
+    try:
+        async with asyncio.timeout(seconds):
+            return await stream.history(subscription, start, end)
+    except TimeoutError as error:
+        if seconds is None:
+            raise
+        raise ConnectivityError(f"{stream.name} gave no answer within {seconds:g} s") from error
+
+
+def _patience() -> Iterator[float]:
+    """How long each try may take: ever longer, since one that is slow looks like one that hangs."""
+    seconds = CONNECT_SECONDS
+    while True:
+        yield seconds
+        seconds = min(2 * seconds, LONGEST_SECONDS)
 
 
 def _text(subscription: Subscription) -> str:

@@ -45,6 +45,8 @@ _OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
         "allows": ("account", "instrument", "view"),
         "save": (),
         "load": ("saved",),
+        "refers": (),
+        "probe": ("scope", "view"),
     },
     "reconciler": {},
 }

@@ -168,17 +168,18 @@ class Adjusting:
             limit_price=there.limit_price,
             stop_price=there.stop_price,
         )
-        self._kernel.reports.fills.ensure_known(there.instrument)
+        fills = self._kernel.reports.fills
+        fills.ensure_known(there.instrument)
+        # Fills that came after the snapshot was made are booked already, as nobody's.
+        filled = max(there.filled_quantity, fills.strange(found.subject))
         self._recorder.record(
             f.OrderAdopted,
             client_order_id=found.subject,
             intent=intent,
             broker_order_id=there.broker_order_id,
-            filled_quantity=there.filled_quantity,
+            filled_quantity=filled,
         )
-        self._kernel.reports.fills.tell(
-            self._state.orders[found.subject], there.filled_quantity, self._recorder.now
-        )
+        fills.tell(self._state.orders[found.subject], filled, self._recorder.now)
 
     def _take_terms(self, found: Discrepancy) -> None:
         """Somebody changed a working order at its venue: it is what it is there."""

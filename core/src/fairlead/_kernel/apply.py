@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from fairlead import facts as f
-from fairlead._kernel import ledger
+from fairlead._kernel import entries, ledger
 from fairlead._kernel.state import (
     DOUBT,
     REMEMBERED_ORDERS,
@@ -30,7 +32,7 @@ from fairlead._kernel.state import (
 )
 from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
-from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side
+from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side, Terms
 from fairlead._models.reconciliation import TRADING
 from fairlead._models.reports import CASH_FLOWS
 from fairlead.errors import InvariantViolation
@@ -65,10 +67,13 @@ def apply(state: State, fact: f.Fact) -> None:
 
 def _engine_started(state: State, fact: f.EngineStarted) -> None:
     state.namespace, state.epoch, state.strategies = fact.namespace, fact.epoch, fact.strategies
-    state.tail_lost = fact.tail_lost
+    if fact.tail_lost:
+        state.tail_lost = True
+        state.lost_tails[fact.epoch] = fact.now
     state.epochs[fact.epoch] = state.intents
     if len(state.epochs) > REMEMBERED_EPOCHS:
-        del state.epochs[next(iter(state.epochs))]
+        state.lost_tails.pop(oldest := next(iter(state.epochs)), None)
+        del state.epochs[oldest]
     state.unfinished = [*state.unfinished[1 - REMEMBERED_STARTS :], fact.now]
     for number in [number for number, sweep in state.sweeps.items() if sweep.verb == "stop"]:
         del state.sweeps[number]  # that was of the run before
@@ -76,6 +81,12 @@ def _engine_started(state: State, fact: f.EngineStarted) -> None:
         if name in state.accounts:
             state.accounts[name].stream_up = True
             state.uncertain[name] = None
+
+
+def _strategies_started(state: State, _: f.StrategiesStarted) -> None:
+    state.tail_lost = False  # the accounts have been compared
+    for account in [account for account, left in state.uncertain.items() if left == ()]:
+        del state.uncertain[account]
 
 
 def _engine_stopped(state: State, fact: f.EngineStopped) -> None:
@@ -113,6 +124,7 @@ def _forget(state: State, account: str) -> None:
         del state.orders[name]
         state.open.pop(name, None)
         state.children.pop(name, None)
+        state.entries.pop(name, None)
     kept = [name for name in state.closed if name not in gone]
     state.closed.clear()
     state.closed.extend(kept)
@@ -142,6 +154,15 @@ def _stream_changed(state: State, fact: f.StreamChanged) -> None:
     state.accounts[fact.account].stream_up = fact.up
 
 
+def _dead_man_changed(state: State, fact: f.DeadManChanged) -> None:
+    state.accounts[fact.account].dead_man_ns = fact.until_ns
+
+
+def _dead_man_tripped(state: State, fact: f.DeadManTripped) -> None:
+    account = state.accounts[fact.account]
+    account.dead_man_ns, account.dead_man_fired_ns = 0, fact.now
+
+
 def _fills_listed(state: State, fact: f.FillsListed) -> None:
     account = state.accounts[fact.account]
     account.fills_until_ns = max(account.fills_until_ns, fact.until_ns)
@@ -149,7 +170,9 @@ def _fills_listed(state: State, fact: f.FillsListed) -> None:
 
 def _account_recovered(state: State, fact: f.AccountRecovered) -> None:
     del state.uncertain[fact.account]
-    if fact.unresolved:
+    if (
+        fact.unresolved or state.tail_lost
+    ):  # of a journal without its end, until the accounts have been compared
         state.uncertain[fact.account] = fact.unresolved
 
 
@@ -258,12 +281,19 @@ def _order_submitted(state: State, fact: f.OrderSubmitted) -> None:
 def _order_accepted(state: State, fact: f.OrderAccepted) -> None:
     order = _order(state, fact)
     if fact.broker_order_id:
-        order.broker_order_id = fact.broker_order_id
+        _rename(order, fact.broker_order_id)
     if order.status in (_S.SUBMITTED, _S.UNKNOWN):
         move(order, _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED)
     elif order.status is _S.REJECTED:
         move(order, _S.ACCEPTED)
         _reopen(state, order)
+
+
+def _rename(order: Order, broker_order_id: str) -> None:
+    before = order.broker_order_id
+    if order.replacements and before and before != broker_order_id:
+        order.former_ids = (*order.former_ids, before)
+    order.broker_order_id = broker_order_id
 
 
 def _order_rejected(state: State, fact: f.OrderRejected) -> None:
@@ -317,6 +347,57 @@ def _cancel_refused(state: State, fact: f.CancelRefused) -> None:
         order.reasons = (*order.reasons, reason)
 
 
+def _replace_requested(state: State, fact: f.ReplaceRequested) -> None:
+    order = _named(state, fact)
+    move(order, _S.PENDING_REPLACE)
+    order.replacing = Terms(
+        attempt=fact.attempt,
+        quantity=fact.quantity,
+        limit_price=fact.limit_price,
+        stop_price=fact.stop_price,
+        before=order.quantity,
+        deadline_ns=fact.deadline_ns,
+    )
+    order.replacements, order.replace_ns, order.updated_ns = fact.attempt, fact.now, fact.now
+    if fact.quantity > order.quantity:  # until it is known which of the two it is, the larger may fill
+        _reserve(state, order, fact.quantity - order.quantity)
+        order.quantity = fact.quantity
+
+
+def _order_replaced(state: State, fact: f.OrderReplaced) -> None:
+    order = _order(state, fact)
+    if fact.broker_order_id:
+        _rename(order, fact.broker_order_id)
+    order.limit_price, order.stop_price = fact.limit_price, fact.stop_price
+    order.intent = msgspec.structs.replace(
+        order.intent, quantity=fact.quantity, limit_price=fact.limit_price, stop_price=fact.stop_price
+    )
+    _settle_replace(state, order, fact.quantity)
+
+
+def _replace_refused(state: State, fact: f.ReplaceRefused) -> None:
+    order = _order(state, fact)
+    order.reasons = (*order.reasons, f"not replaced: {fact.reason or fact.code}")
+    if order.replacing is not None:
+        _settle_replace(state, order, order.replacing.before)
+
+
+def _settle_replace(state: State, order: Order, quantity: Any) -> None:
+    """It is known what an order is to fill in all; that may be what it has filled."""
+    order.replacing = None
+    if order.status not in AT_VENUE:
+        return
+    done = order.filled_quantity >= quantity
+    _reserve(state, order, max(quantity - order.filled_quantity, ZERO) - order.remaining_quantity)
+    order.quantity = quantity
+    if done:
+        move(order, _S.FILLED)
+        if state.open.pop(order.client_order_id, None) is not None:
+            _remember(state, order)
+    elif order.status is _S.PENDING_REPLACE:
+        move(order, _S.PARTIALLY_FILLED if order.filled_quantity else _S.ACCEPTED)
+
+
 def _order_canceled(state: State, fact: f.OrderCanceled) -> None:
     order = _order(state, fact)
     _finish(state, order, _S.CANCELED)
@@ -351,6 +432,9 @@ def _finish(state: State, order: Order, status: OrderStatus) -> None:
     move(order, status)
     if reserved:
         _reserve(state, order, -order.remaining_quantity)
+    if order.replacing is not None:  # nobody will know which it was: what filled was at least ordered
+        order.quantity = max(order.replacing.before, order.filled_quantity)
+        order.replacing = None
     if state.open.pop(order.client_order_id, None) is not None:
         _remember(state, order)
 
@@ -364,11 +448,18 @@ def _remember(state: State, order: Order) -> None:
     state.closed.append(order.client_order_id)
     if len(state.closed) > REMEMBERED_ORDERS:
         oldest = state.orders.get(state.closed.popleft())
-        if oldest is not None and oldest.given_up and state.now < oldest.updated_ns + TOMBSTONE_NS:
+        if oldest is not None and _is_needed(state, oldest):
             state.closed.append(oldest.client_order_id)
         elif oldest is not None and oldest.status in CLOSED:
             del state.orders[oldest.client_order_id]
             state.children.pop(oldest.client_order_id, None)
+
+
+def _is_needed(state: State, order: Order) -> bool:
+    """Whether a closed order may yet matter: it may turn up at its venue, or its exits may have to be placed."""
+    if order.client_order_id in state.entries:
+        return True
+    return order.given_up and state.now < order.updated_ns + TOMBSTONE_NS
 
 
 def _reserve(state: State, order: Order, quantity: Any) -> None:
@@ -415,6 +506,7 @@ def _filled(state: State, fact: f.Filled) -> None:
             _fill_order(state, parent, fill.quantity, fill.price, fact.now)
             parent.fee += fill.fee
     ledger.book(state, fill, 1)
+    entries.follow(state, fill, order)
 
 
 def _fill_disowned(state: State, fact: f.FillDisowned) -> None:
@@ -441,6 +533,7 @@ def _fill_order(state: State, order: Order, quantity: Any, price: Any, now: int)
     order.average_price = paid / order.filled_quantity
     order.updated_ns = now
     if order.filled_quantity >= order.quantity:
+        order.replacing = None
         if order.status is not _S.FILLED:
             move(order, _S.FILLED)
         if state.open.pop(order.client_order_id, None) is not None:
@@ -463,6 +556,7 @@ def _fill_reversed(state: State, fact: f.FillReversed) -> None:
         if parent is not None:
             _unfill(state, parent, fill)
     ledger.book(state, fill, -1)
+    entries.follow(state, fill, order, back=True)
 
 
 def _unfill(state: State, order: Order, fill: Fill) -> None:
@@ -586,6 +680,11 @@ def _breaker_tripped(state: State, fact: f.BreakerTripped) -> None:
     )
 
 
+def _breaker_half_opened(state: State, fact: f.BreakerHalfOpened) -> None:
+    trip = state.tripped[fact.breaker, fact.scope]
+    trip.state, trip.until_ns = TradingState.ACTIVE, fact.until_ns
+
+
 def _breaker_reset(state: State, fact: f.BreakerReset) -> None:
     state.tripped.pop((fact.breaker, fact.scope), None)
 
@@ -625,6 +724,7 @@ def _sweep_started(state: State, fact: f.SweepStarted) -> None:
         state.intents,
         fact.now,
         fact.until_ns,
+        fact.targets,
     )
 
 
@@ -634,6 +734,7 @@ def _sweep_ended(state: State, fact: f.SweepEnded) -> None:
 
 _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.EngineStarted: _engine_started,
+    f.StrategiesStarted: _strategies_started,
     f.EngineStopped: _engine_stopped,
     f.AccountDoubted: _account_doubted,
     f.AccountAdopted: _account_adopted,
@@ -641,6 +742,8 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.InstrumentDefined: _instrument_defined,
     f.AccountOpened: _account_opened,
     f.StreamChanged: _stream_changed,
+    f.DeadManChanged: _dead_man_changed,
+    f.DeadManTripped: _dead_man_tripped,
     f.FillsListed: _fills_listed,
     f.AccountRecovered: _account_recovered,
     f.DiscrepancyFound: _discrepancy_found,
@@ -660,6 +763,9 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.HeldResized: _held_resized,
     f.CancelRequested: _cancel_requested,
     f.CancelRefused: _cancel_refused,
+    f.ReplaceRequested: _replace_requested,
+    f.OrderReplaced: _order_replaced,
+    f.ReplaceRefused: _replace_refused,
     f.OrderCanceled: _order_canceled,
     f.OrderExpired: _order_expired,
     f.Filled: _filled,
@@ -680,6 +786,7 @@ _HANDLERS: dict[type[f.Fact], Callable[[State, Any], None]] = {
     f.TimerCanceled: _timer_canceled,
     f.Asked: _asked,
     f.BreakerTripped: _breaker_tripped,
+    f.BreakerHalfOpened: _breaker_half_opened,
     f.BreakerReset: _breaker_reset,
     f.BreakerSaved: _breaker_saved,
     f.LimitChanged: _limit_changed,

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
+import attrs
+
 from fairlead._kernel.clock import NEVER, TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.market import BREAKER, Lane
@@ -14,11 +16,12 @@ from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import Tripped
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
-from fairlead._models.market import Bar, Book, Quote, Trade
+from fairlead._models.market import Bar, Book, Quote, Trade, utc
 from fairlead._models.orders import OrderIntent
 from fairlead._secrets.scrub import said
 from fairlead.errors import ConfigurationError
 from fairlead.facts import (
+    BreakerHalfOpened,
     BreakerReset,
     BreakerSaved,
     BreakerTripped,
@@ -31,7 +34,9 @@ from fairlead.facts import (
 )
 from fairlead.ports import EQUITY, Allowance, CircuitBreaker, Trip, View
 
-_MOVES_LIMITS = frozenset({DayStarted, HighWaterMark, CashChanged, FlowSettled, BreakerReset})
+_MOVES_LIMITS = frozenset(
+    {DayStarted, HighWaterMark, CashChanged, FlowSettled, BreakerHalfOpened, BreakerReset}
+)
 """After these, what equity is measured against may be another."""
 
 _Check = Callable[[OrderIntent, View], Trip | None]
@@ -91,6 +96,9 @@ class Board:
             if saved is not None and load is not None:
                 load(saved)
             self._look_later(breaker)
+        for trip in self._state.tripped.values():
+            if trip.until_ns:
+                self._close_later(trip)
         self._change_again()
 
     def _change_again(self) -> None:
@@ -205,7 +213,8 @@ class Board:
         self._books.moved(self._valuer.accounts[account])
         low, high = -inf, self._state.accounts[account].high_water or -inf
         for breaker in self._equity:
-            if (breaker.name, f"account:{account}") in self._state.tripped:
+            trip = self._state.tripped.get((breaker.name, f"account:{account}"))
+            if trip is not None and not trip.until_ns:
                 continue  # it has said so, and stays tripped until it is reset
             self._watch(breaker, account)
             quiet = getattr(breaker, "quiet", None)
@@ -279,7 +288,13 @@ class Board:
         try:
             for key, trip in standing.items():
                 breaker = self._by_name.get(trip.breaker)
-                if breaker is not None and self._is_clean(breaker, trip):
+                if breaker is None or trip.until_ns or not self._is_clean(breaker, trip):
+                    continue
+                if probe := self._probe(breaker, trip):
+                    self._state.tripped[key] = attrs.evolve(
+                        trip, state=TradingState.ACTIVE, until_ns=self._recorder.now + probe
+                    )
+                else:
                     del self._state.tripped[key]
             yield
         finally:
@@ -345,10 +360,38 @@ class Board:
         if not self._state.tripped:
             return
         for trip in [t for t in self._state.tripped.values() if t.breaker == breaker.name]:
-            if self._is_clean(breaker, trip):
-                self._recorder.record(
-                    BreakerReset, breaker=breaker.name, who=breaker.name, why="clean again", scope=trip.scope
-                )
+            if trip.until_ns:
+                self._close(trip)
+            elif self._is_clean(breaker, trip):
+                self._open_again(breaker, trip)
+
+    def _open_again(self, breaker: CircuitBreaker, trip: Tripped) -> None:
+        """A breaker's rule resets a trip: at once, or half at first."""
+        probe = self._probe(breaker, trip)
+        if not probe:
+            self._reset(trip, "clean again")
+            return
+        until = self._recorder.now + probe
+        self._recorder.record(BreakerHalfOpened, breaker=breaker.name, scope=trip.scope, until_ns=until)
+        self._close_later(trip)
+
+    def _probe(self, breaker: CircuitBreaker, trip: Tripped) -> int:
+        probe = getattr(breaker, "probe", None)
+        return 0 if probe is None else int(probe(trip.scope, self._view))
+
+    def _close_later(self, trip: Tripped) -> None:
+        self._schedule(trip.until_ns, lambda: self._close(trip), TIMER, 0)
+
+    def _close(self, trip: Tripped) -> None:
+        """The time of a half-open breaker is over without another trip."""
+        standing = self._state.tripped.get((trip.breaker, trip.scope))
+        if standing is not None and standing.until_ns and self._recorder.now >= standing.until_ns:
+            self._reset(
+                standing, f"half-open until {utc(standing.until_ns):%H:%M:%S} UTC without another trip"
+            )
+
+    def _reset(self, trip: Tripped, why: str) -> None:
+        self._recorder.record(BreakerReset, breaker=trip.breaker, who=trip.breaker, why=why, scope=trip.scope)
 
 
 def _is_sparing(breaker: CircuitBreaker) -> bool:

@@ -65,6 +65,7 @@ class Budgets:
         for account, budgets in self._of.items():
             there = [order for order in orders if order.account == account]
             sent = [(order.sent_ns, False) for order in there if order.sent_ns]
+            sent += [(order.replace_ns, False) for order in there if order.replace_ns]
             sent += [(order.cancel_ns, True) for order in there if order.cancel_ns]
             sent.sort()
             for budget in budgets:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
 from fairlead._kernel.person import Person
+from fairlead._kernel.reducing import REDUCE
 from fairlead._kernel.state import scopes_of
 from fairlead._kernel.words import flag, needed, only
 from fairlead._models.accounts import EXTERNAL, KILL, TradingState
@@ -120,7 +121,7 @@ class Commands:
         return lambda: self._set_paused(scope, who, why, paused=True)
 
     def _resume(self, who: str, why: str, arguments: Arguments) -> Act:
-        """Undo a pause, a halt, a flatten under way and a stop once flat, of this very scope.
+        """Undo a pause, a halt, a flatten or a reduction under way and a stop once flat, of this very scope.
 
         What else holds trading down, tripped breakers for one, is in the answer.
         """
@@ -132,7 +133,7 @@ class Commands:
         kind, _, name = scope.partition(":")
         if scope in self._state.lowered:
             self._recorder.record(f.StateChanged, scope=scope, state=TradingState.ACTIVE, reason=why, who=who)
-        self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", "flatten", "stop")
+        self._kernel.sweeps.call_off(scope, f"called off by {who}: {why}", "flatten", REDUCE, "stop")
         if scope in self._state.paused or (kind == "strategy" and name in self._state.halted):
             self._set_paused(scope, who, why, paused=False)
         if kind == "strategy" and name in self._kernel.runners:
@@ -144,7 +145,7 @@ class Commands:
         state = self._state
         return [
             *(f"{scope} is {lowered}" for scope, lowered in state.lowered.items()),
-            *(f"{trip.breaker} tripped on {trip.scope}: {trip.reason}" for trip in state.tripped.values()),
+            *map(str, state.tripped.values()),
             *(f"{scope} is paused: {why}" for scope, why in state.paused.items()),
             *(f"strategy:{name} is halted: {why}" for name, why in state.halted.items()),
         ]

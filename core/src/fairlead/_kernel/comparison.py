@@ -76,6 +76,14 @@ class Comparison:
             return []
         return [order for order in self._resting() if order.client_order_id not in self._there]
 
+    def unheard(self) -> list[Order]:
+        """Orders that are held here and work there."""
+        return [
+            order
+            for name in self._there
+            if (order := self._state.open.get(name)) is not None and order.status is OrderStatus.HELD
+        ]
+
     def leaving(self) -> list[Order]:
         """Orders of others that were asked to leave and still work."""
         return [

@@ -26,6 +26,7 @@ from fairlead._models.orders import (
     Side,
     TimeInForce,
     Trail,
+    Verdict,
 )
 from fairlead._secrets.scrub import hidden
 from fairlead._strategy.styles import Style, describe
@@ -59,6 +60,7 @@ class Context:
         self.watched: dict[str, list[str]] = {}
         """Instruments watched, each with its bar intervals."""
         self._lanes: dict[str | None, Lane] = {}
+        self._checking = False
 
     @property
     def account(self) -> str:
@@ -167,8 +169,7 @@ class Context:
                 type=_MARKET if limit_price is None else _LIMIT,
                 limit_price=None if limit_price is None else found.price_for(side, limit_price),
             )
-            self._runner.placed()
-            return self._kernel.place(intent)
+            return self._place(intent)
         limit = None if limit_price is None else found.price_for(side, limit_price)
         stop = None if stop_price is None else found.price_for(side, stop_price)
         intent = OrderIntent(
@@ -234,7 +235,22 @@ class Context:
         rate = self._kernel.valuer.rate(found.settle, currency)
         return sized(sizing, intent, view, lane, rate, lambda count, bars: self.history(count, bars, lane.id))
 
+    def check(self, order: Callable[[], Order] | Order) -> Verdict:
+        """Judge an order as it stands, or the one that a call would place."""
+        if isinstance(order, Order):
+            return self._kernel.verdict(order.intent)
+        self._checking = True
+        try:
+            order()
+        except _Checked as checked:
+            return self._kernel.verdict(checked.intent)
+        finally:
+            self._checking = False
+        raise AssertionError("it places no order")
+
     def _place(self, intent: OrderIntent, after: tuple[str, ...] = ()) -> Order:
+        if self._checking:
+            raise _Checked(intent)
         self._runner.placed()
         return self._kernel.place(intent, after)
 
@@ -568,6 +584,14 @@ class Context:
 
     def note(self, text: str) -> None:
         self._kernel.recorder.record(Noted, source=self.name, text=text)
+
+
+class _Checked(Exception):
+    """An order is only checked: this is what would have been placed."""
+
+    def __init__(self, intent: OrderIntent) -> None:
+        super().__init__()
+        self.intent = intent
 
 
 def _coming(order: Order) -> Decimal:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 import msgspec
@@ -33,6 +34,8 @@ from fairlead.facts import (
 )
 
 Changed = Callable[[Order], None]
+
+_FIGURES = re.compile(r"\d[\d,._]*")
 
 
 def client_order_id(namespace: int, epoch: int, intent: int, attempt: int = 1) -> str:
@@ -168,9 +171,21 @@ class Desk:
         else:
             self._deny(order.client_order_id, intent, verdict.reasons)
 
+    def may_send(self, order: Order, gone: Collection[str]) -> bool:
+        """Whether an exit's moment has come, once others are gone; what is said against it is said aloud."""
+        if not self._fit(order):
+            return False
+        verdict = self._gate.review(on_the_wire(order, self._profiles[order.account]), gone=gone)
+        if isinstance(verdict, Approved):
+            return True
+        self._alarm(order, verdict.reasons)
+        return False
+
     def _alarm(self, order: Order, reasons: tuple[str, ...]) -> None:
-        if self._refused.get(order.client_order_id) != reasons:
-            self._refused[order.client_order_id] = reasons
+        """Say once what is against an order, and again when it is something else, not merely another figure."""
+        said = tuple(_FIGURES.sub("", reason) for reason in reasons)
+        if self._refused.get(order.client_order_id) != said:
+            self._refused[order.client_order_id] = said
             text = f"{order.client_order_id} protects a position, is refused and stays held: {'; '.join(reasons)}"
             self._recorder.record(Noted, source="protection", text=text)
 
@@ -211,8 +226,9 @@ class Desk:
         return [order for order in children if not order.closed and not order.intent.exits]
 
     def replace(self, order: Order, quantity: Decimal, limit: Decimal | None, stop: Decimal | None) -> Order:
-        """Cancel, confirm, submit the remainder: the new order waits for the end of the old.
+        """Change an order in place where its venue can, else cancel, confirm and submit the remainder.
 
+        In place the order stays the same one, and is returned; else the new order waits for the end of the old.
         `quantity` is the new total, fills of the old order included.
         """
         intent = msgspec.structs.replace(
@@ -226,9 +242,27 @@ class Desk:
         if order.closed or intent.quantity <= 0:
             reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"
             return self.refuse(intent, (reason,))
+        if self.changes_in_place(order):
+            return self._change(order, intent)
         new = self.place(intent, after=(order.client_order_id, *order.after))
         self.cancel(order, "replaced")
         return new
+
+    def changes_in_place(self, order: Order) -> bool:
+        """Whether a venue replaces an order by one request: linked ones it shrinks by itself, and they are left out."""
+        rests = order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+        return rests and not order.intent.group and order.type in self._profiles[order.account].replaces
+
+    def _change(self, order: Order, intent: OrderIntent) -> Order:
+        """Have an order replaced in place. Refused, it stays as it is, and what was wanted is denied."""
+        wanted = (intent.quantity, intent.limit_price, intent.stop_price)
+        if wanted == (order.remaining_quantity, order.limit_price, order.stop_price):
+            return order
+        verdict = self._gate.review(intent, protects=order.type in STOPS, gone=(order.client_order_id,))
+        if isinstance(verdict, Refused):
+            return self.refuse(intent, verdict.reasons)
+        self._outbox.replace(order, verdict)
+        return order
 
     def again(self, order: Order, quantity: Decimal) -> None:
         """Place an order of the same terms once more, as the next attempt at the same intent."""

@@ -78,7 +78,7 @@ class Ending:
         for sweep in self._state.sweeps.values():
             if sweep.verb != "stop":
                 standing = self._kernel.sweeps.left(sweep)
-                words += standing or [f"{sweep.scope} was flat for less than a second"]
+                words += standing or [f"the {sweep.verb} of {sweep.scope} was done for less than a second"]
         return list(dict.fromkeys(words))
 
     def finish(self) -> None:

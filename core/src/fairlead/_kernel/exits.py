@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.desk import Desk
+from fairlead._kernel.market import Market
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import ZERO
-from fairlead._models.orders import EXIT, STOPS, Order, OrderIntent, OrderStatus, OrderType, Side
+from fairlead._models.orders import AT_VENUE, EXIT, STOPS, Order, OrderIntent, OrderStatus, OrderType, Side
 from fairlead.facts import HeldResized, Noted
 from fairlead.units import SECOND
 
@@ -26,33 +27,34 @@ longer than a minute is a new beginning."""
 class Exits:
     """Protects the filled part of an entry at once, grows with each fill, and shrinks with the position.
 
-    What an entry needs is what it has filled, less what its exits have, less what its live exits cover; and
-    never more than what is left of the strategy's position. Of linked legs only one can fill: they count once.
+    What an entry needs is what it still has in its strategy's position, less what its live exits cover; and never
+    more than what exits of others leave of that position. Of linked legs only one can fill: they count once.
     """
 
-    def __init__(self, recorder: Recorder, desk: Desk, schedule: Schedule) -> None:
+    def __init__(self, recorder: Recorder, market: Market, desk: Desk, schedule: Schedule) -> None:
         self._recorder = recorder
+        self._market = market
         self._state = recorder.state
         self._desk = desk
         desk.recalled = self._recalled
         self._schedule = schedule
         self._checking: set[str] = set()
         self._recovered = False
+        self._waiting: set[str] = set()
         self._tries: dict[str, int] = {}
 
     def start(self) -> None:
         """After a restart: see whether all is protected that should be."""
-        for order in self._state.orders.values():
-            self._check_later(order)
+        for entry in self._entries():
+            self._check_later(entry)
 
     def recovered(self) -> None:
         """All is known that happened meanwhile: protect what it left. Until then alarms run, and nothing is placed."""
         self._recovered = True
-        for order in list(self._state.orders.values()):
-            exits = list(self._exits(order))
-            taken_back = [o for o in exits if o.status is OrderStatus.FILLED and o.remaining_quantity > 0]
-            if taken_back or _ever(exits) < order.filled_quantity:
-                self.filled(order)
+        for entry in self._entries():
+            if entry.client_order_id in self._waiting or self._was_left_bare(entry):
+                self.filled(entry)
+        self._waiting.clear()
         for order in list(self._state.open.values()):
             if order.intent.exits:
                 self.trim(order.account, order.instrument, order.strategy)
@@ -60,9 +62,10 @@ class Exits:
     def filled(self, entry: Order) -> None:
         """An order filled or ended: where it was an entry with exits, see that all of it is covered."""
         intent = entry.intent
-        if (intent.take_profit is None and intent.stop_loss is None) or not entry.filled_quantity:
+        if not intent.wants_exits or not entry.filled_quantity:
             return
         if not self._recovered:
+            self._waiting.add(entry.client_order_id)
             self._check_later(entry)
             return
         mine = self._live(entry)
@@ -108,12 +111,12 @@ class Exits:
                 live.setdefault(leg.intent.group, []).append(leg)
             self._cut(live, sum((_size(legs) for legs in live.values()), ZERO) - self._open(entry))
         self.trim(order.account, order.instrument, order.strategy)
-        if entry is not None:
-            self.filled(entry)
+        self._protect(order)
 
     def changed(self, order: Order) -> None:
         """An exit that ended without closing its part may leave that part bare; so may a close that came to nothing."""
-        if order.intent.closes and order.closed and order.status is not OrderStatus.FILLED:
+        closes = order.intent.closes or order.intent.sweep
+        if closes and order.closed and order.status is not OrderStatus.FILLED:
             self._restore(order)
         if not order.intent.exits or not order.closed or order.status is OrderStatus.FILLED:
             return
@@ -138,15 +141,26 @@ class Exits:
         if not self._recovered:
             self._schedule(self._recorder.now + _AGAIN_NS, lambda: self._restore(close), TIMER, 0)
             return
-        key = (close.account, close.instrument, close.strategy)
-        closing = [o for o in self._state.open.values() if o.intent.closes]
-        if any((o.account, o.instrument, o.strategy) == key for o in closing):
-            return
-        for entry in list(self._state.orders.values()):
-            if (entry.account, entry.instrument, entry.strategy) == key:
+        if not any(o.intent.closes and _same(o, close) for o in self._state.open.values()):
+            self._protect(close)
+
+    def _protect(self, order: Order) -> None:
+        """See that whoever has a part of the position that an order is of has it covered."""
+        for entry in self._entries():
+            if _same(entry, order):
                 self.filled(entry)
 
     # --- what there is --------------------------------------------------------------------------------------
+
+    def _entries(self) -> list[Order]:
+        """The orders with exits that still have something in a position, in the order in which they filled."""
+        return [self._state.orders[name] for name in self._state.entries]
+
+    def _was_left_bare(self, entry: Order) -> bool:
+        """Whether a start broke off before an entry had its exits, or one of them was taken back."""
+        exits = list(self._exits(entry))
+        taken_back = any(o.status is OrderStatus.FILLED and o.remaining_quantity > 0 for o in exits)
+        return taken_back or _ever(exits) - _closed(exits) < self._open(entry)
 
     def _exits(self, entry: Order) -> Iterable[Order]:
         return (o for o in self._state.children.get(entry.client_order_id, ()) if o.intent.exits)
@@ -155,8 +169,8 @@ class Exits:
         return [order for order in self._exits(entry) if _stays(order)]
 
     def _open(self, entry: Order) -> Decimal:
-        """What of an entry its exits have not closed yet."""
-        return entry.filled_quantity - sum((o.filled_quantity for o in self._exits(entry)), ZERO)
+        """What an entry still has in the position."""
+        return self._state.entries.get(entry.client_order_id, ZERO)
 
     def _left(self, entry: Order) -> Decimal:
         """What is left of the position that an entry opened."""
@@ -271,14 +285,22 @@ class Exits:
     def _check(self, entry: Order) -> None:
         bare = self._bare(entry)
         leaving = [o.updated_ns for o in self._exits(entry) if o.status is OrderStatus.PENDING_CANCEL]
-        since = max(leaving, default=0)
-        if bare > 0 and since + UNPROTECTED_NS > self._recorder.now:  # another one is being replaced just now
-            self._check_at(entry, since + UNPROTECTED_NS)
+        until = max([*leaving, self._closing_until(entry)], default=0) + UNPROTECTED_NS
+        if bare > 0 and until > self._recorder.now:  # another one is being replaced just now
+            self._check_at(entry, until)
             return
         self._checking.discard(entry.client_order_id)
         if bare > 0:
             text = f"{bare} {entry.instrument} of {entry.strategy} has been without its stop for 10s"
             self._recorder.record(Noted, source="unprotected", text=text)
+
+    def _closing_until(self, entry: Order) -> int:
+        """Until when what closes the position may rest unfilled: where there are only bars, for one of them."""
+        key = (entry.account, entry.instrument, entry.strategy)
+        closing = [o for o in self._state.open.values() if o.intent.closes and o.status in AT_VENUE]
+        sent = [o.created_ns for o in closing if (o.account, o.instrument, o.strategy) == key]
+        cadence = self._market.lanes[entry.instrument].cadence
+        return max(sent) + cadence if sent and cadence else 0
 
 
 def _stays(order: Order) -> bool:
@@ -303,6 +325,16 @@ def _size(orders: Iterable[Order]) -> Decimal:
 def _ever(orders: Iterable[Order]) -> Decimal:
     """What these orders were for, whatever became of them, linked ones once."""
     return _sum((order.intent.group, order.quantity) for order in orders)
+
+
+def _closed(orders: Iterable[Order]) -> Decimal:
+    """What these orders have closed."""
+    return sum((order.filled_quantity for order in orders), ZERO)
+
+
+def _same(one: Order, other: Order) -> bool:
+    """Whether two orders are of the same position."""
+    return (one.account, one.instrument, one.strategy) == (other.account, other.instrument, other.strategy)
 
 
 def _sum(sizes: Iterable[tuple[str, Decimal]]) -> Decimal:

@@ -70,6 +70,8 @@ class Exposures:
 
         The second figure is the initial margin for it: each instrument's own, and none for spot, which is paid for.
         """
+        if extra is not None and extra.replaces:
+            extra = self._state.beyond(extra)
         new = "" if extra is None else extra.instrument
         rows = self._rows.get(account.name)
         if rows is None or rows.seq != self._state.seq or (new and new not in rows.by_instrument):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from fairlead import facts as f
 from fairlead._kernel.apply import VOIDED
 from fairlead._kernel.identity import Origin, origin
-from fairlead._kernel.state import ZERO, State
+from fairlead._kernel.state import REMEMBERED_FILLS, ZERO, State
 from fairlead._models import reports as r
 from fairlead._models.accounts import EXTERNAL, TradingState
-from fairlead._models.orders import Fill, Liquidity, Order, Side
+from fairlead._models.orders import Fill, Liquidity, Order, OrderStatus, Side
 from fairlead.units import SECOND
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Fills:
         self.told: dict[str, Decimal] = {}
         self._restored = frozenset(kernel.state.open)
         self._told_ns: dict[str, int] = {}
+        self._strange: dict[str, Decimal] = {}
         self._moved: dict[tuple[str, str], int] = {}
 
     def moved_since(self, account: str, since_ns: int, instrument: str = "") -> bool:
@@ -62,6 +63,10 @@ class Fills:
         if total >= self.told.get(name, ZERO):
             self.told[name] = total
             self._told_ns[name] = max(as_of_ns, self._told_ns.get(name, 0))
+
+    def strange(self, client_order_id: str) -> Decimal:
+        """How much is booked of an order that nobody here knows, as far as this process has heard of it."""
+        return self._strange.get(client_order_id, ZERO)
 
     def missing(self, order: Order) -> Decimal:
         """What the venue has told of an order's fills and not listed.
@@ -96,9 +101,16 @@ class Fills:
             return
         elif order is None:
             self._book(account, self._shared_out(account, report), report.cause)
+            if report.client_order_id:
+                booked = self._strange.pop(report.client_order_id, ZERO) + report.quantity
+                self._strange[report.client_order_id] = booked
+                while len(self._strange) > REMEMBERED_FILLS:
+                    del self._strange[next(iter(self._strange))]
             if origin(self._state, report.client_order_id) is Origin.LOST:
                 self._kernel.reconciliation.lost(
-                    account, f"a fill of {report.client_order_id}, which the journal never gave out"
+                    account,
+                    report.client_order_id,
+                    f"a fill of {report.client_order_id}, which the journal never gave out",
                 )
         else:
             self._take_ours(order, report)
@@ -106,6 +118,8 @@ class Fills:
     def _take_ours(self, order: Order, report: r.FillReport) -> None:
         total = report.cumulative_quantity
         name = order.client_order_id
+        if order.status is OrderStatus.HELD:
+            self._kernel.reports.sent_unheard(order)
         if total is not None and (name in self.told or name not in self._restored):
             # A fill from before a restart says less than later ones that are booked: only a look-up knows the sum.
             self.tell(order, total, report.event_ns)
@@ -123,7 +137,7 @@ class Fills:
                 ordered, order.intent.quantity
             )  # its venue shrinks linked orders when one of them fills
         if order.filled_quantity > ordered:
-            self._lower(
+            self.lower(
                 order.account,
                 f"{name} filled {order.filled_quantity}, more than the {ordered} ordered; all of it is booked",
             )
@@ -224,9 +238,9 @@ class Fills:
             f"{report.instrument} moved on account {account}, and it cannot be booked, so the account may only reduce "
             f"until a person has compared it with its venue: {report}"
         )
-        self._lower(account, why)
+        self.lower(account, why)
 
-    def _lower(self, account: str, why: str) -> None:
+    def lower(self, account: str, why: str) -> None:
         """What should not be is said aloud, and takes no new risk until a person has looked."""
         self.note(why)
         scope = f"account:{account}"

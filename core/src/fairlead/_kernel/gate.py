@@ -10,7 +10,8 @@ import msgspec
 
 from fairlead._kernel.budget import Budgets
 from fairlead._kernel.market import Lane, Market
-from fairlead._kernel.state import ZERO, State, Sweep
+from fairlead._kernel.reducing import REDUCE
+from fairlead._kernel.state import ZERO, State, Sweep, scopes_of
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
 from fairlead._models.instrument import Instrument
@@ -52,6 +53,7 @@ class Gate:
 
     `breakers` returns the reasons for which breakers refuse an intent. `blocked` is a reason for which
     nothing may be sent at all (the journal cannot be written, the lease is lost), "" while there is none.
+    `lapse`, where dead-man switches are used, returns why an account may only reduce since its own is not armed.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Gate:
         self._breakers = breakers
         self._gone: Collection[str] = ()
         self.blocked = ""
+        self.lapse: Callable[[str], str] | None = None
 
     def review(
         self, intent: OrderIntent, *, protects: bool = False, gone: Collection[str] = ()
@@ -111,13 +114,17 @@ class Gate:
         _grid(intent, instrument, reasons)
         if intent.post_only or intent.time_in_force is not _GTC or intent.venue_options:
             _ability(intent, profile, state.now, reasons)
+        if self.lapse is not None:
+            lapse = self.lapse(intent.account)
+            if lapse and not self._shrinks(intent, intent.strategy):
+                reasons.append(lapse)
         if profile.rate_limits:
             reasons += self._budgets.refusals(intent.account)
         sure = (intent.group != "" and intent.exits) or (protects and intent.reduce_only) or intent.sweep != 0
         if not lane.mark and not sure:
             reasons.append(f"no price of {intent.instrument} yet")
             return reasons
-        if intent.stop_loss is not None or intent.take_profit is not None:
+        if intent.wants_exits:
             _bracket(intent, lane, reasons)
         if instrument.min_notional or intent.reduce_only:
             self._size(intent, lane, reasons)
@@ -136,6 +143,7 @@ class Gate:
             trading, why = state.trading(intent)
             if trading is not TradingState.ACTIVE and not self._may(intent, trading, protects):
                 reasons.append(f"trading is {trading} ({why})")
+            self._half_open(intent, reasons)
         paused = state.why_paused(intent)
         if paused and not self._shrinks(intent, name):
             reasons.append(f"{paused} is paused")
@@ -146,6 +154,24 @@ class Gate:
         if halted and not self._may(intent, TradingState.HALTED, protects):
             reasons.append(f"strategy {name} is halted: {state.halted[name]}")
 
+    def _half_open(self, intent: OrderIntent, reasons: list[str]) -> None:
+        """Where a breaker is half-open, one order that adds may work at a time."""
+        for trip in self._state.tripped.values():
+            if not trip.until_ns or trip.scope not in scopes_of(
+                intent.account, intent.instrument, intent.strategy
+            ):
+                continue
+            working = any(
+                order.status in AT_VENUE
+                and trip.scope in scopes_of(order.account, order.instrument, order.strategy)
+                and not (intent.parent and order.intent.parent == intent.parent)
+                and not (order.intent.reduce_only or order.intent.exits)
+                and order.client_order_id not in self._gone
+                for order in self._state.open.values()
+            )
+            if working and not self._shrinks(intent, intent.strategy):
+                reasons.append(f"{trip.breaker} is half-open: one order that adds at a time")
+
     def _may(self, intent: OrderIntent, trading: TradingState, protects: bool) -> bool:
         """What a lowered state lets through: reductions that it allows."""
         return _allowed(intent, trading, protects) and self._shrinks(intent, intent.strategy)
@@ -155,6 +181,9 @@ class Gate:
         if sweep.verb == "stop":
             if not self._shrinks(intent, intent.strategy):
                 reasons.append(f"the engine stops as soon as it is flat ({sweep.who}: {sweep.why})")
+        elif sweep.verb == REDUCE:
+            if not intent.exits and not self._shrinks(intent, intent.strategy):
+                reasons.append(f"{sweep.scope} is being reduced ({sweep.who}: {sweep.why})")
         elif sweep.closes and not intent.exits:
             reasons.append(f"{sweep.scope} is being flattened ({sweep.who}: {sweep.why})")
 
@@ -279,10 +308,12 @@ class Gate:
                 continue
             other = self._state.instruments[order.instrument]
             group = order.intent.group
+            if order.client_order_id in self._gone:
+                continue
             if not other.spot or other.quote != instrument.quote or (group and group == intent.group):
                 continue
             lane = self._market.lanes[order.instrument]
-            price = order.limit_price or other.price(self._valuer.price(order.intent, lane))
+            price = _boldest(order) or other.price(self._valuer.price(order.intent, lane))
             cost = other.notional(order.remaining_quantity, price) * (1 + max(other.taker_fee, ZERO))
             if group:
                 groups[group] = max(groups.get(group, ZERO), cost)
@@ -302,9 +333,18 @@ def _allowed(intent: OrderIntent, trading: TradingState, protects: bool) -> bool
 
 def rests_at(order: Order) -> float:
     """The price at which an order stands in the book: 0.0 for a market order, and for a stop that waits."""
-    if order.limit_price is None or (order.type is not OrderType.LIMIT and not order.triggered):
+    limit = _boldest(order)
+    if limit is None or (order.type is not OrderType.LIMIT and not order.triggered):
         return 0.0
-    return float(order.limit_price)
+    return float(limit)
+
+
+def _boldest(order: Order) -> Decimal | None:
+    """An order's limit: while it is being changed the one that goes further into the other side."""
+    limit, asked = order.limit_price, order.replacing
+    if limit is None or asked is None or asked.limit_price is None:
+        return limit
+    return (max if order.side is _BUY else min)(limit, asked.limit_price)
 
 
 def _grid(intent: OrderIntent, instrument: Instrument, reasons: list[str]) -> None:

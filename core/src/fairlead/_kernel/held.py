@@ -25,6 +25,9 @@ from fairlead.units import SECOND
 AGAIN_NS = SECOND
 """After so long, what a venue or the gate refused and must be done is tried again."""
 
+_LONGEST = 256
+"""So many times as long it takes at most, for one that makes another order leave its place each time."""
+
 _KINDS = ("quote", "trade", "bar")
 
 
@@ -93,6 +96,7 @@ class Held:
         self._profiles = profiles
         self._watches: dict[str, _Watch] = {}
         self._due: set[str] = set()
+        self._taken: dict[str, int] = {}
         self.desk: Desk
 
     def arm(self, order: Order) -> None:
@@ -110,7 +114,8 @@ class Held:
     def _later(self, order: Order) -> None:
         if order.client_order_id not in self._due:
             self._due.add(order.client_order_id)
-            self._schedule(self._recorder.now + AGAIN_NS, lambda: self._once_more(order), TIMER, 0)
+            pause = AGAIN_NS * min(2 ** self._taken.get(order.client_order_id, 0), _LONGEST)
+            self._schedule(self._recorder.now + pause, lambda: self._once_more(order), TIMER, 0)
 
     def _once_more(self, order: Order) -> None:
         self._due.discard(order.client_order_id)
@@ -144,6 +149,8 @@ class Held:
     def triggered(self, order: Order, price: float) -> None:
         """A held order's price was reached: send it, once nothing stands in its way any more."""
         others = self._in_the_way(order)
+        if others and not self._may_take(order, price, others):
+            return
         self._recorder.record(
             OrderTriggered,
             client_order_id=order.client_order_id,
@@ -160,6 +167,23 @@ class Held:
         if not others:
             self.desk.send_held(order)
             self.settle(order)
+
+    def _may_take(self, order: Order, price: float, others: list[Order]) -> bool:
+        """Whether others make way for an order: a take-profit that could not be sent must not cost its stop the place.
+
+        The gate may refuse it all the same when the stop is gone: each try of that kind waits longer.
+        """
+        if order.type in STOPS or not order.intent.reduce_only:
+            return True
+        name = order.client_order_id
+        if self.desk.may_send(order, [other.client_order_id for other in others]):
+            self._taken[name] = self._taken.get(name, 0) + 1
+            return True
+        if order.status is OrderStatus.HELD:
+            if not order.triggered:
+                self._recorder.record(OrderTriggered, client_order_id=name, price=price)
+            self._later(order)
+        return False
 
     def ended(self, order: Order) -> None:
         """An order is closed: let go what waited for the end of this one, and of no other."""
@@ -233,6 +257,7 @@ class Held:
     def settle(self, order: Order) -> None:
         """Forget the watch of an order that is held no more."""
         if order.status is not OrderStatus.HELD:
+            self._taken.pop(order.client_order_id, None)
             watch = self._watches.pop(order.client_order_id, None)
             if watch is not None:
                 watch.stop()

@@ -38,5 +38,26 @@ def origin(state: State, client_order_id: str) -> Origin:
     first = state.epochs.get(epoch)
     if first is None and (epoch > state.epoch or epoch > min(state.epochs, default=0)):
         return Origin.LOST
+    if attempt > 1 and explained(state, client_order_id) and _follows_one(state, namespace, number, attempt):
+        return Origin.LOST
     begins = first if first is not None and attempt == 1 else 0
     return Origin.OURS if begins < number <= last else Origin.LOST
+
+
+def explained(state: State, client_order_id: str) -> bool:
+    """Whether a power cut may have taken from the journal that an order of ours was sent.
+
+    It was before the start after the one that made its id; of an order that was held until then, before a later one.
+    """
+    epoch = int(client_order_id[4:8], 16)
+    if client_order_id in state.orders:
+        return any(start > epoch for start in state.lost_tails)
+    after = next((start for start in state.epochs if start > epoch), None)
+    return after in state.lost_tails
+
+
+def _follows_one(state: State, namespace: int, number: int, attempt: int) -> bool:
+    """Whether the attempt before is remembered: then this one, which ended later if at all, was not let go."""
+    before = f"{number:022x}{attempt - 1:02x}"
+    names = (f"{namespace:04x}{epoch:04x}{before}" for epoch in state.epochs)
+    return any((order := state.orders.get(name)) is not None and not order.given_up for name in names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from fairlead._kernel.budget import Budgets
 from fairlead._kernel.clock import Agenda, Entry
 from fairlead._kernel.commands import Commands
 from fairlead._kernel.context import Context
+from fairlead._kernel.deadman import DeadMen
 from fairlead._kernel.desk import Desk
 from fairlead._kernel.ending import Ending
 from fairlead._kernel.equity import EquityBooks
@@ -38,7 +39,7 @@ from fairlead._kernel.valuation import Valuer
 from fairlead._kernel.view import KernelView
 from fairlead._models.instrument import Instrument, named
 from fairlead._models.market import MarketEvent
-from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus
+from fairlead._models.orders import CLOSED, Order, OrderIntent, OrderStatus, Verdict
 from fairlead._models.reports import DUPLICATE_ID, UNKNOWN_ORDER, Report
 from fairlead._models.venue import VenueProfile
 from fairlead._secrets.scrub import hidden, known, said, scrub
@@ -90,6 +91,7 @@ class Kernel:
         "budgets",
         "catalogue",
         "commands",
+        "dead_men",
         "desk",
         "ending",
         "exits",
@@ -130,6 +132,7 @@ class Kernel:
         reconcilers: Sequence[Reconciler] = (),
         zones: dict[str, str] | None = None,
         equivalents: frozenset[frozenset[str]] = frozenset(),
+        dead_man: Mapping[str, int] = {},
     ) -> None:
         self.state = state
         self.agenda = agenda
@@ -156,8 +159,11 @@ class Kernel:
             changed=self.changed,
         )
         self.held.desk = self.desk
-        self.exits = Exits(self.recorder, self.desk, self.schedule)
+        self.exits = Exits(self.recorder, self.market, self.desk, self.schedule)
         self.styles = Styles(self.recorder, self.desk, self.market, self.schedule)
+        self.dead_men = DeadMen(self, dead_man)
+        if dead_man:
+            self.gate.lapse = self.dead_men.lapse
         self.reports = Reports(self)
         self.sweeps = Sweeps(self)
         self.board.act = self.sweeps.trip
@@ -411,6 +417,14 @@ class Kernel:
             self.styles.work(order)
         return order
 
+    def verdict(self, intent: OrderIntent) -> Verdict:
+        """What would become of an intent now; nothing is written down, reserved or sent."""
+        with self.board.rehearsal():
+            found = self.gate.review(intent)
+        reasons = found.reasons if isinstance(found, Refused) else ()
+        late = (self.ending.why,) if self.ending.refuses(intent) else ()
+        return Verdict(intent, (*reasons, *late))
+
     def changed(self, order: Order) -> None:
         """An order changed: tell its strategy, and let go what waited for its end."""
         runner = self.runners.get(order.strategy)
@@ -450,6 +464,8 @@ class Kernel:
         lane = self.market.lane(instrument)
         if self.market.version != version:
             self.valuer.defined(new=new)
+        if new:
+            self.dead_men.widen()
         return lane
 
     def add_strategy(self, strategy: Strategy, account: str) -> Runner:
@@ -477,6 +493,7 @@ class Kernel:
             elif not order.after:
                 self.held.arm(order)
         self.exits.start()
+        self.dead_men.recover()
         self.resolver.start()
 
     def start_strategies(self, *, restored: bool, stand_by: bool = False) -> None:
@@ -491,6 +508,7 @@ class Kernel:
         if not stand_by:
             self._start_runners(restored)
         self._follow_holdings()
+        self.dead_men.start()
         self.starting = False
         self.reconciliation.keep_watch()
 

@@ -11,8 +11,15 @@ from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.gate import Approved
 from fairlead._kernel.recorder import Recorder
 from fairlead._models.orders import Order, OrderIntent, TimeInForce
-from fairlead._models.venue import Cancel, CancelAll, Command, Submit, VenueProfile
-from fairlead.facts import CancelRequested, Noted, OrderRejected, OrderSubmitted
+from fairlead._models.venue import Cancel, CancelAll, Command, Replace, Submit, VenueProfile
+from fairlead.facts import (
+    CancelRequested,
+    Noted,
+    OrderRejected,
+    OrderSubmitted,
+    ReplaceRefused,
+    ReplaceRequested,
+)
 
 
 class Outbox:
@@ -56,6 +63,36 @@ class Outbox:
         command = Submit(client_order_id, intent, intent.quantity, approved.reduce_only, deadline)
         self.waiting.append((intent.account, command))
 
+    def replace(self, order: Order, approved: Approved) -> None:
+        """Record the next change of an order in place, to approved terms, and queue its command.
+
+        What is approved is what is still to fill; the venue is told the total.
+        """
+        intent, recorder = approved.intent, self._recorder
+        deadline = recorder.now + self._profiles[order.account].patience_ns
+        asked = recorder.record(
+            ReplaceRequested,
+            client_order_id=order.client_order_id,
+            attempt=order.replacements + 1,
+            quantity=order.filled_quantity + intent.quantity,
+            limit_price=intent.limit_price,
+            stop_price=intent.stop_price,
+            deadline_ns=deadline,
+        )
+        if order.account in self._budgets:
+            self._budgets.spend_order(order.account)
+        command = Replace(
+            order.client_order_id,
+            order.broker_order_id,
+            order.instrument,
+            asked.attempt,
+            asked.quantity,
+            asked.limit_price,
+            asked.stop_price,
+            deadline,
+        )
+        self.waiting.append((order.account, command))
+
     def cancel(self, order: Order, *, expires: bool = False) -> None:
         """Record a cancel and queue its command; it may be repeated freely."""
         self._recorder.record(CancelRequested, client_order_id=order.client_order_id, expires=expires)
@@ -98,18 +135,26 @@ class Outbox:
         for account, command in self.waiting:
             order = (
                 self._recorder.state.orders.get(command.client_order_id)
-                if isinstance(command, Submit)
+                if isinstance(command, Submit | Replace)
                 else None
             )
             if order is not None and not allowed(order.intent):
-                name = order.client_order_id
-                reason = "not sent: trading was lowered in the same turn"
-                self._recorder.record(OrderRejected, client_order_id=name, code="not_sent", reason=reason)
+                self._withdraw(order, command)
                 gone.append(order)
             else:
                 kept.append((account, command))
         self.waiting = kept
         return gone
+
+    def _withdraw(self, order: Order, command: Command) -> None:
+        name, reason = order.client_order_id, "not sent: trading was lowered in the same turn"
+        if not isinstance(command, Replace):
+            self._recorder.record(OrderRejected, client_order_id=name, code="not_sent", reason=reason)
+        elif order.replacing is not None:
+            attempt = command.attempt
+            self._recorder.record(
+                ReplaceRefused, client_order_id=name, attempt=attempt, code="not_sent", reason=reason
+            )
 
     def release(self) -> None:
         """Send what waits, in order: its record is in the journal."""

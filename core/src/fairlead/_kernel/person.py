@@ -66,9 +66,7 @@ class Person:
         if instrument.id not in self._kernel.market.lanes:
             reasons = (f"no price of {instrument.id} yet: nothing here watches it",)
         else:
-            with self._kernel.board.rehearsal():
-                verdict = self._kernel.gate.review(intent)
-            reasons = verdict.reasons if isinstance(verdict, Refused) else ()
+            reasons = self._kernel.verdict(intent).reasons
         return {
             "status": "denied" if reasons else "approved",
             "reasons": list(reasons),

@@ -15,6 +15,9 @@ from fairlead import facts as f
 from fairlead._kernel.adjusting import Adjusting
 from fairlead._kernel.clock import TIMER
 from fairlead._kernel.comparison import Comparison
+from fairlead._kernel.fills import CLOCK_ERROR_NS
+from fairlead._kernel.identity import explained
+from fairlead._kernel.resolver import PATIENCE_NS, pause_ns
 from fairlead._models import reports as r
 from fairlead._models.accounts import TradingState
 from fairlead._models.reconciliation import (
@@ -42,7 +45,6 @@ START_NS = 30 * SECOND
 """How long a start waits for a first snapshot, before it is refused."""
 
 _AGAIN_NS = SECOND // 4
-_PATIENCE_NS = 15 * SECOND
 _ROUNDS, _BUSY_ROUNDS = 10, 3
 """How many snapshots in a row may show something new, and how many may come while something is in flight."""
 
@@ -55,7 +57,8 @@ class _Books:
     """One account, and what its last snapshot showed.
 
     `rounds` is how many snapshots in a row showed something new, `absent` are open orders that the last one did not
-    list, `seen_ns` is when each difference was first seen, `compared_ns` when a comparison was last finished.
+    list, `seen_ns` is when each difference was first seen, `compared_ns` when a comparison was last finished. What the
+    venue had before `settled_ns` may not be all of it.
     """
 
     name: str
@@ -67,9 +70,11 @@ class _Books:
     snapshot: Snapshot | None = None
     taken_ns: int = 0
     asked_ns: int = 0
+    failures: int = 0
     due_ns: int = 0
     rounds: int = 0
     compared_ns: int = 0
+    settled_ns: int = 0
     done: Callable[[bool], None] | None = None
 
 
@@ -110,16 +115,49 @@ class Reconciliation:
     def begin(self, account: str, done: Callable[[bool], None]) -> None:
         """Compare before strategies start, where there is anything to compare.
 
-        `done` is called at its end: with False where the venue gave no snapshot within START_NS.
+        `done` is called at its end: with False where the venue gave no snapshot within START_NS. After a power cut that
+        is when nothing that the journal lost can be on its way any more: all of it is adopted by then, or the account
+        is halted.
         """
         books = self._books[account]
         if not books.every_ns and not self.reconcilers:
             done(True)
             return
-        books.done = done
-        self.check(account)
-        until = self._recorder.now + START_NS
-        self._kernel.schedule(until, lambda: self._end_begin(books), TIMER, 0)
+        books.done, now = done, self._recorder.now
+        if self._state.tail_lost:
+            books.settled_ns = self._settled(books.profile)
+        begins = max(now, books.settled_ns)
+        if begins > now:
+            self._kernel.schedule(begins, lambda: self._kernel.resolver.review(account), TIMER, 0)
+        self._at(books, begins)
+        self._kernel.schedule(begins + START_NS, lambda: self._give_up(books), TIMER, 0)
+
+    def _settled(self, profile: VenueProfile) -> int:
+        """When all that was sent before the last power cut has arrived, or never will, and shows."""
+        cut = max(self._state.lost_tails.values(), default=0)
+        if profile.exact or profile.validity_ns is None:  # at once, and without a bound
+            return cut
+        return cut + profile.validity_ns + profile.query_lag_ns + CLOCK_ERROR_NS
+
+    def _give_up(self, books: _Books) -> None:
+        """The start has waited long enough. What a power cut may have taken is not traded on unseen."""
+        if books.done is not None and books.snapshot is not None and not self._is_whole(books):
+            self._halt(
+                books.name,
+                "the journal's last records may be lost with the machine's power, and its venue did not tell all its "
+                "open orders, positions and fills: resume once you have looked at them there",
+                ENGINE,
+            )
+        self._end_begin(books)
+
+    def _is_whole(self, books: _Books) -> bool:
+        """Whether nothing that a power cut took can be missing from what the venue has told."""
+        if not self._state.tail_lost:
+            return True
+        told = books.snapshot is not None and None not in (books.snapshot.orders, books.snapshot.positions)
+        listed = books.profile.exact or self._state.accounts[books.name].fills_until_ns >= books.settled_ns
+        settled = listed and self._kernel.resolver.settled(books.name)
+        return told and settled and books.taken_ns >= books.settled_ns
 
     def _end_begin(self, books: _Books) -> None:
         if books.done is not None:
@@ -153,17 +191,26 @@ class Reconciliation:
             return
         books.due_ns = 0
         now = self._recorder.now
-        if not books.asked_ns or now >= books.asked_ns + _PATIENCE_NS:
+        if not books.asked_ns or now >= books.asked_ns + PATIENCE_NS:
             books.asked_ns = now
             self._kernel.resolver.inquire(books.name, TakeSnapshot())
-        self._at(books, now + _PATIENCE_NS)
+        self._at(books, now + PATIENCE_NS)
+
+    def unanswered(self, account: str, report: r.Unanswered) -> None:
+        """A snapshot could not be had: it is asked for again after a pause, ever longer ones in a row."""
+        books = self._books[account]
+        if report.asked_ns < books.asked_ns or not books.asked_ns:  # another has taken its place
+            return
+        books.asked_ns = 0
+        books.failures += 1
+        self._at(books, self._recorder.now + pause_ns(account, books.failures, report.asked_ns))
 
     # --- comparing ------------------------------------------------------------------------------------------
 
     def taken(self, account: str, report: r.SnapshotTaken) -> None:
         """The venue's view has come: without one of its own it is the last one again. A late one is passed over."""
         books = self._books[account]
-        books.asked_ns = 0
+        books.asked_ns = books.failures = 0
         snapshot = books.snapshot = report.snapshot or books.snapshot
         if snapshot is None or report.asked_ns < books.taken_ns:
             return
@@ -192,8 +239,8 @@ class Reconciliation:
         listed_ns = self._state.accounts[books.name].fills_until_ns
         for name, one in found.items():
             since = books.seen_ns.setdefault(name, asked_ns)
-            explained = books.profile.exact or listed_ns >= since or one.kind not in _BY_FILLS
-            steady = explained and one.same(books.seen.get(name))
+            settled = books.profile.exact or listed_ns >= since + books.profile.query_lag_ns
+            steady = (settled or not _moved_by_fills(one)) and one.same(books.seen.get(name))
             if not steady:
                 unsure.add(name)
             if steady or (name in books.seen and books.rounds + 1 >= _ROUNDS):
@@ -253,6 +300,8 @@ class Reconciliation:
             else:
                 foreign.add(name)
         books.absent = foreign
+        for order in comparison.unheard():
+            self._kernel.resolver.look_up(order)
         for order in comparison.leaving():
             self._kernel.outbox.cancel(order)
         return bool(foreign)
@@ -270,6 +319,9 @@ class Reconciliation:
                 self._at(books, now + _AGAIN_NS + lag)
                 return
         books.rounds = 0
+        if books.done is not None and not self._is_whole(books):
+            self._at(books, max(now + _AGAIN_NS, books.settled_ns))
+            return
         books.compared_ns = now
         if books.every_ns:
             self._at(books, now + books.every_ns)
@@ -293,10 +345,12 @@ class Reconciliation:
         What the journal lost is nobody's policy: after a power cut it is ours, else a person looks at it first.
         """
         if found.kind is DiscrepancyKind.LOST_ORDER:
-            action = Action.ADOPT if self._state.tail_lost else Action.HALT
-            return self._resolve(
-                found, Resolution(action, reason="the journal never gave its id out"), ENGINE, ""
-            )
+            reason, action = "the journal never gave its id out", Action.HALT
+            if explained(self._state, found.subject):
+                obstacle = self._adjusting.obstacle(found)
+                reason, action = obstacle or reason, Action.HALT if obstacle else Action.ADOPT
+            self.resolve(found, Resolution(action, reason=reason), ENGINE)
+            return action is Action.ADOPT
         for proposal in self.proposals(found):
             if proposal.fault:
                 self.say(f"{proposal.reconciler}: {proposal.fault}: {found} is left to a person")
@@ -371,9 +425,9 @@ class Reconciliation:
 
     # --- what the journal does not explain ------------------------------------------------------------------
 
-    def lost(self, account: str, what: str) -> None:
+    def lost(self, account: str, client_order_id: str, what: str) -> None:
         """The venue has something of ours that the journal does not know: explained by a power cut, or by nothing."""
-        if self._state.tail_lost:
+        if explained(self._state, client_order_id):
             self.say(f"{what}: the journal's last records were lost with the machine's power, and it is ours")
         else:
             self._halt(account, f"the venue has {what}: resume once you have looked at it there", ENGINE)
@@ -381,6 +435,11 @@ class Reconciliation:
     def say(self, text: str) -> None:
         """Write something down that a person should read."""
         self._recorder.record(f.Noted, source="reconciliation", text=text)
+
+
+def _moved_by_fills(found: Discrepancy) -> bool:
+    """Whether executions may explain a difference that have not been listed yet."""
+    return found.kind in _BY_FILLS or (found.order is not None and found.order.filled_quantity > 0)
 
 
 def _unusable(found: Discrepancy, resolution: object) -> str:

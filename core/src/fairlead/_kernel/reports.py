@@ -7,12 +7,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
+from fairlead._kernel.deadman import CAUSE
+from fairlead._kernel.desk import on_the_wire
 from fairlead._kernel.fills import OVERLAP_NS, Fills
+from fairlead._kernel.replacing import Replacements
 from fairlead._models import reports as r
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus, OrderType
 
 if TYPE_CHECKING:
     from fairlead._kernel.kernel import Kernel
+
+_ASKED = (OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE)
+"""Orders whose venue is asked what became of them in any case."""
 
 _UNACKNOWLEDGED = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.REJECTED)
 
@@ -31,6 +37,7 @@ class Reports:
         self._recorder = kernel.recorder
         self._state = kernel.state
         self.fills = fills = Fills(kernel)
+        self.replacements = replacements = Replacements(kernel)
         self.ending: dict[str, Ending] = {}
         self._handlers: dict[type, Callable[[str, Any], None]] = {
             r.Accepted: self._accepted,
@@ -39,6 +46,8 @@ class Reports:
             r.OutcomeUnknown: self._unknown,
             r.Canceled: self._canceled,
             r.CancelRejected: self._cancel_rejected,
+            r.Replaced: replacements.replaced,
+            r.ReplaceRejected: replacements.rejected,
             r.Expired: self._expired,
             r.Triggered: self._triggered,
             r.FillReport: fills.take,
@@ -47,8 +56,11 @@ class Reports:
             r.LookedUp: self._looked_up,
             r.Backfilled: self._backfilled,
             r.SnapshotTaken: self._snapshot_taken,
+            r.Unanswered: self._unanswered,
             r.StreamDown: self._stream_down,
             r.StreamUp: self._stream_up,
+            r.DeadManSet: kernel.dead_men.is_set,
+            r.DeadManFired: kernel.dead_men.has_fired,
         }
 
     def handle(self, account: str, report: r.Report) -> None:
@@ -83,6 +95,22 @@ class Reports:
             )
             self._kernel.desk.cancel(order, "it had been given up")
 
+    def sent_unheard(self, order: Order) -> None:
+        """The venue knows an order that is held here: it was sent, and the journal lost that."""
+        profile = self._kernel.profiles[order.account]
+        intent = on_the_wire(order, profile)
+        self._record(
+            f.OrderSubmitted,
+            order,
+            intent=intent,
+            quantity=intent.quantity,
+            deadline_ns=self._recorder.now,
+            reduce_only=intent.reduce_only and profile.reduce_only,
+        )
+        name = order.client_order_id
+        what = f"the order {name}, which is held here"
+        self._kernel.reconciliation.lost(order.account, name, what)
+
     def refuse(self, order: Order, code: str, reason: str) -> None:
         """It is not at the venue, and never will be."""
         self._record(f.OrderRejected, order, code=code, reason=reason)
@@ -97,7 +125,7 @@ class Reports:
 
     def doubt(self, order: Order, reason: str) -> None:
         """Nobody knows whether it works: it is reserved for, and its venue is asked."""
-        if order.status is not OrderStatus.UNKNOWN and order.status is not OrderStatus.PENDING_CANCEL:
+        if order.status not in _ASKED:
             self._record(f.OrderUnknown, order, reason=reason)
 
     def end(self, order: Order, reason: str, filled: Decimal | None, *, expired: bool = False) -> None:
@@ -118,6 +146,8 @@ class Reports:
             return
         self.ending.pop(name, None)
         asked = order.status is OrderStatus.PENDING_CANCEL
+        if not asked and not expired and self._kernel.dead_men.explains(order):
+            reason = f"{CAUSE} ({reason})" if reason else CAUSE
         self._record(f.OrderExpired if expired or order.expiring else f.OrderCanceled, order, reason=reason)
         self._kernel.exits.filled(order)  # what was too little to protect alone is all there will be
         if not asked:
@@ -175,6 +205,9 @@ class Reports:
         order = self._order(report)
         if order is None:
             return
+        if order.status is OrderStatus.PENDING_REPLACE:
+            self.replacements.refuse(order, "not_sent", f"not sent: {report.reason}")
+            return
         unanswered = order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL)
         if unanswered and not order.broker_order_id and not order.filled_quantity:
             self.refuse(order, "not_sent", f"not sent: {report.reason}")
@@ -186,17 +219,17 @@ class Reports:
             return
         if order.status is OrderStatus.SUBMITTED:
             self.doubt(order, report.reason)
-        if order.status in (OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL):
+        if order.status in _ASKED:
             self._kernel.resolver.look_up(order)
 
     def _canceled(self, account: str, report: r.Canceled) -> None:
         order = self._working(report)
-        if order is not None:
+        if order is not None and not self.replacements.superseded(order, report):
             self.end(order, report.reason, report.filled_quantity)
 
     def _expired(self, account: str, report: r.Expired) -> None:
         order = self._working(report)
-        if order is not None:
+        if order is not None and not self.replacements.superseded(order, report):
             self.end(order, report.reason, report.filled_quantity, expired=True)
 
     def _cancel_rejected(self, account: str, report: r.CancelRejected) -> None:
@@ -234,6 +267,10 @@ class Reports:
     def _snapshot_taken(self, account: str, report: r.SnapshotTaken) -> None:
         self._kernel.reconciliation.taken(account, report)
 
+    def _unanswered(self, account: str, report: r.Unanswered) -> None:
+        asker = self._kernel.reconciliation if report.snapshot else self._kernel.resolver
+        asker.unanswered(account, report)
+
     # --- the private stream ---------------------------------------------------------------------------------
 
     def _stream_down(self, account: str, report: r.StreamDown) -> None:
@@ -241,6 +278,7 @@ class Reports:
 
     def _stream_up(self, account: str, report: r.StreamUp) -> None:
         self._recorder.record(f.StreamChanged, account=account, up=True)
+        self._kernel.dead_men.reconnected(account)
         self._kernel.resolver.reconnected(account)
         self._kernel.reconciliation.reconnected(account)
 

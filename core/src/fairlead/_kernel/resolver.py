@@ -8,6 +8,7 @@ private stream that is up, with the list of fills agreeing.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,9 @@ RECOVERY_NS = 30 * SECOND
 
 _LOOK_NS = SECOND
 _FIRST_NS, _LAST_NS = SECOND // 8, 30 * SECOND
-_PATIENCE_NS = 15 * SECOND
+PATIENCE_NS = 15 * SECOND
+"""How long an answer is waited for, and the longest pause after questions that failed."""
+
 _PROOFS = 2
 _ROUNDS = 3
 
@@ -61,7 +64,7 @@ class _Account:
     """What is being asked on one account.
 
     `review` are orders to be looked up at once, whatever they seem to be, and `asking` who waits for that; all fills
-    are booked up to `listed_ns`.
+    are booked up to `listed_ns`. After `failures` questions in a row that failed it asks again at `again_ns`.
     """
 
     name: str
@@ -74,6 +77,8 @@ class _Account:
     fills_wanted: bool = False
     wanted_ns: int = 0
     asked_ns: int = 0
+    failures: int = 0
+    again_ns: int = 0
     look_ns: int = 0
 
 
@@ -94,13 +99,20 @@ class Resolver:
     def review(self, name: str) -> None:
         """Look up every order that may be at the venue, and list fills: the private stream may have missed anything."""
         account = self._accounts[name]
-        account.review = {order.client_order_id for order in self._at_venue(name)}
+        account.review = {
+            order.client_order_id for order in (*self._at_venue(name), *self._sent_perhaps(name))
+        }
         account.fills_wanted, account.wanted_ns = True, self._recorder.now
         self._look_at(account, self._recorder.now)
 
+    def settled(self, name: str) -> bool:
+        """Whether all that was to be looked up, and all fills, are known."""
+        return not (self._accounts[name].review or self._accounts[name].fills_wanted)
+
     def reconnected(self, name: str) -> None:
         """The private stream is there again: what was being asked when it broke may never be answered."""
-        self._accounts[name].asked_ns = 0
+        account = self._accounts[name]
+        account.asked_ns = account.failures = account.again_ns = 0
         self.review(name)
 
     def look_up(self, order: Order) -> None:
@@ -151,8 +163,10 @@ class Resolver:
             return
         account.look_ns = 0
         now = self._recorder.now
-        if account.asked_ns and now < account.asked_ns + _PATIENCE_NS:
-            self._look_at(account, now + _LOOK_NS)
+        if now < account.again_ns or (account.asked_ns and now < account.asked_ns + PATIENCE_NS):
+            self._look_at(
+                account, account.again_ns if now < account.again_ns < now + _LOOK_NS else now + _LOOK_NS
+            )
             return
         for order in self._at_venue(account.name):
             self._open_case(account, order)
@@ -196,6 +210,13 @@ class Resolver:
             if o.account == account and o.status in AT_VENUE and self.follows(o)
         ]
 
+    def _sent_perhaps(self, account: str) -> list[Order]:
+        """Held orders: of one that was sent last of all, a power cut may have taken the record."""
+        if not self._state.tail_lost:
+            return []
+        held = (o for o in self._state.open.values() if o.status is OrderStatus.HELD and not o.intent.style)
+        return [order for order in held if order.account == account]
+
     def follows(self, order: Order) -> bool:
         """Whether it finds out about an order by its id; of orders that others placed, snapshots tell."""
         return order.strategy != EXTERNAL or origin(self._state, order.client_order_id) is Origin.OURS
@@ -221,17 +242,31 @@ class Resolver:
             return True
         if reports.fills.missing(order):
             return True
-        if order.status is not OrderStatus.PENDING_CANCEL:
+        if order.status is OrderStatus.PENDING_REPLACE:
+            since = order.replace_ns
+        elif order.status is OrderStatus.PENDING_CANCEL:
+            since = order.updated_ns
+        else:
             return False
-        late = self._recorder.now >= order.updated_ns + account.profile.answer_ns
+        late = self._recorder.now >= since + account.profile.answer_ns
         return order.client_order_id in account.cases or (late and not account.profile.exact)
+
+    def unanswered(self, name: str, report: r.Unanswered) -> None:
+        """A question failed: it is asked again after a pause, ever longer ones in a row."""
+        account = self._accounts[name]
+        if report.asked_ns < account.asked_ns or not account.asked_ns:  # another has taken its place
+            return
+        account.asked_ns = 0
+        account.failures += 1
+        account.again_ns = self._recorder.now + pause_ns(name, account.failures, report.asked_ns)
+        self._look_at(account, account.again_ns)
 
     # --- what was found -------------------------------------------------------------------------------------
 
     def backfilled(self, name: str, report: r.Backfilled) -> None:
         """The list of fills is booked: go on with what is still in doubt."""
         account = self._accounts[name]
-        account.asked_ns = 0
+        account.asked_ns = account.failures = 0
         if report.asked_ns >= account.wanted_ns:  # one asked before a reconnect leaves out what broke it
             account.fills_wanted = False
         account.listed_ns = max(account.listed_ns, report.asked_ns)
@@ -242,7 +277,7 @@ class Resolver:
     def looked_up(self, name: str, report: r.LookedUp) -> None:
         """How orders stand: each is judged by itself."""
         account = self._accounts[name]
-        account.asked_ns = 0
+        account.asked_ns = account.failures = 0
         for client_order_id, found in report.orders.items():
             order = self._state.orders.get(client_order_id)
             account.review.discard(client_order_id)
@@ -252,6 +287,8 @@ class Resolver:
                 if order.status in AT_VENUE:
                     self._absent(account, order, report.asked_ns)
             elif found.open or not order.closed:
+                if order.status is OrderStatus.HELD:
+                    self._kernel.reports.sent_unheard(order)
                 self._found(account, order, found, report.asked_ns)
             self._back_off(account, order)
         self._look_at(account, self._recorder.now)
@@ -278,6 +315,9 @@ class Resolver:
     def _found(self, account: _Account, order: Order, found: OrderReport, asked_ns: int) -> None:
         reports = self._kernel.reports
         reports.fills.tell(order, found.filled_quantity, asked_ns)
+        reports.replacements.found(order, found, asked_ns)
+        if order.closed:
+            return
         if reports.fills.missing(order):
             account.fills_wanted = True
         if found.open:
@@ -398,6 +438,16 @@ class Resolver:
         unresolved = tuple(sorted({*account.cases, *account.review}))
         self._recorder.record(f.AccountRecovered, account=account.name, unresolved=unresolved)
         self._kernel.reconciliation.begin(account.name, lambda reached: self.recovered(account.name, reached))
+
+
+def pause_ns(account: str, failures: int, asked_ns: int) -> int:
+    """How long to wait before asking again: from a second on twice as long each time, and up to half of it more.
+
+    How much more tells from when it was asked, so that a replay waits as long.
+    """
+    base = SECOND << min(failures - 1, 4)
+    more = zlib.crc32(f"{account} {asked_ns}".encode()) % (base // 2)
+    return min(base + more, PATIENCE_NS)
 
 
 def _ask_nobody(account: str, inquiry: Inquiry) -> None:

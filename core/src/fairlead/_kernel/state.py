@@ -11,9 +11,9 @@ import msgspec
 
 from fairlead._models.accounts import EXTERNAL, Position, PositionKey, TradingState
 from fairlead._models.instrument import Instrument
-from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
+from fairlead._models.orders import AT_VENUE, Order, OrderIntent, OrderStatus, Side
 from fairlead._models.reconciliation import Action, Discrepancy
-from fairlead.facts import BarProgress, StrategySpec
+from fairlead.facts import BarProgress, PositionTarget, StrategySpec
 
 REMEMBERED_FILLS = 10_000
 """Ids of fills that nobody here ordered: more than come within the time that lists of fills overlap."""
@@ -64,6 +64,7 @@ class AccountState:
     `opening`, `high_water`, `day_start` are equity in `currency`: the first ever, the highest, today's first;
     `flows` is the cash that came or went since the day began (deposits and the like), nobody's profit; `unsettled`
     is what came or went by currency while it had no rate. All fills up to `fills_until_ns` are booked.
+    Its venue cancels every order at `dead_man_ns`, 0 for never, and last did at `dead_man_fired_ns`.
     """
 
     name: str
@@ -79,6 +80,8 @@ class AccountState:
     stream_up: bool = True
     fills_until_ns: int = 0
     samples: int = 0
+    dead_man_ns: int = 0
+    dead_man_fired_ns: int = 0
 
 
 @attrs.define
@@ -94,13 +97,18 @@ class Timer:
 
 @attrs.define
 class Tripped:
-    """A breaker that holds trading down."""
+    """A breaker that holds trading down; half-open until `until_ns`, it is ACTIVE, and so is its `state`."""
 
     breaker: str
     scope: str
     state: TradingState
     reason: str
     since_ns: int
+    until_ns: int = 0
+
+    def __str__(self) -> str:
+        how = "is half-open after a trip" if self.until_ns else "tripped"
+        return f"{self.breaker} {how} on {self.scope}: {self.reason}"
 
 
 @attrs.define
@@ -118,7 +126,7 @@ class Sweep:
     """The orders of a scope on their way out, and with `closes` its positions too, until all is done.
 
     `number` is the sequence number of its start, `mark` the number of intents by then, `until_ns` when a stop ends
-    whatever is left, 0 for never.
+    whatever is left, 0 for never. Of a reduction `targets` are what may be left of positions.
     """
 
     number: int
@@ -130,6 +138,13 @@ class Sweep:
     mark: int
     since_ns: int
     until_ns: int = 0
+    targets: tuple[PositionTarget, ...] = ()
+
+    def target(self, account: str, instrument: str, strategy: str) -> Decimal:
+        """What may be left of a position: nothing of one that a reduction did not know."""
+        key = (account, instrument, strategy)
+        found = (t.quantity for t in self.targets if (t.account, t.instrument, t.strategy) == key)
+        return next(found, ZERO)
 
     def covers(self, account: str, instrument: str, strategy: str) -> bool:
         """Whether what a strategy has of an instrument on an account is in its scope."""
@@ -172,13 +187,15 @@ class State:
 
     `bars` is how far bars in progress had got at the fact `bars_seq`.
 
-    `epochs` are the last starts, each with how many intents there had been before it.
+    `entries` is what each order with exits still has in its strategy's position. `epochs` are the last starts, each
+    with how many intents there had been before it.
     `uncertain` are accounts of which not all is known since the start: None while that is being found out, then the
     orders that it left in doubt. `paused` says by scope why strategies open nothing new, `lowered` what a person
     lowered trading to. `discrepancies` are the differences between our books and venues' that still are, `decided` what
-    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent. `tail_lost`
-    says that the journal's last records may be missing, `unfinished` are the times of the last starts that did not end
-    in good order, the one that goes on among them.
+    was decided about them, and `owed`, by the number of the decision, what of that is still to be sent.
+    `lost_tails` are the starts, each with its time, before which a power cut may have taken the journal's last records;
+    `tail_lost` says that no start has compared its accounts with their venues since. `unfinished` are the times of the
+    last starts that did not end in good order, the one that goes on among them.
     """
 
     seq: int = 0
@@ -186,6 +203,7 @@ class State:
     namespace: int = 0
     epoch: int = 0
     tail_lost: bool = False
+    lost_tails: dict[int, int] = attrs.Factory(dict)
     intents: int = 0
     epochs: dict[int, int] = attrs.Factory(dict)
     asks: int = 0
@@ -195,6 +213,7 @@ class State:
     orders: dict[str, Order] = attrs.Factory(dict)
     open: dict[str, Order] = attrs.Factory(dict)
     children: dict[str, list[Order]] = attrs.Factory(dict)
+    entries: dict[str, Decimal] = attrs.Factory(dict)
     closed: deque[str] = attrs.Factory(deque)
     positions: dict[PositionKey, Position] = attrs.Factory(dict)
     day_profits: dict[PositionKey, float] = attrs.Factory(dict)
@@ -241,9 +260,18 @@ class State:
     def working(self, account: str, instrument: str, side: Side, more: OrderIntent | None = None) -> Decimal:
         """The most that can still fill on a side of an instrument, over all strategies, `more` included."""
         working = self.accounts[account].working.get(instrument)
+        more = None if more is None else self.beyond(more)
         if working is None:
             return more.quantity if more is not None and more.side is side else ZERO
         return working.quantity(side, more)
+
+    def beyond(self, intent: OrderIntent) -> OrderIntent:
+        """An intent with no more than what it adds to the working order that it replaces in place, if it does."""
+        replaced = self.open.get(intent.replaces) if intent.replaces else None
+        if replaced is None or replaced.status not in AT_VENUE or replaced.intent.group:
+            return intent
+        added = max(intent.quantity - replaced.remaining_quantity, ZERO)
+        return msgspec.structs.replace(intent, quantity=added)
 
     def carried_out(self, order: Order) -> Order | None:
         """The order with an execution style that this one is a part of."""
@@ -296,6 +324,9 @@ class State:
         left = self.uncertain[account]
         if left is None:
             return TradingState.RECOVERING, f"what happened on account {account} is not known yet"
+        if self.tail_lost:
+            why = f"orders that a power cut took from the journal may work on account {account}"
+            return TradingState.RECOVERING, why
         for name in left:
             order = self.open.get(name)
             if order is not None and order.status in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):

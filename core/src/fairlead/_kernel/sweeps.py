@@ -3,7 +3,8 @@
 Entries go first, and what protects a position only when its entries have ended: meanwhile one may still fill. A
 position is closed by one reduce-only market order at a time, which is sent when nothing else can shrink the position
 any more: so the sum of what is on its way is never more than what is held. What the gate refuses is cut in halves,
-and tried again. All of it is read off the state, so a restart goes on where it stood.
+and tried again. A reduction closes what is above its targets in the same way; what protects the rest is made smaller
+first. All of it is read off the state, so a restart goes on where it stood.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import msgspec
 from fairlead._kernel.clock import TIMER
 from fairlead._kernel.desk import number_of
 from fairlead._kernel.gate import Approved, rests_at
-from fairlead._kernel.state import ZERO, Sweep
+from fairlead._kernel.reducing import REDUCE, in_the_way, plan, surplus
+from fairlead._kernel.state import ZERO, Sweep, scopes_of
 from fairlead._models.accounts import PositionKey
 from fairlead._models.orders import Order, OrderIntent, OrderStatus, Side
-from fairlead.facts import BreakerTripped, Noted, SweepEnded, SweepStarted
+from fairlead.facts import BreakerTripped, Noted, PositionTarget, SweepEnded, SweepStarted
+from fairlead.ports import reduction
 from fairlead.units import SECOND
 
 if TYPE_CHECKING:
@@ -62,11 +65,26 @@ class Sweeps:
         self._go_on()
 
     def begin(
-        self, verb: str, scope: str, who: str, why: str, *, closes: bool = False, until_ns: int = 0
+        self,
+        verb: str,
+        scope: str,
+        who: str,
+        why: str,
+        *,
+        closes: bool = False,
+        until_ns: int = 0,
+        targets: tuple[PositionTarget, ...] = (),
     ) -> Sweep:
         """Write a sweep down and take its first steps."""
         fact = self._recorder.record(
-            SweepStarted, verb=verb, scope=scope, who=who, why=why, closes=closes, until_ns=until_ns
+            SweepStarted,
+            verb=verb,
+            scope=scope,
+            who=who,
+            why=why,
+            closes=closes,
+            until_ns=until_ns,
+            targets=targets,
         )
         sweep = self._state.sweeps[fact.seq]
         if until_ns:
@@ -92,9 +110,14 @@ class Sweeps:
 
     def trip(self, found: BreakerTripped) -> None:
         """What a tripped breaker wants done besides; once, as long as it is under way."""
-        verb, scope = found.action, found.scope
-        if not any(sweep.verb == verb and sweep.scope == scope for sweep in self._state.sweeps.values()):
-            self.begin(verb, scope, found.breaker, found.reason, closes=verb == "flatten")
+        share, scope = reduction(found.action), found.scope
+        verb = found.action if share is None else REDUCE
+        if any(sweep.verb == verb and sweep.scope == scope for sweep in self._state.sweeps.values()):
+            return
+        targets: tuple[PositionTarget, ...] = ()
+        if share is not None:
+            targets = plan(self._kernel, scope, lambda *key: scope in scopes_of(*key), share)
+        self.begin(verb, scope, found.breaker, found.reason, closes=verb == "flatten", targets=targets)
 
     def call_off(self, scope: str, reason: str, *verbs: str) -> None:
         """End the sweeps of a scope that began with one of these verbs, as they stand."""
@@ -114,21 +137,28 @@ class Sweeps:
         return [order for order in self._state.open.values() if self._takes(sweep, order)]
 
     def held(self, sweep: Sweep) -> list[PositionKey]:
-        """The positions in the scope of a sweep, all that are large enough to be closed."""
+        """The positions of a sweep that are large enough to be closed; of a reduction those above their target."""
         return [
             key
             for key, position in self._state.positions.items()
             if key.strategy
             and position.quantity
             and sweep.covers(key.account, key.instrument, key.strategy)
-            and self._state.instruments[key.instrument].quantity(position.quantity)
+            and self._over(sweep, key[:3])
         ]
+
+    def _over(self, sweep: Sweep, key: _Key) -> Decimal:
+        """How much of a position is to go."""
+        if sweep.verb == REDUCE:
+            return surplus(self._state, key, sweep.target(*key))
+        return self._state.instruments[key[1]].quantity(abs(self._state.quantity(*key)))
 
     def left(self, sweep: Sweep) -> list[str]:
         """What a sweep still waits for, in words."""
         held = [
             f"{key.strategy} holds {self._state.quantity(*key[:3]).normalize():f} "
             f"{key.instrument} on {key.account}"
+            + (f", of which {self._over(sweep, key[:3]).normalize():f} is to go" * (sweep.verb == REDUCE))
             for key in (() if self._withdraws(sweep) else self.held(sweep))
         ]
         return held + [in_words(order) for order in self.open(sweep)]
@@ -137,7 +167,7 @@ class Sweeps:
         if order.intent.sweep or not sweep.covers(order.account, order.instrument, order.strategy):
             return False
         cancels = sweep.verb == "cancel_entries" or (sweep.verb == EXIT and not sweep.closes)
-        if (cancels or sweep.verb == "stop") and self._reduces(order):
+        if (cancels or sweep.verb in ("stop", REDUCE)) and self._reduces(order):
             return False
         since = cancels or sweep.verb == "cancel_all"  # what a strategy places later is not meant
         return not since or number_of(order.client_order_id) <= sweep.mark
@@ -182,7 +212,7 @@ class Sweeps:
         if sweep.verb in ("cancel_all", "kill"):
             self._withdraw_protection(sweep, orders, waited_for)
             self._cancel_all(sweep, {order.account for order in waited_for})
-        if sweep.closes:
+        if sweep.closes or sweep.verb == REDUCE:
             self._close(sweep)
         if _flattens(sweep):
             self._withdraw_protection(sweep, orders, waited_for)
@@ -227,8 +257,11 @@ class Sweeps:
         number, now = sweep.number, self._recorder.now
         if self.open(sweep) or self._closing_of(sweep) or (not self._withdraws(sweep) and self.held(sweep)):
             self._flat.pop(number, None)
-        elif not sweep.closes or now >= self._flat.setdefault(number, now) + LOOK_NS:
-            self._finish(sweep, "all is withdrawn" if self._withdraws(sweep) else "flat")
+        elif (
+            not (sweep.closes or sweep.verb == REDUCE) or now >= self._flat.setdefault(number, now) + LOOK_NS
+        ):
+            done = "reduced" if sweep.verb == REDUCE else "flat"
+            self._finish(sweep, "all is withdrawn" if self._withdraws(sweep) else done)
 
     def _end(self, sweep: Sweep, reason: str) -> None:
         """End a sweep as it stands; what waits for its end does not come."""
@@ -243,7 +276,7 @@ class Sweeps:
     @staticmethod
     def _withdraws(sweep: Sweep) -> bool:
         """Whether it is done when the orders are gone, whatever is held."""
-        return not sweep.closes and sweep.verb != "stop"
+        return not sweep.closes and sweep.verb not in ("stop", REDUCE)
 
     def _tick_later(self) -> None:
         if not self._ticking and self._state.sweeps:
@@ -267,10 +300,11 @@ class Sweeps:
         """Place what closes, one order for each position; one that is more than what is left is taken back."""
         for order in self._closing_of(sweep):
             held = self._state.quantity(*_key(order))
-            there = held if order.side is Side.SELL else -held
-            if (
-                order.remaining_quantity > there and order.status is not OrderStatus.HELD
-            ):  # held, it is fitted
+            there = self._over(sweep, _key(order)) if (held > 0) == (order.side is Side.SELL) else ZERO
+            if order.status is OrderStatus.HELD:  # it is fitted when it is sent
+                if sweep.verb == REDUCE:
+                    self._withdraw([self._state.open[o] for o in order.after if o in self._state.open], sweep)
+            elif order.remaining_quantity > there:
                 self._withdraw([order], sweep)
         for position in self.held(sweep):
             key = (position.account, position.instrument, position.strategy)
@@ -281,35 +315,56 @@ class Sweeps:
                 self._close_one(sweep, key)
 
     def _close_one(self, sweep: Sweep, key: _Key) -> None:
-        """Send what closes a position, or have it wait for the end of what could close it too."""
-        account, name, strategy = key
-        held, found = self._state.quantity(*key), self._state.instruments[name]
-        side = Side.SELL if held > 0 else Side.BUY
-        most = abs(held) if found.max_quantity is None else min(abs(held), found.max_quantity)
+        """Send what closes a position or a part of it, or have it wait for the end of what could close it too."""
+        held, found, over = (
+            self._state.quantity(*key),
+            self._state.instruments[key[1]],
+            self._over(sweep, key),
+        )
+        side, beside = Side.SELL if held > 0 else Side.BUY, self._of(key)
+        whole = over == found.quantity(abs(held))
+        if not whole and self._makes_room(
+            [order for order in beside if order.side is side], abs(held) - over
+        ):
+            return
         intent = OrderIntent(
-            strategy=strategy,
-            account=account,
-            instrument=name,
+            strategy=key[2],
+            account=key[0],
+            instrument=key[1],
             side=side,
-            quantity=found.quantity(most),
+            quantity=over if found.max_quantity is None else min(over, found.quantity(found.max_quantity)),
             reduce_only=True,
-            closes=True,
+            closes=whole,
             tag=sweep.verb,
             who=sweep.who,
             sweep=sweep.number,
         )
-        beside = self._of(key)
-        quantity, reasons = self._passes(intent, [order.client_order_id for order in beside])
+        quantity, reasons = self._passes(intent, [o.client_order_id for o in beside] if whole else [])
         if not quantity:
             self._put_off(key)
             self._alarm(key, reasons)
             return
-        price = self._kernel.market.lanes[name].price(buying=side is Side.BUY)
-        first = [order for order in beside if order.side is side or _crosses(order, price)]
+        price = self._kernel.market.lanes[key[1]].price(buying=side is Side.BUY)
+        first = [order for order in beside if order.side is side or _crosses(order, price)] if whole else []
         self._kernel.place(
             msgspec.structs.replace(intent, quantity=quantity),
             tuple(order.client_order_id for order in first),
         )
+
+    def _makes_room(self, resting: list[Order], room: Decimal) -> bool:
+        """Whether what rests against a position is still too much for a part of it to be sold; it is made smaller."""
+        now, crowded = self._recorder.now, False
+        for order, left in in_the_way(resting, room):
+            crowded, asked = True, self._asked.get(order.client_order_id, -LOOK_NS)
+            if order.status is OrderStatus.PENDING_CANCEL or now < asked + LOOK_NS:
+                continue
+            self._asked[order.client_order_id] = now
+            if left <= 0:
+                self._kernel.desk.cancel(order, "makes room for a reduction")
+            else:
+                total = order.filled_quantity + left
+                self._kernel.desk.replace(order, total, order.limit_price, order.stop_price)
+        return crowded
 
     def _passes(self, intent: OrderIntent, gone: list[str]) -> tuple[Decimal, tuple[str, ...]]:
         """The largest part of an order that the gate lets through, halved again and again; else why none."""

@@ -81,6 +81,7 @@ class KernelView:
     ) -> tuple[Decimal, Decimal]:
         """How long and how short a position can get by all that may still fill, one more order included."""
         held = self._state.quantity(account, instrument, strategy or "")
+        more = None if more is None else self._state.beyond(more)
         if strategy is None:
             working = self._state.accounts[account].working.get(instrument) or Working()
         else:

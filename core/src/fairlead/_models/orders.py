@@ -144,6 +144,37 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         """Whether it protects what an entry has bought or sold: the leg of a bracket."""
         return self.group.startswith(EXIT)
 
+    @property
+    def wants_exits(self) -> bool:
+        """Whether what it buys or sells is to be protected: an entry with a take-profit, a stop-loss or both."""
+        return self.take_profit is not None or self.stop_loss is not None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What would become of an order that is only checked: every reason against it, none where it is approved."""
+
+    intent: OrderIntent
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def approved(self) -> bool:
+        """Whether it would be sent, or held."""
+        return not self.reasons
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order is being changed to at its venue: `quantity` is the total, `before` what that was.
+
+    `attempt` is the number of the change, `deadline_ns` when it could last have been written.
+    """
+
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    before: Decimal
+    deadline_ns: int
+
 
 class Order(msgspec.Struct, eq=False, kw_only=True):
     """An order and its life so far; only the engine changes it, everybody may read it at any time.
@@ -155,6 +186,10 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     have been, `cancel_ns` when its cancel was last asked for, 0 for never, `inferred` are
     those of its fills that the venue has not listed yet, `totals` what it had filled after each of its fills, with
     their quantity and price, where the venue says; `given_up` says that it was never found at its venue.
+
+    `replacing` is what it is being changed to, in place: until it is known whether it was, `quantity` is the larger of
+    the old and the new one. `replacements` counts these changes, `replace_ns` is when the last one was asked for, and
+    `former_ids` are the ids that the venue gave it before them.
     """
 
     client_order_id: str
@@ -181,6 +216,10 @@ class Order(msgspec.Struct, eq=False, kw_only=True):
     given_up: bool = False
     sent_ns: int = 0
     cancel_ns: int = 0
+    replacing: Terms | None = None
+    replacements: int = 0
+    replace_ns: int = 0
+    former_ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         price = f" @{self.limit_price}" if self.limit_price is not None else ""

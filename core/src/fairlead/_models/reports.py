@@ -52,10 +52,14 @@ class OutcomeUnknown(_OrderReport, frozen=True, kw_only=True):
 
 
 class Canceled(_OrderReport, frozen=True, kw_only=True):
-    """The order works no more. `filled_quantity` is the venue's cumulative figure where it gives one."""
+    """The order works no more. `filled_quantity` is the venue's cumulative figure where it gives one.
+
+    `broker_order_id` says what of it ended, where the venue gives an order a new id when it is replaced.
+    """
 
     reason: str = ""
     filled_quantity: Decimal | None = None
+    broker_order_id: str = ""
 
 
 class CancelRejected(_OrderReport, frozen=True, kw_only=True):
@@ -68,11 +72,37 @@ class CancelRejected(_OrderReport, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Replaced(_OrderReport, frozen=True, kw_only=True):
+    """The order works on new terms: as asked for in this attempt, unless the venue tells others.
+
+    `attempt` is 0 where the venue does not repeat it. `broker_order_id` is a new one where it gives one.
+    """
+
+    attempt: int = 0
+    broker_order_id: str = ""
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class ReplaceRejected(_OrderReport, frozen=True, kw_only=True):
+    """The order was not changed, and stands as it did, or has ended; `code` is the venue's own.
+
+    "not_sent" is the code of a request that never left. Definitive, unless the profile's `definitive_codes` leaves the
+    code out.
+    """
+
+    attempt: int = 0
+    code: str = ""
+    reason: str = ""
+
+
 class Expired(_OrderReport, frozen=True, kw_only=True):
-    """The order's time in force ended it; `filled_quantity` as in Canceled."""
+    """The order's time in force ended it; `filled_quantity` and `broker_order_id` as in Canceled."""
 
     reason: str = ""
     filled_quantity: Decimal | None = None
+    broker_order_id: str = ""
 
 
 class Triggered(_OrderReport, frozen=True, kw_only=True):
@@ -83,7 +113,8 @@ class FillReport(_OrderReport, frozen=True, kw_only=True):
     """One execution. `client_order_id` is empty where nobody here ordered it; `cause` then says what did.
 
     `cumulative_quantity` is what the order had filled with this execution and all before it; None where the venue tells
-    only a total of the moment, which may contain later ones.
+    only a total of the moment, which may contain later ones. Without it, `fill_id` has to be the same on the private
+    stream and in the list of fills: nothing else tells one execution from two.
     """
 
     fill_id: str
@@ -108,6 +139,22 @@ class FillVoided(_OrderReport, frozen=True, kw_only=True):
     price: Decimal
     fee: Decimal
     fee_currency: str
+
+
+class DeadManSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """The venue cancels all orders at `until_ns` unless it is told again; 0 where it does not, for a `reason` or none.
+
+    Where it was asked to and does not, the reason says why.
+    """
+
+    until_ns: int = 0
+    reason: str = ""
+
+
+class DeadManFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """The venue cancels all orders, because it was not told in time. What ends is reported one by one besides."""
+
+    reason: str = ""
 
 
 class AccountChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
@@ -154,6 +201,17 @@ class SnapshotTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     snapshot: Snapshot | None = None
 
 
+class Unanswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
+    """A question that the engine asked at `asked_ns` failed, for a snapshot if `snapshot`: that proves nothing.
+
+    The engine makes it from what the adapter raised, or where no answer came in time.
+    """
+
+    asked_ns: int
+    snapshot: bool = False
+    reason: str = ""
+
+
 class StreamDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="t"):
     """The private stream is gone: fills may be missed until it is up and backfilled."""
 
@@ -173,6 +231,8 @@ Report = (
     | OutcomeUnknown
     | Canceled
     | CancelRejected
+    | Replaced
+    | ReplaceRejected
     | Expired
     | Triggered
     | FillReport
@@ -181,8 +241,11 @@ Report = (
     | LookedUp
     | Backfilled
     | SnapshotTaken
+    | Unanswered
     | StreamDown
     | StreamUp
+    | DeadManSet
+    | DeadManFired
 )
 
 CASH_FLOWS = frozenset({"deposit", "withdrawal", "transfer"})

@@ -59,6 +59,15 @@ class VenueProfile:
     "leverage": "5"}`; reconciliation compares them with those of a snapshot.
 
     `rate_limits` are the venue's own numbers, or lower ones: beyond them new orders are denied and cancels wait.
+
+    `replaces` are the types of order that it changes by one request: either the order works on its new terms or, as
+    before, on the old ones, and never both. A quantity is then the new total, what has filled included: a venue that
+    takes it for what is still to fill must leave its orders out, since a fill on the way would come on top. With
+    `replace_renames` an order gets a new id of the venue's by it, and what ends is told of by `broker_order_id`. Other
+    orders are canceled first, and what is left of them is submitted anew.
+
+    `dead_man` says that it has a switch which cancels all orders of the account when it is not heard of, and the
+    shortest and the longest time in ns that it takes; `dead_man_spares_stops` that stops stay where they are then.
     """
 
     venue: str
@@ -82,6 +91,10 @@ class VenueProfile:
     zone: str = "UTC"
     venue_options: frozenset[str] = frozenset()
     modes: Mapping[str, str] = attrs.Factory(dict)
+    replaces: frozenset[OrderType] = frozenset()
+    replace_renames: bool = False
+    dead_man: tuple[int, int] | None = None
+    dead_man_spares_stops: bool = False
 
     @property
     def patience_ns(self) -> int:
@@ -118,7 +131,35 @@ class CancelAll(msgspec.Struct, frozen=True):
     deadline_ns: int
 
 
-Command = Submit | Cancel | CancelAll
+class Replace(msgspec.Struct, frozen=True):
+    """Change an order that rests, in one step: `quantity` is the new total, what has filled included.
+
+    A price that is None stays as it is: the order has none. `attempt` numbers the changes of one order; the answer
+    repeats it.
+    """
+
+    client_order_id: str
+    broker_order_id: str
+    instrument: str
+    attempt: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    deadline_ns: int
+
+
+class ArmDeadMan(msgspec.Struct, frozen=True):
+    """Have the venue cancel every order unless it hears of this again within `timeout_ns`; 0 calls that off.
+
+    `instruments` are those that are traded on the account, for a venue that has one switch for each.
+    """
+
+    timeout_ns: int
+    instruments: tuple[str, ...]
+    deadline_ns: int
+
+
+Command = Submit | Cancel | CancelAll | Replace | ArmDeadMan
 
 
 @attrs.frozen(kw_only=True)

@@ -81,6 +81,9 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
             return "account", f"{fact.account} went on in {fact.to}, by {fact.who}: {fact.why}"
         case f.BreakerTripped():
             return "breaker", f"{fact.breaker} tripped: {fact.reason} ({fact.scope} is {fact.state})", "alarm"
+        case f.BreakerHalfOpened():
+            text = f"{fact.breaker} is half-open on {fact.scope}: one order that adds at a time"
+            return "breaker", text, "warning"
         case f.BreakerReset():
             who = "" if fact.who == fact.breaker else f" by {fact.who}"
             return "breaker", f"{fact.breaker} reset{who}: {fact.why}"
@@ -97,6 +100,12 @@ def _words(fact: f.AnyFact) -> tuple[str, ...] | None:
             return "account", f"{fact.account} is {'connected' if fact.up else 'away'} {fact.reason}".strip()
         case f.Commanded():
             return "command", f"{fact.verb} by {fact.who}: {fact.why}"
+        case f.SweepStarted(verb="reduce"):
+            return (
+                "sweep",
+                f"what {fact.scope} holds is reduced, the riskiest first (by {fact.who}: {fact.why})",
+                "warning",
+            )
         case f.SweepStarted():
             also = " and what it holds is closed" if fact.closes else ""
             return (

@@ -17,6 +17,12 @@ LEAST = 4
 """The length from which on a text can be taken out of others without making them unreadable."""
 
 PREFIX = "secret:"
+
+
+class SecretError(ConfigurationError):
+    """A secret is nowhere, or cannot be used as it is."""
+
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
 
 
@@ -77,7 +83,7 @@ class Secret:
 
             found = look_up(self._name, self._folder)
             if found is None:
-                raise ConfigurationError(
+                raise SecretError(
                     f"the secret {self._name} is nowhere: put it into the environment or into {self._folder / '.env'} "
                     f"({self._name}=..., chmod 600)"
                 )
@@ -88,12 +94,12 @@ class Secret:
     def _keep(self, found: Found) -> None:
         if len(found.text) < LEAST:
             what = "is empty" if not found.text else f"has fewer than {LEAST} characters"
-            raise ConfigurationError(
+            raise SecretError(
                 f"the secret {self._name} ({found.store}) {what}, and could not be told from other text in a log: "
                 f"give one of {LEAST} characters or more"
             )
         if not is_unicode(found.text):
-            raise ConfigurationError(f"the secret {self._name} ({found.store}) is not UTF-8: give it as text")
+            raise SecretError(f"the secret {self._name} ({found.store}) is not UTF-8: give it as text")
         from fairlead._secrets.scrub import remember
 
         remember(found.text)

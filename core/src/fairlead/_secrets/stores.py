@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from fairlead.errors import ConfigurationError
+from fairlead._secrets.secret import SecretError
 
 _MOST_BYTES = 65_536
 _SERVICE = "fairlead"
@@ -46,7 +46,7 @@ def _credential(name: str, _: Path) -> Found | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
+        raise SecretError(
             f"the credential {path} cannot be read ({_why(error)}): give this user the right to read it, as text"
         ) from None
     return Found(text.rstrip("\r\n"), "credentials directory")
@@ -72,7 +72,7 @@ def env_file(path: Path) -> dict[str, str | None]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({_why(error)}): repair it, or remove it") from None
+        raise SecretError(f"{path} cannot be read ({_why(error)}): repair it, or remove it") from None
     from dotenv import dotenv_values
 
     # It warns of lines that it cannot read by their number; as it knows no file here, it is said with the name.
@@ -92,7 +92,7 @@ def _read(path: Path, *, private: bool = False) -> str:
         if not stat.S_ISREG(about.st_mode):
             raise OSError("it is no file")
         if private and about.st_mode & 0o077:
-            raise ConfigurationError(
+            raise SecretError(
                 f"{path} is open to other users (mode {stat.S_IMODE(about.st_mode):04o}), and it holds secrets: "
                 f"chmod 600 {path}"
             )
@@ -110,7 +110,7 @@ def _keyring(name: str, _: Path) -> Found | None:
     except (
         Exception
     ) as error:  # a keyring without a desktop fails in its own ways; it is the last place to look
-        raise ConfigurationError(
+        raise SecretError(
             f"the keyring cannot be asked for {name} ({type(error).__name__}): unlock it, or put the secret into "
             f"the environment or a .env file"
         ) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from fairlead._storage.files import FileLock, make_folder, write_whole
+from fairlead._storage.files import FileLock, make_folder, sync_folder, write_whole
 from fairlead.errors import ConfigurationError, LeaseLost
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -40,8 +40,15 @@ class Mark(msgspec.Struct, frozen=True):
     chain: int = 0
 
 
+class Move(msgspec.Struct, frozen=True):
+    """An account on its way from one run to another, by their folders: begun, and not known to have ended."""
+
+    source: str
+    to: str
+
+
 class AccountHome:
-    """The lease of one account for one run, in `<root>/accounts/<key>/{lock, epoch, owner, mark}`.
+    """The lease of one account for one run, in `<root>/accounts/<key>/{lock, epoch, owner, mark, move}`.
 
     `root` is `fairlead_home()`, and a folder of the run for an account on paper. `run` is the run's folder. The lock
     ends with the process; `owner` stays and names the run whose journal holds the account.
@@ -101,6 +108,30 @@ class AccountHome:
         write_whole(self.folder / "owner", f"{run.absolute()}\n".encode())
 
     @property
+    def moving(self) -> Move | None:
+        """The move that was begun and not ended, None without. Raises ConfigurationError for a spoilt file."""
+        path = self.folder / "move"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Move)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise ConfigurationError(
+                f"{path} does not tell which move was begun ({error}): look which of its runs {self.folder / 'owner'} "
+                f"names, and delete it"
+            ) from None
+
+    def begin_move(self, source: Path, to: Path) -> None:
+        """Say that the account is about to change runs: until `end_move` no engine starts with it."""
+        move = Move(str(source.absolute()), str(to.absolute()))
+        write_whole(self.folder / "move", msgspec.json.encode(move) + b"\n")
+
+    def end_move(self) -> None:
+        """The account is where it was to go."""
+        (self.folder / "move").unlink(missing_ok=True)
+        sync_folder(self.folder)
+
+    @property
     def holder(self) -> int:
         """The pid of the process that has it now, 0 while nobody has."""
         return self._lock.pid()
@@ -117,10 +148,11 @@ class AccountHome:
         """Lock the account and begin its next epoch, which survives a power cut before this returns.
 
         There is no deadline. Raises LeaseLost where another engine has the account, ConfigurationError where the
-        journal of another run holds it.
+        journal of another run holds it, or where it is on its way to one.
         """
         self.lock()
         try:
+            self._refuse_while_moving()
             self._refuse_other_run()
             epoch = self.epoch + 1
             if epoch > LAST_EPOCH:
@@ -143,6 +175,14 @@ class AccountHome:
     def release(self) -> None:
         """Let another engine have it; harmless to repeat."""
         self._lock.release()
+
+    def _refuse_while_moving(self) -> None:
+        move = self.moving
+        if move is not None:
+            raise ConfigurationError(
+                f"the account {self.key} is on its way from the run {move.source} to {move.to}, and that was "
+                f"interrupted: finish it, `fairlead account move {self.key} --to {move.to}`"
+            )
 
     def _refuse_other_run(self) -> None:
         owner = self.owner

@@ -127,6 +127,18 @@ class Journal:
         self._writer.close()
 
 
+class Synced:
+    """A journal whose every record survives a power cut before its commands leave."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def append(self, facts: Sequence[Fact]) -> None:
+        """Write one record and sync it. Raises JournalError as the journal does."""
+        self._journal.append(facts)
+        self._journal.barrier()
+
+
 class _SyncBehind:
     """The thread that syncs what was appended, so that a power cut takes little."""
 

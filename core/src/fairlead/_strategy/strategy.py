@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from fairlead._models.accounts import Profit
 from fairlead._models.market import Bar, Book, Quote, Trade
-from fairlead._models.orders import Fill, Order, Side
+from fairlead._models.orders import Fill, Order, Side, Verdict
 from fairlead.errors import ConfigurationError
 from fairlead.units import Money, Number
 
@@ -280,6 +280,22 @@ class Strategy:
             tag,
         )
 
+    def check(
+        self, order: Order | Literal["buy", "sell"], quantity: Number | None = None, **terms: Any
+    ) -> Verdict:
+        """What would become of an order: `check("buy", 1, limit_price=100)`, with the terms of `buy` and `sell`.
+
+        Every rule, limit and breaker is asked, and every reason told; nothing is sent, reserved or written down, and
+        nothing trips. An order that there is already is judged as if it were placed again. Raises ConfigurationError
+        for an order that makes no sense.
+        """
+        if isinstance(order, Order):
+            return self._engine.check(order)
+        if order not in ("buy", "sell"):
+            raise ConfigurationError(f"check of {order!r}: write 'buy' or 'sell', or give an order")
+        place = self.buy if order == "buy" else self.sell
+        return self._engine.check(lambda: place(quantity, **terms))
+
     def cancel(self, order: Order) -> None:
         """Take an order back. Repeating it, or canceling a closed order, does no harm."""
         self._engine.cancel(order)
@@ -292,9 +308,12 @@ class Strategy:
         limit_price: Number | None = None,
         stop_price: Number | None = None,
     ) -> Order:
-        """Cancel an order and, once that is certain, place what remains of it with new terms.
+        """Give an order new terms, and return the order that is to work on them.
 
-        `quantity` is the new total, what has filled included. Returns the new order, HELD until then.
+        Where its venue changes orders in place that is the order itself, PENDING_REPLACE until the venue has answered;
+        it stays as it was if the venue refuses. Else the order is canceled and, once that is certain, what remains of
+        it is placed anew: then it is the new one, HELD until then. `quantity` is the new total, what has filled
+        included. What the gate refuses comes back denied.
         """
         return self._engine.replace(order, quantity, limit_price, stop_price)
 

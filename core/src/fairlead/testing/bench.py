@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from fairlead._engine.assembly import build, introduce, open_accounts
-from fairlead._engine.inquiries import inquire
+from fairlead._engine.inquiries import Answer, failed, inquire
 from fairlead._engine.intake import Intake
 from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.recovery import OVERLAP_NS, first_books
@@ -76,7 +76,8 @@ class Bench:
 
     `clock` is its time, `journal` and `tape` what it wrote, `kernel` itself; `strategy` and `broker` are the first,
     `subscribed` the feeds asked for. Strategies have started when the constructor returns. A question that a
-    strategy asks waits in `questions` until `answer` is called.
+    strategy asks waits in `questions` until `answer` is called. `dead_man` are accounts that use their venue's
+    dead-man switch, with its time in ns.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Bench:
         reconcilers: Iterable[Reconciler] = (),
         clock: ManualClock | None = None,
         journal: FactList | None = None,
+        dead_man: Mapping[str, int] = {},
     ) -> None:
         self.strategies = list(strategies) or [Puppet()]
         brokers = [broker or FakeBroker()] if broker is None or isinstance(broker, FakeBroker) else broker
@@ -98,6 +100,7 @@ class Bench:
         self.clock = clock or ManualClock()
         self.journal = journal or FactList()
         self.tape = EventList()
+        self.dead_man = dead_man
         self.questions: list[tuple[Runner, int, Callable[..., Any], tuple[Any, ...]]] = []
         self.subscribed: list[Subscription] = []
         self._power_cut = False
@@ -112,6 +115,7 @@ class Bench:
             {"fake": self.stream},
             self.breakers,
             self.reconcilers,
+            dead_man=self.dead_man,
         )
         self.kernel = kernel = build(
             parts, state=state, agenda=self.clock.agenda, journal=self.journal, tape=self.tape
@@ -153,12 +157,13 @@ class Bench:
         kernel.turn(lambda: kernel.start_strategies(restored=restored))
 
     def _inquire(self, account: str, inquiry: Inquiry) -> None:
-        """Ask the venue at once; one that fails says nothing."""
+        """Ask the venue at once; one that fails says only that it did."""
         broker = next(b for b in self.brokers if b.name == account)
+        answer: Answer
         try:
             answer = finish(inquire(broker, inquiry, self.clock, self.kernel.reports.fills))
-        except FairleadError:
-            return
+        except FairleadError as error:
+            answer = failed(inquiry, self.clock.now(), str(error))
         self.kernel.report(account, answer)
 
     def restart(self, *, down: str = "1s", power_cut: bool = False) -> None:

@@ -14,16 +14,21 @@ from fairlead._models.market import Bar, MarketEvent, Quote, Trade
 from fairlead._models.orders import Order, OrderType, Side, TimeInForce
 from fairlead.ports import (
     Accepted,
+    ArmDeadMan,
     Cancel,
     CancelAll,
     Canceled,
     CancelRejected,
     Clock,
     Command,
+    DeadManSet,
     FillReport,
     OrderReport,
     OutcomeUnknown,
     Rejected,
+    Replace,
+    Replaced,
+    ReplaceRejected,
     Report,
     Snapshot,
     Submit,
@@ -127,27 +132,46 @@ def obey(broker: FakeBroker, cancel: Cancel) -> Iterator[Report]:
     yield broker.canceled(cancel.client_order_id)
 
 
+def change(broker: FakeBroker, replace: Replace) -> Iterator[Report]:
+    """Give what rests its new terms, and refuse where nothing rests or more has filled already."""
+    yield broker.replaced(replace)
+
+
 @attrs.define
 class Resting:
-    """An order as this venue holds it."""
+    """An order as this venue holds it, on the terms of its last replacement."""
 
     submit: Submit
     filled: Decimal = Decimal(0)
+    quantity: Decimal = Decimal(0)
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    renamed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        intent = self.submit.intent
+        self.quantity, self.limit_price, self.stop_price = (
+            self.submit.quantity,
+            intent.limit_price,
+            intent.stop_price,
+        )
 
     @property
     def left(self) -> Decimal:
         """What may still fill."""
-        return self.submit.quantity - self.filled
+        return self.quantity - self.filled
 
 
 class FakeBroker:
     """An account at a venue that a test plays.
 
     Every command is in `commands`. What a new order is answered with is the next of `answers`, else `script`
-    (market orders fill, others rest); a cancel is answered by `cancels`. Besides, a test makes the venue act by
-    hand: `accept`, `fill`, `cancel`, and `emit` for any report at all. `working` are the orders it holds,
-    `executions` its fills, `positions` what they add up to; balances move only where a test says so. `fingerprint`, its
-    name at first, is the account that it is.
+    (market orders fill, others rest); a cancel is answered by `cancels`, a replacement by `replaces`. Besides, a test
+    makes the venue act by hand: `accept`, `fill`, `cancel`, and `emit` for any report at all. `working` are the orders
+    it holds, `executions` its fills, `positions` what they add up to; balances move only where a test says so. With
+    `cumulative` off its fills do not say what their order has filled in all, as those of many venues do not.
+    `fingerprint`, its name at first, is the account that it is. Its dead-man switch, where its profile has one, is set
+    to `dead_man_ns`, 0 while it is not.
     """
 
     def __init__(
@@ -156,6 +180,7 @@ class FakeBroker:
         cash: str = "100_000 USDT",
         profile: VenueProfile = MARKET_AND_LIMIT,
         name: str = "fake",
+        cumulative: bool = True,
     ) -> None:
         self.name = name
         self.fingerprint = name
@@ -167,11 +192,14 @@ class FakeBroker:
         self.answers: deque[Script] = deque()
         self.script: Script = ordinary()
         self.cancels: Script = obey
+        self.replaces: Script = change
+        self.dead_man_ns = 0
         self.working: dict[str, Resting] = {}
         self.executions: list[FillReport] = []
         self.positions: dict[str, Decimal] = {}
         self.prices: dict[str, float] = {}
         self.fee = Decimal(0)
+        self.cumulative = cumulative
         self.emit: Callable[[Report], None] = _nobody
         self._clock: Clock | None = None
         self._orders: dict[str, Resting] = {}
@@ -187,6 +215,11 @@ class FakeBroker:
     def canceling(self) -> list[Cancel]:
         """The cancels sent here, oldest first."""
         return [command for command in self.commands if isinstance(command, Cancel)]
+
+    @property
+    def replacing(self) -> list[Replace]:
+        """The replacements sent here, oldest first."""
+        return [command for command in self.commands if isinstance(command, Replace)]
 
     # --- what the venue does, by hand -----------------------------------------------------------------------
 
@@ -210,7 +243,29 @@ class FakeBroker:
 
     def accepted(self, client_order_id: str) -> Accepted:
         """The order is there."""
-        return Accepted(client_order_id=client_order_id, broker_order_id=f"b{client_order_id[-6:-2]}")
+        return Accepted(client_order_id=client_order_id, broker_order_id=self._their_id(client_order_id))
+
+    def _their_id(self, client_order_id: str) -> str:
+        resting = self._orders.get(client_order_id)
+        again = f".{resting.renamed}" if resting is not None and resting.renamed else ""
+        return f"b{client_order_id[-6:-2]}{again}"
+
+    def replaced(self, replace: Replace) -> Report:
+        """The order works on its new terms, or it is too late for that."""
+        name, attempt = replace.client_order_id, replace.attempt
+        resting = self.working.get(name)
+        if resting is None or replace.quantity <= resting.filled:
+            return ReplaceRejected(
+                client_order_id=name, attempt=attempt, code="too_late", reason="it has filled"
+            )
+        resting.quantity, resting.limit_price, resting.stop_price = (
+            replace.quantity,
+            replace.limit_price,
+            replace.stop_price,
+        )
+        resting.renamed += self.profile.replace_renames
+        theirs = self._their_id(name)
+        return Replaced(client_order_id=name, attempt=attempt, broker_order_id=theirs)
 
     def executed(
         self, client_order_id: str, quantity: Number | None = None, price: Number | None = None
@@ -219,7 +274,7 @@ class FakeBroker:
         resting = self._orders[client_order_id]
         intent = resting.submit.intent
         size = resting.left if quantity is None else decimal(quantity)
-        at = intent.limit_price if price is None else decimal(price)
+        at = resting.limit_price if price is None else decimal(price)
         if at is None:
             at = decimal(self.prices[intent.instrument])
         resting.filled += size
@@ -236,7 +291,7 @@ class FakeBroker:
             price=at,
             fee=size * at * self.fee,
             fee_currency=self._settle(intent.instrument),
-            cumulative_quantity=resting.filled,
+            cumulative_quantity=resting.filled if self.cumulative else None,
             event_ns=self._clock.now() if self._clock is not None else 0,
         )
         self.executions.append(report)
@@ -247,7 +302,10 @@ class FakeBroker:
         resting = self.working.pop(client_order_id, None)
         if resting is None:
             return CancelRejected(client_order_id=client_order_id, reason="no such order rests here")
-        return Canceled(client_order_id=client_order_id, filled_quantity=resting.filled)
+        theirs = self._their_id(client_order_id) if self.profile.replace_renames else ""
+        return Canceled(
+            client_order_id=client_order_id, filled_quantity=resting.filled, broker_order_id=theirs
+        )
 
     # --- the port -------------------------------------------------------------------------------------------
 
@@ -269,6 +327,12 @@ class FakeBroker:
             self._say(script(self, command))
         elif isinstance(command, Cancel):
             self._say(self.cancels(self, command))
+        elif isinstance(command, Replace):
+            self._say(self.replaces(self, command))
+        elif isinstance(command, ArmDeadMan):
+            now = self._clock.now() if self._clock is not None else 0
+            self.dead_man_ns = now + command.timeout_ns if command.timeout_ns else 0
+            self.emit(DeadManSet(until_ns=self.dead_man_ns))
         else:
             self._cancel_all(command)
 
@@ -309,13 +373,17 @@ class FakeBroker:
 
     def _report(self, client_order_id: str) -> OrderReport:
         resting = self._orders[client_order_id]
+        intent = resting.submit.intent
         return OrderReport(
             client_order_id=client_order_id,
-            broker_order_id=self.accepted(client_order_id).broker_order_id,
-            instrument=resting.submit.intent.instrument,
+            broker_order_id=self._their_id(client_order_id),
+            instrument=intent.instrument,
             open=client_order_id in self.working,
-            quantity=resting.submit.quantity,
+            quantity=resting.quantity,
             filled_quantity=resting.filled,
+            side=intent.side,
+            limit_price=resting.limit_price,
+            stop_price=resting.stop_price,
         )
 
     def _settle(self, instrument: str) -> str:

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.facts import DayStarted
-from fairlead.ports import Allowance, Trip, View
-from fairlead_breakers._shared import Wants, reduces, setting
+from fairlead.ports import Allowance, Trip, View, reduction
+from fairlead_breakers._shared import Wants, next_full, reduces, setting
 
-Act = Literal["reduce_only", "halt", "cancel", "flatten", "kill"]
+Act = Literal["reduce_only", "halt", "cancel", "flatten", "kill"] | str
+"""What a trip does: one of these words, or `"reduce to 50%"`."""
+
 Per = Literal["instrument", "strategy", "account", "engine"]
 
 _ACTS: dict[str, tuple[TradingState, str]] = {
@@ -27,14 +29,20 @@ LOOK_NS = duration("1m")
 """How often what may reset itself is looked at where no order asks."""
 
 _LEAST = duration("1ms")
+_PROBE = 10
 
 
 def act(breaker: str, action: str) -> tuple[TradingState, str]:
     """What an `action` lowers trading to, and what it does besides. Raises ConfigurationError for another word."""
     found = _ACTS.get(action)
-    if found is None:
-        raise ConfigurationError(f"{breaker}: action: {action!r} is none: write one of {', '.join(_ACTS)}")
-    return found
+    if found is not None:
+        return found
+    with setting(breaker, "action"):
+        if isinstance(action, str) and reduction(action) is not None:
+            return TradingState.REDUCE_ONLY, action
+    raise ConfigurationError(
+        f"{breaker}: action: {action!r} is none: write one of {', '.join(_ACTS)}, 'reduce to 50%'"
+    )
 
 
 def span(breaker: str, name: str, text: str | int) -> int:
@@ -76,8 +84,10 @@ def scope_of(per: str, account: str, instrument: str, strategy: str) -> str:
 class Latch:
     """A breaker that trips on what it has seen, and whose trips end by a person, after a time, or on the next day.
 
-    `reset` is "manual", "next_day" (of the account that tripped it) or a duration. `check` has nothing against any
-    order, because the trading state says it all. What it remembers is saved with what `_memory` adds.
+    `reset` is "manual", "next_day" (of the account that tripped it) or a duration: after that it is half-open for a
+    tenth as long, when one order that adds may work at a time, and then closed unless it trips again. `check` has
+    nothing against any order, because the trading state says it all. What it remembers is saved with what `_memory`
+    adds.
     """
 
     wants: Wants = ()
@@ -91,12 +101,15 @@ class Latch:
         self._by_day = reset == "next_day"
         if reset == "manual":
             return
-        self.clean, self.due = self._is_over, self._next_look  # without them only a person resets
+        self.clean = self._is_over  # without it only a person resets
+        if not hasattr(type(self), "due"):  # what looks by itself anyway goes on looking as it does
+            self.due = self._next_look
         if self._by_day:
             self.wants = (*self.wants, DayStarted)
         else:
             with setting(name, "reset (manual, next_day or a duration)"):
                 self._for = span(name, "reset", reset)
+            self.probe = self._half_open
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Nothing: what has tripped lowers trading."""
@@ -111,7 +124,7 @@ class Latch:
         if type(item) is DayStarted and self._by_day:
             for scope in [s for s, account in self._day_of.items() if account == item.account]:
                 self._day_of.pop(scope)
-                self._until[scope] = view.now
+                self._until[scope] = view.now + 1  # ahead, so that a look comes and ends it
         return self._seen(item, view)
 
     def _seen(self, item: Any, view: View) -> Trip | None:
@@ -129,6 +142,9 @@ class Latch:
     def _is_over(self, scope: str, view: View) -> bool:
         until = self._until.get(scope)
         return until is not None and view.now >= until
+
+    def _half_open(self, scope: str, view: View) -> int:
+        return self._for // _PROBE
 
     def _next_look(self, view: View) -> int:
         ahead = [until for until in self._until.values() if until > view.now]
@@ -175,7 +191,7 @@ class Ticks(Latch):
 
     def due(self, view: View) -> int:
         """Look once a minute whether something is clean again; orders ask anyway."""
-        return view.now + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether enough good events came in a row."""

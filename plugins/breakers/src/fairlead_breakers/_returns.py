@@ -6,6 +6,7 @@ from math import log
 
 from fairlead.ports import View
 from fairlead_breakers._latch import Act, Latch, count, span
+from fairlead_breakers._shared import next_full
 
 
 class Returns(Latch):
@@ -23,7 +24,7 @@ class Returns(Latch):
 
     def due(self, view: View) -> int:
         """At the next full interval."""
-        return view.now - view.now % self._every + self._every
+        return next_full(self._every, view)
 
     def _sample(self, view: View) -> None:
         for name in view.watched():

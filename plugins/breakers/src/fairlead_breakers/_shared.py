@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from fairlead import ConfigurationError, Instrument, Money, OrderIntent, OrderStatus, Side, percent
+from fairlead import ConfigurationError, Instrument, Money, Order, OrderIntent, OrderStatus, Side, percent
 from fairlead.facts import Fact
 from fairlead.ports import Bar, Book, Quote, Trade, View
 
@@ -20,6 +20,11 @@ def setting(breaker: str, name: str) -> Iterator[None]:
         yield
     except ConfigurationError as error:
         raise ConfigurationError(f"{breaker}: {name}: {error}") from None
+
+
+def next_full(every: int, view: View) -> int:
+    """When the next full `every` (ns) of engine time begins: looks there do not depend on when a run began."""
+    return view.now - view.now % every + every
 
 
 def ratio(text: str | float | Decimal) -> Decimal:
@@ -68,6 +73,8 @@ def shrinks(intent: OrderIntent, view: View, strategy: str | None = None) -> boo
             continue
         if order.status is OrderStatus.HELD or (strategy is not None and order.strategy != strategy):
             continue
+        if order.client_order_id == intent.replaces:
+            continue
         key = order.intent.group or order.client_order_id
         if key != intent.group:
             leaving[key] = max(leaving.get(key, Decimal(0)), order.remaining_quantity)
@@ -94,6 +101,13 @@ def protects(intent: OrderIntent) -> bool:
 def by_person(intent: OrderIntent) -> bool:
     """Whether a person wants to reduce something."""
     return intent.reduce_only and bool(intent.who)
+
+
+def in_doubt(order: Order) -> bool:
+    """Whether nobody knows that an order is at its venue: a cancel that was sent after it changes nothing of that."""
+    if order.status is OrderStatus.PENDING_CANCEL:
+        return not order.broker_order_id and not order.filled_quantity
+    return order.status is OrderStatus.UNKNOWN
 
 
 def is_called(instrument: Instrument, names: Container[str]) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 from typing import Literal
 
 from fairlead import ConfigurationError, Money, OrderIntent, duration
 from fairlead.facts import DayStarted
-from fairlead.ports import EQUITY, Trip, View
+from fairlead.ports import EQUITY, Reference, Trip, View
 from fairlead_breakers._latch import Act, act
-from fairlead_breakers._shared import Wants, figure, loss_limit, reduces, setting
+from fairlead_breakers._shared import Wants, figure, loss_limit, next_full, reduces, setting
 
 _LOOK_EVERY = duration("1m")
 
@@ -28,6 +29,8 @@ class DailyLoss:
     somebody has reset the breaker, so that no order slips through before the next price trips it again. Whoever
     wants to lose more today changes the limit. Orders that only reduce pass.
     """
+
+    guards = ("daily_loss",)
 
     def __init__(
         self,
@@ -79,6 +82,10 @@ class DailyLoss:
         known = start is not None and not self._foreign(account, view)
         return (start * self._keep - self._amount if known else inf), inf  # type: ignore[operator]
 
+    def refers(self) -> Iterable[Reference]:
+        """The currency of the limit, where it is money."""
+        return [Reference("limit", "currency", self._currency)] if self._currency else []
+
     def gauge(self, view: View) -> tuple[float | None, str]:
         """How much of today's limit is used, on the account that uses most of it; and the limit in words."""
         used: list[float] = []
@@ -112,4 +119,4 @@ class DailyLoss:
         return account in self._new_day and not self._why(account, view)
 
     def _due(self, view: View) -> int:
-        return view.now + _LOOK_EVERY
+        return next_full(_LOOK_EVERY, view)

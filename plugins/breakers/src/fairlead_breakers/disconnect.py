@@ -8,6 +8,7 @@ from fairlead import duration_text
 from fairlead.facts import EngineStarted, FeedChanged, FillsListed, StreamChanged
 from fairlead.ports import Trip, View
 from fairlead_breakers._latch import DAY, Act, Latch, span
+from fairlead_breakers._shared import next_full
 
 
 class Disconnect(Latch):
@@ -47,6 +48,7 @@ class Disconnect(Latch):
 
     def _look(self, view: View) -> Trip | None:
         """Report what has been down for long enough; a look reports one, the next follows at once."""
+        self._rest = [key for key in self._rest if key in self._down]
         if not self._rest:
             self._rest = [key for key, since in self._down.items() if view.now >= since + self._after]
         if not self._rest:
@@ -62,7 +64,7 @@ class Disconnect(Latch):
             return view.now
         ahead = [since + self._after for since in self._down.values()]
         return min(
-            (due for due in ahead if due > view.now), default=view.now + (self._after if ahead else DAY)
+            (due for due in ahead if due > view.now), default=next_full(self._after if ahead else DAY, view)
         )
 
     def clean(self, scope: str, view: View) -> bool:

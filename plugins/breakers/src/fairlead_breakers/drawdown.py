@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from decimal import Decimal
 from math import inf
 from typing import Any
 
 from fairlead import Money, OrderIntent
 from fairlead.facts import CashChanged, DayStarted, FlowSettled, StrategiesStarted
-from fairlead.ports import EQUITY, Trip, View
+from fairlead.ports import EQUITY, Reference, Trip, View
 from fairlead_breakers._latch import Act, act
 from fairlead_breakers._shared import Wants, figure, loss_limit, ratio, reduces, setting
 
@@ -78,6 +79,10 @@ class Drawdown:
         """Equity above this has fallen less than the limit."""
         floor = self._floor(account, view)
         return (inf if floor is None else floor), inf
+
+    def refers(self) -> Iterable[Reference]:
+        """The currency of the limit, where it is money."""
+        return [Reference("limit", "currency", self._currency)] if self._currency else []
 
     def gauge(self, view: View) -> tuple[float | None, str]:
         """How much of the limit is used, on the account that uses most of it; and the limit in words."""

@@ -8,7 +8,7 @@ from typing import Any
 from fairlead import ConfigurationError, OrderIntent, duration_text
 from fairlead.ports import Trip, View
 from fairlead_breakers._latch import Act, Latch, span
-from fairlead_breakers._shared import ratio, reduces, setting
+from fairlead_breakers._shared import next_full, ratio, reduces, setting
 
 
 class FeedDisagreement(Latch):
@@ -63,7 +63,7 @@ class FeedDisagreement(Latch):
 
     def due(self, view: View) -> int:
         """At the next full `every`, at once while a look is half done."""
-        return view.now if self._rest else view.now - view.now % self._every + self._every
+        return view.now if self._rest else next_full(self._every, view)
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether all agree again."""

@@ -8,7 +8,7 @@ from fairlead import duration_text
 from fairlead.facts import Filled, OrderAccepted, OrderCanceled, OrderRejected, OrderSubmitted, OrderUnknown
 from fairlead.ports import Bar, Quote, Trade, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Ticks, span
-from fairlead_breakers._shared import Wants
+from fairlead_breakers._shared import Wants, next_full
 
 _ANSWERS = (OrderAccepted, OrderRejected, OrderUnknown, OrderCanceled, Filled)
 
@@ -59,7 +59,7 @@ class Latency(Ticks):
     def due(self, view: View) -> int:
         """When the oldest unanswered order becomes overdue; else once a minute."""
         waiting = [when + self._ack + 1 for when, _ in self._sent.values()]
-        return min([due for due in waiting if due > view.now], default=view.now + LOOK_NS)
+        return min([due for due in waiting if due > view.now], default=next_full(LOOK_NS, view))
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether events, or answers, come in time again."""

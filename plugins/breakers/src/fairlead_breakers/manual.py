@@ -6,7 +6,7 @@ from typing import Literal
 
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration
 from fairlead.ports import Trip, View
-from fairlead_breakers._shared import Wants, reduces
+from fairlead_breakers._shared import Wants, next_full, reduces
 
 _LOOK_EVERY = duration("1s")
 
@@ -16,7 +16,8 @@ class Manual:
 
     From the call on, the next order that does not only reduce is refused, and trips it. If none comes, a look
     does, once a second of engine time; a call not yet seen is forgotten if the process dies. In a backtest these
-    looks cost time and nobody is there to call, so leave it out of one.
+    looks cost time and nobody is there to call, so leave it out of one. Nobody calls in a replay either, which then
+    ends at this trip: what is to be replayed is a command, such as `engine.halt`.
 
     Call it in the engine's thread; from another, `loop.call_soon_threadsafe(manual.trip, reason)`.
     """
@@ -52,7 +53,7 @@ class Manual:
 
     def due(self, view: View) -> int:
         """Look each second."""
-        return view.now + _LOOK_EVERY
+        return next_full(_LOOK_EVERY, view)
 
     def _take(self) -> Trip | None:
         trip, self._pending = self._pending, None

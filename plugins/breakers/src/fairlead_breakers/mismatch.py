@@ -9,6 +9,7 @@ from fairlead import ConfigurationError
 from fairlead.facts import DiscrepancyFound, DiscrepancyGone
 from fairlead.ports import Severity, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch
+from fairlead_breakers._shared import next_full
 
 _RANK = {str(severity): rank for rank, severity in enumerate(Severity)}
 
@@ -40,7 +41,7 @@ class Mismatch(Latch):
         if reset not in ("manual", "clean"):
             raise ConfigurationError(f"{name}: reset: {reset!r} is no rule: write 'manual' or 'clean'")
         if reset == "clean":
-            self.clean, self.due = self._agrees, lambda view: view.now + LOOK_NS
+            self.clean, self.due = self._agrees, lambda view: next_full(LOOK_NS, view)
         self._least = _RANK[severity]
         self._standing: dict[str, str] = {}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead import OrderStatus, duration_text
+from fairlead import duration_text
 from fairlead.facts import NOT_ACCEPTED, OrderRejected, OrderUnknown
 from fairlead.ports import Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch, Window, count, span
+from fairlead_breakers._shared import in_doubt, next_full
 
 
 class OrderErrors(Latch):
@@ -50,11 +51,11 @@ class OrderErrors(Latch):
         account = scope.removeprefix("account:")
         if self._lost.count(account, view.now):
             return False
-        return all(order.status is not OrderStatus.UNKNOWN for order in view.orders(account))
+        return not any(map(in_doubt, view.orders(account)))
 
     def due(self, view: View) -> int:
         """Look once a minute; orders ask anyway."""
-        return view.now + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def _memory(self) -> dict[str, Any]:
         return {"lost": self._lost.times}

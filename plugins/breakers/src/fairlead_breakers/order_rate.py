@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead import OrderIntent, duration_text
-from fairlead.facts import CancelRequested, OrderSubmitted
+from fairlead.facts import BreakerReset, BreakerTripped, CancelRequested, OrderSubmitted, ReplaceRequested
 from fairlead.ports import Allowance, Trip, View
 from fairlead_breakers._latch import Act, Latch, Window, count, span
 from fairlead_breakers._shared import reduces
@@ -20,7 +20,7 @@ class OrderRate(Latch):
     count does not: a restart takes longer than the window.
     """
 
-    wants = (OrderSubmitted, CancelRequested)
+    wants = (OrderSubmitted, ReplaceRequested, CancelRequested, BreakerTripped, BreakerReset)
 
     def __init__(
         self,
@@ -49,6 +49,10 @@ class OrderRate(Latch):
         return None
 
     def _seen(self, item: Any, view: View) -> Trip | None:
+        if isinstance(item, BreakerTripped | BreakerReset):
+            if item.breaker == self.name:
+                self._changed(item, view)
+            return None
         intent = getattr(item, "intent", None)
         if intent is None:
             order = view.order(getattr(item, "client_order_id", ""))
@@ -59,6 +63,24 @@ class OrderRate(Latch):
         if sent <= self._most:
             return None
         return self._trip(self._why(sent), f"strategy:{intent.strategy}", view, intent.account)
+
+    def _changed(self, fact: BreakerTripped | BreakerReset, view: View) -> None:
+        """A trip begins to last when it was recorded: a check may be a rehearsal."""
+        if isinstance(fact, BreakerTripped):
+            self._trip(fact.reason, fact.scope, view, self._account_of(fact.scope, view))
+        else:
+            self._until = {
+                scope: until for scope, until in self._until.items() if fact.scope not in ("", scope)
+            }
+
+    def _account_of(self, scope: str, view: View) -> str:
+        """Where the strategy has sent what was too much."""
+        strategy = scope.removeprefix("strategy:")
+        for account in view.accounts():
+            orders = [*view.orders(account), *view.recent(view.now - self._span)]
+            if any(order.account == account and order.strategy == strategy for order in orders):
+                return account
+        return ""
 
     def _just_placed(self, intent: OrderIntent, view: View) -> int:
         """Orders of this moment, as far as they were not counted when they left."""

@@ -8,7 +8,7 @@ from fairlead import OrderIntent, duration_text
 from fairlead.ports import Bar, Quote, Trade, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch, span
 from fairlead_breakers._range import Range
-from fairlead_breakers._shared import ratio, reduces, setting
+from fairlead_breakers._shared import next_full, ratio, reduces, setting
 
 
 class PriceJump(Latch):
@@ -63,7 +63,7 @@ class PriceJump(Latch):
 
     def due(self, view: View) -> int:
         """Look once a minute whether something is clean again; orders ask anyway."""
-        return view.now + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether the window is known, and its range within the limit."""

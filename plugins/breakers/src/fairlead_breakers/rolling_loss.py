@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairlead import Money, OrderIntent
 from fairlead.facts import CashChanged, FlowSettled
-from fairlead.ports import Allowance, Trip, View
+from fairlead.ports import Allowance, Reference, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch, span
-from fairlead_breakers._shared import figure, loss_limit, reduces, setting
+from fairlead_breakers._shared import figure, loss_limit, next_full, reduces, setting
 
 _SAMPLES = 96
 
@@ -57,7 +57,7 @@ class RollingLoss(Latch):
 
     def due(self, view: View) -> int:
         """Look at each full minute."""
-        return view.now - view.now % LOOK_NS + LOOK_NS
+        return next_full(LOOK_NS, view)
 
     def watch(self, item: Any, view: View) -> Trip | None:
         """Sample, judge; cash that came or went moves the samples."""
@@ -102,6 +102,10 @@ class RollingLoss(Latch):
             home = view.currency(account)
             return f"the limit is in {self._currency}: write it in percent, or in the {home} of {account}"
         return f"the loss is unknown: the equity of {account} was not seen yet"
+
+    def refers(self) -> Iterable[Reference]:
+        """The currency of the limit, where it is money."""
+        return [Reference("limit", "currency", self._currency)] if self._currency else []
 
     def _foreign(self, account: str, view: View) -> bool:
         return bool(self._currency) and self._currency != view.currency(account)

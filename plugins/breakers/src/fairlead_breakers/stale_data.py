@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead import ConfigurationError, OrderIntent, TradingState, duration, duration_text
 from fairlead.ports import Allowance, Trip, View
-from fairlead_breakers._shared import Wants, reduces, setting
+from fairlead_breakers._shared import Wants, next_full, reduces, setting
 
 _BARS_A_LOOK = 15
 _LEAST, _LONGEST_LOOK = duration("1ms"), duration("1h")
@@ -20,6 +20,7 @@ class StaleData:
     """
 
     wants: Wants = ()
+    guards = ("stale_data",)
 
     def __init__(self, after: str | int = "5s", *, name: str = "StaleData") -> None:
         self.name = name
@@ -56,11 +57,13 @@ class StaleData:
         return None
 
     def due(self, view: View) -> int:
-        """When to look next: at once if a look is half done, else after `after`, or fifteen bars (an hour at most)."""
+        """When to look next: at once if a look is half done, else each full `after`, or 15 bars (an hour at most)."""
         if self._rest:
             return view.now
         bars = _BARS_A_LOOK * min(map(view.cadence, view.watched()), default=0)
-        return view.now + (self._after if bars <= self._after else max(self._after, min(bars, _LONGEST_LOOK)))
+        return next_full(
+            self._after if bars <= self._after else max(self._after, min(bars, _LONGEST_LOOK)), view
+        )
 
     def clean(self, scope: str, view: View) -> bool:
         """Whether the data of a tripped instrument are fresh again."""

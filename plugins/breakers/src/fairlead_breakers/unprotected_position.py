@@ -21,7 +21,7 @@ from fairlead.facts import (
 )
 from fairlead.ports import Trip, View
 from fairlead_breakers._latch import DAY, Act, Latch, span
-from fairlead_breakers._shared import Wants
+from fairlead_breakers._shared import Wants, next_full
 
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 
@@ -68,7 +68,7 @@ class UnprotectedPosition(Latch):
             return view.now
         ahead = [since + self._after for since in self._bare.values()]
         return min(
-            (due for due in ahead if due > view.now), default=view.now + (self._after if ahead else DAY)
+            (due for due in ahead if due > view.now), default=next_full(self._after if ahead else DAY, view)
         )
 
     def clean(self, scope: str, view: View) -> bool:

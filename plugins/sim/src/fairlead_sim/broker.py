@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import attrs
 
-from fairlead import ConfigurationError, Instrument, Money, decimal
+from fairlead import ConfigurationError, Instrument, Money, decimal, percent
 from fairlead.ports import (
     Cancel,
     CancelRejected,
@@ -18,6 +18,8 @@ from fairlead.ports import (
     MarketEvent,
     NotSent,
     OrderReport,
+    Replace,
+    ReplaceRejected,
     Report,
     Snapshot,
     Submit,
@@ -103,6 +105,7 @@ class SimulatedBroker:
             report_delay=report_delay,
             borrow=borrow,
             keep=keep,
+            renames=self.profile.replace_renames,
         )
         self.market: Callable[[MarketEvent], None] = self.venue.market
         """Match one market event, before strategies see it: the venue's own method, since it runs for every tick."""
@@ -172,6 +175,10 @@ class SimulatedBroker:
                             client_order_id=name, event_ns=self._clock.now(), code="not_sent", reason=late
                         )
                     )
+                case Replace(client_order_id=name, attempt=attempt):
+                    self._emit(
+                        ReplaceRejected(client_order_id=name, attempt=attempt, code="not_sent", reason=late)
+                    )
             return
         self._way.send(command)
 
@@ -214,9 +221,22 @@ def _rates(fees: Fees | None) -> tuple[Decimal, Decimal] | None:
     if isinstance(fees, tuple | list):
         if len(fees) != 2:
             raise ConfigurationError(f"fees {fees!r}: write one rate, or a pair of maker and taker")
-        return decimal(fees[0], "maker fee"), decimal(fees[1], "taker fee")
-    rate = decimal(fees, "fee")
+        return _rate(fees[0], "fees: maker fee"), _rate(fees[1], "fees: taker fee")
+    rate = _rate(fees, "fees")
     return rate, rate
+
+
+_NO_FEE = Decimal("0.05")
+
+
+def _rate(fee: Number, what: str) -> Decimal:
+    rate = percent(fee)
+    if abs(rate) >= _NO_FEE:
+        raise ConfigurationError(
+            f"{what} {fee!r} is {(rate * 100).normalize():f} % of what is traded, and a fee is below "
+            f"5 %, a rebate above -5 %: write 0.0005 or '0.05%'"
+        )
+    return rate
 
 
 def _initial_margin(leverage: Number | None) -> Decimal | None:

@@ -8,12 +8,12 @@ from decimal import Decimal
 
 from fairlead import Instrument, Liquidity, Side
 from fairlead.ports import AccountChanged, Canceled, Expired, FillReport, OrderReport, Report, Triggered
-from fairlead_sim.entries import Changed, Ended, Entry, Executed, Funded, Listed, Placed, Refused
+from fairlead_sim.entries import Changed, Ended, Entry, Executed, Funded, Listed, NewTerms, Placed, Refused
 from fairlead_sim.ledger import Ledger
 from fairlead_sim.margin import Margin
 from fairlead_sim.market import Market
 from fairlead_sim.models import FeeModel
-from fairlead_sim.orders import WorkingOrder
+from fairlead_sim.orders import WorkingOrder, renew
 
 _ZERO = Decimal(0)
 
@@ -21,7 +21,7 @@ _ZERO = Decimal(0)
 class Desk:
     """The books of one account at the venue, and the only place that changes them.
 
-    `moved` says that money moved since margin was looked at.
+    `moved` says that money moved since margin was looked at; `renames` that a replaced order gets a new id.
     `log` takes each change before anybody is told of it; `on_end` is told the id of an order that works no more.
     The `enter_…` methods change the books and say nothing: they are what a ledger file is replayed through.
     """
@@ -48,6 +48,7 @@ class Desk:
         self.sequence = 0
         self.fill_count = 0
         self.moved = True
+        self.renames = False
         self.log: Callable[[Entry], None] = _unlogged
         self.on_end: Callable[[str], None] = _unheard
         self.emit = emit
@@ -95,6 +96,16 @@ class Desk:
             )
         )
 
+    def renew(self, order: WorkingOrder, new: WorkingOrder) -> None:
+        """Give an order the terms of another one."""
+        self.log(NewTerms(new))
+        self.enter_terms(new)
+
+    def enter_terms(self, new: WorkingOrder) -> None:
+        """Change the terms of an order where it is."""
+        self.sequence = max(self.sequence, new.sequence)
+        renew(self.orders[new.client_order_id], new)
+
     def queue(self, order: WorkingOrder, market: Market) -> None:
         """Note what is shown ahead of an order that begins to rest."""
         if order.limit is not None:
@@ -121,13 +132,22 @@ class Desk:
             event_ns=self.now(),
             reason=reason,
             filled_quantity=order.filled,
+            broker_order_id=order.broker_order_id if self.renames else "",
         )
         self.emit(report)
 
     def expire(self, order: WorkingOrder, reason: str) -> None:
         """End an order whose time is over."""
         self._end(order, "expired")
-        self.emit(Expired(client_order_id=order.client_order_id, event_ns=self.now(), reason=reason))
+        theirs = order.broker_order_id if self.renames else ""
+        self.emit(
+            Expired(
+                client_order_id=order.client_order_id,
+                event_ns=self.now(),
+                reason=reason,
+                broker_order_id=theirs,
+            )
+        )
 
     def settle(self, order: WorkingOrder) -> None:
         """End an order of which nothing remains though it did not fill whole."""

@@ -41,6 +41,12 @@ class Changed(msgspec.Struct, tag_field="t", omit_defaults=True):
     ahead: float = 0.0
 
 
+class NewTerms(msgspec.Struct, tag_field="t"):
+    """A working order was replaced by this one, of the same id."""
+
+    order: WorkingOrder
+
+
 class Ended(msgspec.Struct, tag_field="t"):
     """An order works no more."""
 
@@ -74,4 +80,4 @@ class Books(msgspec.Struct, tag_field="t"):
     fill_count: int
 
 
-Entry = Listed | Placed | Refused | Changed | Ended | Executed | Funded | Books
+Entry = Listed | Placed | Refused | Changed | NewTerms | Ended | Executed | Funded | Books

@@ -14,13 +14,15 @@ from fairlead import ConfigurationError, duration, percent
 from fairlead.ports import (
     Accepted,
     Cancel,
-    CancelAll,
     Canceled,
     CancelRejected,
     Clock,
     Command,
     OutcomeUnknown,
     Rejected,
+    Replace,
+    Replaced,
+    ReplaceRejected,
     Report,
     StreamDown,
     StreamUp,
@@ -28,7 +30,7 @@ from fairlead.ports import (
 )
 from fairlead_sim.venue import SimulatedVenue
 
-_ANSWERS = (Accepted, Rejected, Canceled, CancelRejected)
+_ANSWERS = (Accepted, Rejected, Canceled, CancelRejected, Replaced, ReplaceRejected)
 
 
 class FaultKind(enum.StrEnum):
@@ -126,7 +128,7 @@ class Wire:
         """Carry a command, or fail to."""
         self._count += 1
         fault = self._scripted.get(self._count) or self._by_chance()
-        name = "" if isinstance(command, CancelAll) else command.client_order_id
+        name = getattr(command, "client_order_id", "")
         if name:
             self._expect(name)
         if fault is not None:
@@ -178,6 +180,12 @@ class Wire:
                         code="fault",
                         reason="the plan says so",
                     )
+                )
+
+            case Replace(client_order_id=name, attempt=attempt):
+                why = "the plan says so"
+                self._deliver(
+                    ReplaceRejected(client_order_id=name, attempt=attempt, code="fault", reason=why)
                 )
 
     def _drop(self, lasts_ns: int) -> None:

@@ -123,6 +123,8 @@ class TickSlippage:
 
     def __init__(self, ticks: Number = 1) -> None:
         self._ticks = float(decimal(ticks, "ticks"))
+        if self._ticks < 0:
+            raise ConfigurationError(f"slippage of {ticks} ticks makes prices better: write 0 or more")
 
     def price(self, order: WorkingOrder, reference_price: float, market: Market) -> float:
         """Reference ± ticks."""
@@ -135,6 +137,10 @@ class RatioSlippage:
 
     def __init__(self, ratio: Number) -> None:
         self._ratio = float(percent(ratio))
+        if not 0 <= self._ratio < 1:
+            raise ConfigurationError(
+                f"slippage of {ratio} is no worsening of a price: write a part of it, from 0 to below 100%, as '0.01%'"
+            )
 
     def price(self, order: WorkingOrder, reference_price: float, market: Market) -> float:
         """Reference × (1 ± ratio)."""

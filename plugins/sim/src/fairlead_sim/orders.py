@@ -62,6 +62,7 @@ class WorkingOrder(msgspec.Struct, eq=False, kw_only=True, omit_defaults=True):
         return OrderReport(
             client_order_id=self.client_order_id, broker_order_id=self.broker_order_id, open=self.open,
             instrument=self.intent.instrument, quantity=self.quantity, filled_quantity=self.filled, status=status,
+            side=self.side, limit_price=self.intent.limit_price, stop_price=self.intent.stop_price,
         )  # fmt: skip
 
     def follow(self, price: float) -> bool:
@@ -72,6 +73,15 @@ class WorkingOrder(msgspec.Struct, eq=False, kw_only=True, omit_defaults=True):
             return False
         self.stop, self.peak = wanted, price
         return True
+
+
+_TERMS = ("intent", "quantity", "remaining", "limit", "stop", "sequence", "broker_order_id", "fresh", "ahead")
+
+
+def renew(order: WorkingOrder, new: WorkingOrder) -> None:
+    """Give an order the terms, and the place in the queue, of another one."""
+    for name in _TERMS:
+        setattr(order, name, getattr(new, name))
 
 
 def working(command: Submit, sequence: int, now: int, expires_ns: int) -> WorkingOrder:

@@ -1,7 +1,7 @@
 """What is spoken with a venue in its own process: one JSON object to a line.
 
-A request has an `id`, which its answer repeats; `submit`, `cancel`, `cancel_all`, `market` and `learn` get no answer
-of their own: their effects are pushed as reports.
+A request has an `id`, which its answer repeats; `submit`, `cancel`, `cancel_all`, `replace`, `dead_man`, `market` and
+`learn` get no answer of their own: their effects are pushed as reports.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import msgspec
 
 from fairlead import ConfigurationError, Instrument
 from fairlead.ports import (
+    ArmDeadMan,
     Cancel,
     CancelAll,
     FillReport,
     MarketEvent,
     OrderReport,
+    Replace,
     Report,
     Snapshot,
     Submit,
@@ -49,6 +51,18 @@ class SendCancelAll(msgspec.Struct, tag="cancel_all", tag_field="do"):
     """Take all orders back."""
 
     command: CancelAll
+
+
+class SendReplace(msgspec.Struct, tag="replace", tag_field="do"):
+    """Change an order in place."""
+
+    command: Replace
+
+
+class SendDeadMan(msgspec.Struct, tag="dead_man", tag_field="do"):
+    """Set the dead-man switch."""
+
+    command: ArmDeadMan
 
 
 class Learn(msgspec.Struct, tag="learn", tag_field="do"):
@@ -94,6 +108,8 @@ Request = (
     | SendSubmit
     | SendCancel
     | SendCancelAll
+    | SendReplace
+    | SendDeadMan
     | Learn
     | Market
     | AskSnapshot

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import attrs
 import msgspec
@@ -14,17 +14,22 @@ import msgspec
 from fairlead import ConfigurationError, ConnectivityError, Instrument, VenueError, duration
 from fairlead.ports import (
     Accepted,
+    ArmDeadMan,
     Cancel,
     Canceled,
     CancelRejected,
     Clock,
     Command,
+    DeadManSet,
     FillReport,
     MarketEvent,
     NotSent,
     OrderReport,
     OutcomeUnknown,
     Rejected,
+    Replace,
+    Replaced,
+    ReplaceRejected,
     Report,
     Snapshot,
     StreamDown,
@@ -51,6 +56,8 @@ from fairlead_sim.protocol import (
     Pushed,
     SendCancel,
     SendCancelAll,
+    SendDeadMan,
+    SendReplace,
     SendSubmit,
     Welcome,
     answers,
@@ -60,7 +67,7 @@ from fairlead_sim.protocol import (
 
 A = TypeVar("A", Welcome, IsSnapshot, IsLookup, IsFills, IsInstruments)
 SECOND = duration("1s")
-_ANSWERS = (Accepted, Rejected, Canceled, CancelRejected)
+_ANSWERS = (Accepted, Rejected, Canceled, CancelRejected, Replaced, ReplaceRejected)
 
 
 class RemoteBroker:
@@ -134,6 +141,10 @@ class RemoteBroker:
                 text = line(SendSubmit(command))
             case Cancel():
                 text = line(SendCancel(command))
+            case Replace():
+                text = line(SendReplace(command))
+            case ArmDeadMan():
+                text = line(SendDeadMan(command))
             case _:
                 text = line(SendCancelAll(command))
         opened = self._line
@@ -143,7 +154,7 @@ class RemoteBroker:
             self._unsent(command, "its deadline had passed")
         else:
             opened.write(text)
-            if isinstance(command, Submit | Cancel):
+            if isinstance(command, Submit | Cancel | Replace):
                 name = command.client_order_id
                 until = self._waiting[name] = self._clock.now() + self._patience
                 self._clock.call_at(until, partial(self._give_up, name, until))
@@ -159,6 +170,12 @@ class RemoteBroker:
                         client_order_id=name, event_ns=self._clock.now(), code="not_sent", reason=reason
                     )
                 )
+            case Replace(client_order_id=name, attempt=attempt):
+                self._emit(
+                    ReplaceRejected(client_order_id=name, attempt=attempt, code="not_sent", reason=reason)
+                )
+            case ArmDeadMan():
+                self._emit(DeadManSet(reason=reason))
 
     def _give_up(self, name: str, until: int) -> None:
         if self._waiting.get(name) == until:
@@ -293,8 +310,7 @@ class _Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # other loops have transports of their own kinds
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""

@@ -14,7 +14,18 @@ import msgspec
 
 from fairlead import ConfigurationError, JournalDamaged, JournalError
 from fairlead_sim.desk import Desk
-from fairlead_sim.entries import Books, Changed, Ended, Entry, Executed, Funded, Listed, Placed, Refused
+from fairlead_sim.entries import (
+    Books,
+    Changed,
+    Ended,
+    Entry,
+    Executed,
+    Funded,
+    Listed,
+    NewTerms,
+    Placed,
+    Refused,
+)
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
 _decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
@@ -130,6 +141,8 @@ def replay(desk: Desk, entry: Entry) -> None:
             order = desk.orders[name]
             order.remaining, order.ahead = entry.remaining, entry.ahead
             order.stop, order.peak, order.triggered = entry.stop, entry.peak, entry.triggered
+        case NewTerms(order):
+            desk.enter_terms(order)
         case Ended(client_order_id=name, status=status):
             if name in desk.orders:
                 desk.enter_end(desk.orders[name], status)

@@ -24,6 +24,7 @@ from fairlead import (
 )
 from fairlead.ports import (
     Accepted,
+    ArmDeadMan,
     Cancel,
     CancelRejected,
     Clock,
@@ -33,11 +34,13 @@ from fairlead.ports import (
     MarketEvent,
     OrderReport,
     Rejected,
+    Replace,
     Report,
     Snapshot,
     Submit,
 )
 from fairlead_sim.admission import malformed, refusal
+from fairlead_sim.deadman import DeadMan
 from fairlead_sim.desk import Desk
 from fairlead_sim.ledger import Ledger
 from fairlead_sim.market import Market
@@ -53,6 +56,7 @@ from fairlead_sim.models import (
     SlippageModel,
 )
 from fairlead_sim.orders import WorkingOrder, working
+from fairlead_sim.replacing import replace
 
 _DAY = 86_400_000_000_000
 Model = TypeVar("Model")
@@ -65,7 +69,8 @@ class SimulatedVenue:
     default to the instruments' own fees, no slippage, no latency and fills by the size shown. `fill_at` says where
     a market order trades when bars are the finest data: at the next bar's "open" or at the "close" just seen.
     `report_delay` is how long answers travel. `borrow` allows selling spot that is not owned, against margin.
-    `keep` is how many fills and closed orders it remembers. Nothing here reads a clock but the one of `open`.
+    `keep` is how many fills and closed orders it remembers, `renames` gives replaced orders new ids. Nothing here reads
+    a clock but the one of `open`.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class SimulatedVenue:
         report_delay: str | int = 0,
         borrow: bool = False,
         keep: int = 100_000,
+        renames: bool = False,
     ) -> None:
         if not cash:
             raise ConfigurationError("a simulated account needs cash: pass an amount such as '100_000 USDT'")
@@ -97,6 +103,8 @@ class SimulatedVenue:
             slippage=_own(slippage, NoSlippage),
             fills=_own(fills, FillBySize),
         )
+        self.desk.renames = renames
+        self._dead_man = DeadMan(self._report, partial(self._cancel_all, "", "the dead-man switch"))
         self._latency = _own(latency, FixedLatency)
         self._delay = duration(report_delay)
         self._at_close = fill_at == "close"
@@ -221,11 +229,20 @@ class SimulatedVenue:
                             reason="no such working order",
                         )
                     )
+            case Replace():
+                order = replace(self.desk, command)
+                if order is not None:
+                    self._meet(order, self._markets[order.instrument])
+            case ArmDeadMan(timeout_ns=timeout):
+                self._dead_man.arm(self._running(), timeout)
             case _:
-                for order in list(self.desk.orders.values()):
-                    if command.instrument in {"", order.instrument}:
-                        self.desk.cancel(order, "canceled on request")
-                        self._markets[order.instrument].arm()
+                self._cancel_all(command.instrument, "canceled on request")
+
+    def _cancel_all(self, instrument: str, reason: str) -> None:
+        for order in list(self.desk.orders.values()):
+            if instrument in {"", order.instrument}:
+                self.desk.cancel(order, reason)
+                self._markets[order.instrument].arm()
 
     def _submit(self, command: Submit) -> None:
         now = self._now()
@@ -264,12 +281,16 @@ class SimulatedVenue:
         if order.remaining <= 0:
             self.desk.settle(order)
             return
+        self._meet(order, market)
+        self._schedule_end(order)
+
+    def _meet(self, order: WorkingOrder, market: Market) -> None:
+        """Let an order that is new, or as good as new, meet the market."""
         if not market.bars_only or self._at_close:
             market.event = market.top or market.trade or market.bar
             self._matcher.enter(market, order)
         else:
             market.arm()
-        self._schedule_end(order)
 
     def _reject(self, command: Submit, code: str, reason: str) -> None:
         name = command.client_order_id

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 SCRIPT = click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
-RUN = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON with a stable schema.")
 
 
@@ -40,6 +39,20 @@ RUN_OPTION = click.option(
 def one_run(command: F) -> F:
     """RUN as an argument or an option; neither is the only engine of this host."""
     return _SOME_RUN(RUN_OPTION(command))
+
+
+def run_folder(command: F) -> F:
+    """RUN as an argument or an option, as the path of its folder: of a run that need not live."""
+    from functools import wraps
+
+    @wraps(command)
+    def named(run: str | None, run_option: str | None, **others: Any) -> Any:
+        found = chosen(run, run_option)
+        if found is None:
+            raise click.UsageError("No run is named: give the folder of one, as RUN or --run RUN.")
+        return command(run=Path(found), **others)
+
+    return one_run(named)  # type: ignore[return-value]
 
 
 MANNER = (

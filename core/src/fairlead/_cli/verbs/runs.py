@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fairlead._cli.verbs.options import JSON, RUN, chosen, one_run
+from fairlead._cli.verbs.options import JSON, chosen, one_run, run_folder
 
 
 @click.group()
@@ -16,7 +16,7 @@ def journal() -> None:
 
 
 @journal.command("verify")
-@RUN
+@run_folder
 @JSON
 def journal_verify(run: Path, as_json: bool) -> None:
     """Verify every record of a run's journal: checksums, their chain, sequence."""
@@ -26,18 +26,23 @@ def journal_verify(run: Path, as_json: bool) -> None:
 
 
 @journal.command("backup")
-@RUN
-@click.argument("dest", type=click.Path(path_type=Path), metavar="DEST")
+@one_run
+@click.argument("dest", type=click.Path(path_type=Path), metavar="DEST", required=False)
 @JSON
-def journal_backup(run: Path, dest: Path, as_json: bool) -> None:
+def journal_backup(run: str | None, run_option: str | None, dest: Path | None, as_json: bool) -> None:
     """Copy a run's journal to DEST/journal, verified, also while its engine runs."""
+    if dest is None and run is not None:  # with --run the one argument is DEST
+        dest, run = Path(run), None
+    found = chosen(run, run_option)
+    if found is None or dest is None:
+        raise click.UsageError("Two folders are needed: RUN, or --run RUN, and DEST.")
     from fairlead._cli.journals import backup_journal
 
-    backup_journal(run, dest, as_json)
+    backup_journal(Path(found), dest, as_json)
 
 
 @journal.command("compact")
-@RUN
+@run_folder
 @JSON
 def journal_compact(run: Path, as_json: bool) -> None:
     """Make a snapshot and pack the segments behind it; no fact is lost, and all verbs still read them."""
@@ -47,7 +52,7 @@ def journal_compact(run: Path, as_json: bool) -> None:
 
 
 @journal.command("export")
-@RUN
+@run_folder
 @click.option(
     "--format", "shape", type=click.Choice(["jsonl", "csv", "parquet"]), default="jsonl", show_default=True
 )
@@ -79,7 +84,7 @@ def trades(run: str | None, run_option: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@RUN
+@run_folder
 @click.option("--html", type=click.Path(path_type=Path), help="Where to; RUN/reports/report.html without it.")
 def report(run: Path, html: Path | None) -> None:
     """Write the HTML report of a run, also after a crash."""

@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from fairlead._cli import completing
-from fairlead._cli.verbs.options import MANNER, RUN_OPTION, chosen, manner_of, one_run, with_options
+from fairlead._cli.verbs.options import (
+    MANNER,
+    RUN_OPTION,
+    chosen,
+    manner_of,
+    one_run,
+    settings_options,
+    with_options,
+)
 
 _ACCOUNT = click.option(
     "--account", metavar="NAME", shell_complete=completing.accounts, help="One account only."
@@ -72,12 +80,52 @@ def halt(**options: Any) -> None:
 @click.command()
 @one_run
 @click.option("--flatten", is_flag=True, help="Close every position, too.")
+@click.option(
+    "--standalone", is_flag=True, help="From a process of its own; RUN is then FILE.py or FILE.toml."
+)
+@click.option(
+    "--when-silent",
+    metavar="D",
+    help="With --standalone: once the engine was silent for so long, such as 5s.",
+)
+@click.option(
+    "--within", metavar="D", default="60s", show_default=True, help="With --standalone: how long to try."
+)
+@settings_options
 @with_options(_ACCOUNT, *MANNER)
-def kill(flatten: bool, **options: Any) -> None:
+def kill(
+    flatten: bool,
+    standalone: bool,
+    when_silent: str | None,
+    within: str,
+    profile: str | None,
+    settings: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Cancel every order and trade no more.
 
-    It holds through restarts, until `fairlead reset kill`.
+    It holds through restarts, until `fairlead reset kill`. With --standalone it asks no engine, which may hang: it
+    connects to the venues of FILE itself.
     """
+    if standalone:
+        from fairlead._cli.killing import Means, kill_standalone
+
+        means = Means(
+            file=options["run"],
+            profile=profile,
+            settings=settings,
+            run=options["run_option"],
+            account=options["account"],
+            flatten=flatten,
+            when_silent=when_silent,
+            within=within,
+        )
+        kill_standalone(means, manner_of(None, options))
+        return
+    if when_silent is not None or profile is not None or settings:
+        raise click.UsageError(
+            "--when-silent, --profile and --set are for --standalone: add it, or leave them out."
+        )
     does = "every order is canceled, and nothing is traded until `fairlead reset kill`"
     if flatten:
         does = f"every position is closed at the market, {does}"

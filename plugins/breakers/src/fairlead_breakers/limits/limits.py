@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from math import inf
 from typing import Any
 
 from fairlead import ConfigurationError, Money, OrderIntent
-from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
-from fairlead.ports import Allowance, Trip, View
-from fairlead_breakers._shared import Wants, setting
+from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted, ReplaceRequested
+from fairlead.ports import Allowance, Reference, Trip, View
+from fairlead_breakers._shared import Wants, next_full, setting
 from fairlead_breakers.limits import exposure, likeness, permission, position, price, rate, size, stops
 from fairlead_breakers.limits.hours import TradingHours
 from fairlead_breakers.limits.rule import Rule
@@ -57,7 +57,7 @@ _REPLACED = frozenset(
 )  # fmt: skip
 """Limits of one order or one position: an instrument's own entry takes the place of the default."""
 
-_COUNTING = (OrderSubmitted, CancelRequested, Filled, BreakerReset)
+_COUNTING = (OrderSubmitted, ReplaceRequested, CancelRequested, Filled, BreakerReset)
 
 Table = Mapping[str, Any]
 Tables = Mapping[str, Mapping[str, Any]]
@@ -179,6 +179,11 @@ class Limits:
                 )
             self._rules.append(kind(prefix + key, scope, value))
 
+    def refers(self) -> Iterable[Reference]:
+        """The currencies, instruments, bases, venues and strategies that its settings name."""
+        for rule in self._rules:
+            yield from rule.refers()
+
     # --- judging ---------------------------------------------------------------------------------------------
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
@@ -278,7 +283,7 @@ class Limits:
         return max(used, default=None), ", ".join(words)
 
     def _due(self, view: View) -> int:
-        return view.now + likeness.EVERY_NS
+        return next_full(likeness.EVERY_NS, view)
 
     def _save(self) -> bytes:
         since = {rule.name: rule.since for rule in self._counting if isinstance(rule, rate.Executions)}

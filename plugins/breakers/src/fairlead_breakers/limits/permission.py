@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fairlead import ConfigurationError, OrderIntent, OrderType
-from fairlead.ports import View
+from fairlead.ports import Reference, View
 from fairlead_breakers._shared import is_called, protects, reduces
 from fairlead_breakers.limits.hours import TradingHours
 from fairlead_breakers.limits.rule import Rule
@@ -19,6 +21,11 @@ class Listing(Rule):
         if isinstance(setting, str) or not setting:
             raise ConfigurationError(f"{setting!r} is no list of instruments: write ['BTC/USDT', 'ETH/USDT']")
         self.names = frozenset(str(name) for name in setting)  # type: ignore[attr-defined]
+
+    def refers(self) -> Iterator[Reference]:
+        """What its scope and its list name."""
+        yield from super().refers()
+        yield from (Reference(self.name, "instrument", name) for name in sorted(self.names))
 
     @property
     def text(self) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Hashable
+from decimal import Decimal
+
+import msgspec
 
 from fairlead import ConfigurationError, Order, OrderIntent, OrderStatus, TradingState, duration
-from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted
+from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted, ReplaceRequested
 from fairlead.ports import Trip, View
-from fairlead_breakers._shared import by_person, protects
+from fairlead_breakers._shared import by_person, in_doubt, protects
 from fairlead_breakers.limits.rule import NumberRule, Rule, positive
 
 _RATE = re.compile(r"\s*(\d[\d_]*)\s*/\s*(.+?)\s*")
@@ -123,9 +126,15 @@ class OrderRate(RateRule):
         return f"{self.short}: {self.count} {self.what} within {self._text.partition('/')[2]}, and no more are allowed"
 
     def fold(self, fact: Fact, view: View) -> Trip | None:
-        """An order was sent."""
-        if isinstance(fact, OrderSubmitted) and self.scope.covers(fact.intent, view):
-            self.count_one(fact.intent, fact.now)
+        """An order was sent, or one was replaced in place: that is an order on new terms."""
+        intent = fact.intent if isinstance(fact, OrderSubmitted) else None
+        if isinstance(fact, ReplaceRequested) and (order := view.order(fact.client_order_id)) is not None:
+            left = max(fact.quantity - order.filled_quantity, Decimal(0))
+            intent = msgspec.structs.replace(
+                order.intent, quantity=left, limit_price=fact.limit_price, stop_price=fact.stop_price
+            )
+        if intent is not None and self.scope.covers(intent, view):
+            self.count_one(intent, fact.now)
         return None
 
     def resume(self, view: View) -> None:
@@ -160,21 +169,16 @@ class CancelRate(OrderRate):
     def fold(self, fact: Fact, view: View) -> Trip | None:
         """A cancel was sent."""
         if isinstance(fact, CancelRequested):
-            order = next(
-                (
-                    o
-                    for a in view.accounts()
-                    for o in view.orders(a)
-                    if o.client_order_id == fact.client_order_id
-                ),
-                None,
-            )
+            order = view.order(fact.client_order_id)
             if order is not None and self.scope.covers(order.intent, view):
                 self.count_one(order.intent, fact.now)
         return None
 
     def resume(self, view: View) -> None:
-        """Nothing is known of cancels from before."""
+        """Nothing is known of cancels from before this turn."""
+        if not self._recent:
+            for fact in view.facts(0):
+                self.fold(fact, view)
 
 
 class Executions(RateRule):
@@ -278,6 +282,8 @@ class OpenOrders(NumberRule):
             return ""
         there = held = 0
         for order in self.scope.orders(intent.account, view):
+            if order.client_order_id == intent.replaces:  # it is not there beside what takes its place
+                continue
             if order.status is OrderStatus.HELD:
                 held += not protects(order.intent)
             else:
@@ -299,11 +305,11 @@ class UnknownOrders(NumberRule):
     example = "1"
 
     def why(self, intent: OrderIntent, view: View) -> str:
-        """Count those whose answer was lost."""
+        """Count those whose answer was lost, or that are being canceled before there was one."""
         if protects(intent) or by_person(intent):
             return ""
         orders = self.scope.orders(intent.account, view)
-        there = sum(order.status is OrderStatus.UNKNOWN for order in orders)
+        there = sum(map(in_doubt, orders))
         return (
             ""
             if there < self.number

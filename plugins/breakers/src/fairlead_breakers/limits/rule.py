@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from math import inf
 
 from fairlead import ConfigurationError, Money, OrderIntent, decimal, percent
 from fairlead.facts import Fact
-from fairlead.ports import Allowance, Trip, View
+from fairlead.ports import Allowance, Reference, Trip, View
 from fairlead_breakers._shared import figure
 from fairlead_breakers.limits.scopes import Scope
 
@@ -63,6 +63,10 @@ class Rule:
     def used(self, account: str, view: View) -> float | None:
         """The part of it that an account uses now; None where that is unknown, or it is of single orders."""
         return None
+
+    def refers(self) -> Iterator[Reference]:
+        """What its scope names."""
+        return self.scope.refers(self.name)
 
     def fold(self, fact: Fact, view: View) -> Trip | None:
         """See a fact happen; only rules that count do."""
@@ -133,6 +137,12 @@ class AmountRule(Rule):
     def set(self, setting: object) -> None:
         """Take an amount over."""
         self.amount = Amount(setting, shares=self.shares)
+
+    def refers(self) -> Iterator[Reference]:
+        """What its scope names, and the currency of money."""
+        yield from super().refers()
+        if self.amount.money is not None:
+            yield Reference(self.name, "currency", self.amount.money.currency)
 
     @property
     def text(self) -> str:

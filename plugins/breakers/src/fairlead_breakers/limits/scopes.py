@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fairlead import ConfigurationError, Order, OrderIntent
-from fairlead.ports import View
+from fairlead.ports import Reference, View
 from fairlead_breakers._shared import is_called
 
 _KINDS = ("base", "venue", "tag")
@@ -54,6 +54,12 @@ class Scope:
         names = dict.fromkeys(p.key.instrument for p in view.positions(account))
         names.update(dict.fromkeys(order.instrument for order in view.orders(account)))
         return (name for name in names if self.holds(name, view))
+
+    def refers(self, setting: str) -> Iterator[Reference]:
+        """What it names."""
+        named = [("instrument", name) for name in sorted(self.members)]
+        named += [("base", self.base), ("venue", self.venue), ("strategy", self.strategy)]
+        return (Reference(setting, kind, name) for kind, name in named if name)
 
     @property
     def owner(self) -> str | None:

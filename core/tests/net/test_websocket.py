@@ -218,7 +218,7 @@ async def test_no_handshake(answer):
 
 @live
 async def test_a_peer_that_never_answers_the_handshake(monkeypatch):
-    monkeypatch.setattr("fairlead.net.CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr("fairlead.net.websocket.CONNECT_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         with pytest.raises(ConnectivityError, match="no connection after"):
