@@ -307,6 +307,24 @@ class Reference:
     name: str
 
 
+@attrs.frozen
+class Calm:
+    """Bounds of an instrument's market within which a breaker's `watch` would find nothing, and its `check` neither.
+
+    An event lies within when the engine's time is before `until_ns`, the price (the middle of a quote, the price of a
+    trade) and the instrument's mark are neither below `low` nor above `high`, ask less bid of a quote is at most
+    `spread` (like the prices, in the quote currency), and it was received at most `early_ns` before its own time and
+    at most `late_ns` after it.
+    """
+
+    low: float = 0.0
+    high: float = inf
+    spread: float = inf
+    until_ns: float = inf
+    early_ns: float = inf
+    late_ns: float = inf
+
+
 class View(Protocol):
     """What a breaker may look at: the account's state and the market, read only, as of now.
 
@@ -393,7 +411,7 @@ class View(Protocol):
         ...
 
     def watched(self) -> Sequence[str]:
-        """The instruments that strategies watch."""
+        """The instruments that strategies watch: the same object for as long as they are the same."""
         ...
 
     def position(self, account: str, instrument: str, strategy: str | None = None) -> Decimal:
@@ -445,6 +463,16 @@ class CircuitBreaker(Protocol):
     called. One whose `check` only compares may have `allows(account, instrument, view) -> Allowance | None`, asked
     once for each account and instrument: orders within it are never shown to `check`, as long as equity is known and
     quiet. A class that brings a `check` of its own and inherits `allows` is always asked.
+
+    One that wants quotes or trades may have `calm(instrument, view) -> Calm | None`, asked after such an event of the
+    instrument was shown; None shows each to it. While quotes and trades stay within what all such breakers call calm
+    they are held back from them, and orders of the instrument are not shown to `check` (equity being known and quiet,
+    and the order within what others allow). The first event that does not, and any other that one of them wants, ends
+    the calm: of each kind `watch` sees the lowest, the highest and, after these, the last of what was held back, with
+    the present `view`, then this one; and `calm` is asked anew. So a range, the last price and the last time lose
+    nothing; a sum or a count would, and has no `calm`. A fact that it wanted, a look and the change of a limit end the
+    calm with the next event. A class that brings a `watch` (`check`) of its own and inherits `calm` sees every event
+    (order).
 
     A breaker whose limits a person may change while it runs has `limits() -> Mapping[str, str]`, each by its name;
     `looser(name, text) -> float`, by what factor a new one lets more through, which raises ConfigurationError for what
@@ -539,6 +567,7 @@ __all__ = [
     "Bar",
     "Book",
     "BrokerAdapter",
+    "Calm",
     "Cancel",
     "CancelAll",
     "CancelRejected",

@@ -171,7 +171,8 @@ class Mirror:
         self.market.event(event)  # type: ignore[arg-type]
         lane = self.market.lanes.get(event.instrument)  # type: ignore[attr-defined]
         if lane is not None:
-            lane.watched = 1
+            if not lane.watched:
+                self.market.watch(lane, 1)
             if isinstance(event, Bar):
                 lane.cadence = event.event_ns - event.open_ns
 

@@ -11,12 +11,13 @@ import attrs
 
 from fairlead._kernel.clock import NEVER, TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
-from fairlead._kernel.market import BREAKER, Lane
+from fairlead._kernel.lookout import Lookout, broken, is_calming, speaks_for
+from fairlead._kernel.market import Lane
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import Tripped
 from fairlead._kernel.valuation import Valuer
 from fairlead._models.accounts import TradingState
-from fairlead._models.market import Bar, Book, Quote, Trade, utc
+from fairlead._models.market import utc
 from fairlead._models.orders import OrderIntent
 from fairlead._secrets.scrub import said
 from fairlead.errors import ConfigurationError
@@ -40,17 +41,19 @@ _MOVES_LIMITS = frozenset(
 """After these, what equity is measured against may be another."""
 
 _Check = Callable[[OrderIntent, View], Trip | None]
-_Watch = Callable[[Any, View], Trip | None]
 _Checks = tuple[tuple[str, _Check], ...]
-
-_EVENT_KINDS: dict[type, str] = {Quote: "quote", Trade: "trade", Book: "book", Bar: "bar"}
 
 
 class _Bounds(NamedTuple):
-    """For one account and instrument: what all breakers allow that say so, and the checks of the others."""
+    """For one account and instrument: what all breakers allow that say so, and the checks of the others.
+
+    Where some of these are not made in a calm, `lookout` knows whether there is one, and `calm` are those made in it.
+    """
 
     allowance: Allowance
     rest: _Checks
+    lookout: Lookout | None
+    calm: _Checks
 
 
 class Board:
@@ -85,6 +88,11 @@ class Board:
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
         self._due: dict[str, int] = {}
         """When each breaker looks next, of those that look."""
+        self._lookouts: dict[str, Lookout] = {}
+        self._calm: set[Lookout] = set()
+        calming = [b for b in breakers if is_calming(b)]
+        self._calming = frozenset(b.name for b in calming)
+        self._calming_checks = frozenset(b.name for b in calming if speaks_for(b, "calm", "check"))
         self.act: Callable[[BreakerTripped], None] = lambda _: None
         """Carries out what a trip does besides lowering trading."""
 
@@ -133,6 +141,7 @@ class Board:
             why=why,
         )
         self._bounds.clear()
+        self._end_calm()
         for account in self._valuer.accounts.values():
             account.listen()
 
@@ -162,32 +171,23 @@ class Board:
         try:
             memory = save()
         except Exception as error:  # what it forgets in a restart it would not find again
-            self._trip(breaker.name, _broken(error), "")
+            self._trip(breaker.name, broken(error), "")
             return
         if memory != self._state.breakers.get(breaker.name):
             self._recorder.record(BreakerSaved, breaker=breaker.name, state=memory)
 
     def attach(self, lane: Lane) -> None:
         """Show an instrument's events to the breakers that want them."""
-        for kind, name in _EVENT_KINDS.items():
-            wanting = tuple((b.name, b.watch) for b in self.breakers if kind in b.wants)
-            if wanting:
-                lane.attach(name, BREAKER, self._sink(wanting))
+        lookout = Lookout(lane, self.breakers, self._recorder, self._view, self._found, self._calm)
+        self._lookouts[lane.id] = lookout
+        self._bounds.clear()
+        lookout.attach()
 
-    def _sink(self, wanting: tuple[tuple[str, _Watch], ...]) -> Callable[[object], None]:
-        """One call for all of them: it is made at every tick."""
-        view = self._view
-
-        def show(event: object) -> None:
-            for name, watch in wanting:
-                try:
-                    trip = watch(event, view)
-                except Exception as error:
-                    trip = _broken(error)
-                if trip is not None:
-                    self._found(name, trip, event)
-
-        return show
+    def _end_calm(self) -> None:
+        """What breakers have called calm was said before something else happened."""
+        for lookout in self._calm:
+            lookout.end()
+        self._calm.clear()
 
     def fact(self, fact: Fact) -> None:
         """Show a fact to the breakers that want its kind."""
@@ -251,7 +251,8 @@ class Board:
         if bounds is None:
             bounds = self._bounds[account, instrument] = self._ask_bounds(account, instrument)
         if self._valuer.within(intent, bounds.allowance):
-            return bounds.rest
+            lookout = bounds.lookout
+            return bounds.calm if lookout is not None and lookout.calm() else bounds.rest
         return self._loud if self._valuer.quiet(account) else self._checks
 
     def _ask_bounds(self, account: str, instrument: str) -> _Bounds:
@@ -259,8 +260,9 @@ class Board:
         allowed: list[Allowance] = []
         rest: list[tuple[str, _Check]] = []
         for name, check in self._loud:
-            breaker = self._by_name[name]
-            said = breaker.allows(account, instrument, self._view) if _is_sparing(breaker) else None  # type: ignore[attr-defined]
+            breaker: Any = self._by_name[name]
+            sparing = speaks_for(breaker, "allows", "check")
+            said = breaker.allows(account, instrument, self._view) if sparing else None
             if said is None:
                 rest.append((name, check))
             else:
@@ -271,7 +273,9 @@ class Board:
             min((one.age_ns for one in allowed), default=inf),
             min((one.exposure for one in allowed), default=inf),
         )
-        return _Bounds(narrowest, tuple(rest))
+        calm = tuple(one for one in rest if one[0] not in self._calming_checks)
+        lookout = self._lookouts.get(instrument) if len(calm) < len(rest) else None
+        return _Bounds(narrowest, tuple(rest), lookout, calm)
 
     def refresh(self) -> None:
         """Before an order is judged: reset what is clean again."""
@@ -306,7 +310,9 @@ class Board:
         try:
             trip = breaker.watch(item, self._view)
         except Exception as error:
-            trip = _broken(error)
+            trip = broken(error)
+        if self._calm and breaker.name in self._calming:
+            self._end_calm()
         if trip is not None:
             self._found(breaker.name, trip, item)
 
@@ -392,20 +398,6 @@ class Board:
 
     def _reset(self, trip: Tripped, why: str) -> None:
         self._recorder.record(BreakerReset, breaker=trip.breaker, who=trip.breaker, why=why, scope=trip.scope)
-
-
-def _is_sparing(breaker: CircuitBreaker) -> bool:
-    """Whether `allows` speaks for its `check`: a class that only inherits it may check for more."""
-    for owner in (breaker, *type(breaker).__mro__):
-        members = getattr(owner, "__dict__", {})
-        if "allows" in members or "check" in members:
-            return "allows" in members
-    return False
-
-
-def _broken(error: Exception) -> Trip:
-    """A breaker that cannot watch counts as tripped."""
-    return Trip(f"it failed: {said(error)}", TradingState.REDUCE_ONLY, "engine")
 
 
 def _no_trip(name: str, method: str, said: object) -> str:

@@ -86,7 +86,7 @@ class Feeds:
             self._seen_by_breakers.add(lane.id)
             self._attach_breakers(lane)
         if key not in self._sinks:
-            lane.watched += 1
+            self._market.watch(lane, 1)
         wants = self._wants.setdefault(key, set())
         wants.update(self._ask_for_prices(lane, offers))
         strategy = runner.strategy
@@ -129,7 +129,7 @@ class Feeds:
             warming.stop()
         for kind, sink in self._sinks.pop(key, []):
             lane.detach(kind, sink)
-        lane.watched = max(0, lane.watched - 1)
+        self._market.watch(lane, -1)
         self._wants.pop(key, None)
         self._release(lane)
 

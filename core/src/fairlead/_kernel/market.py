@@ -165,6 +165,7 @@ class Market:
     def __init__(self) -> None:
         self.lanes: dict[str, Lane] = {}
         self.version = 0
+        self._watched: tuple[str, ...] | None = ()
         self.refused: Callable[[Lane, MarketEvent, str], None] = _ignore
         self.warm: Callable[[History], None] = lambda _: None
         self._handlers: dict[type, Callable[[Lane, object], None]] = {
@@ -186,6 +187,17 @@ class Market:
             lane.define(instrument)
             self.version += 1
         return lane
+
+    def watch(self, lane: Lane, more: int) -> None:
+        """So many strategies more (or less, below 0) watch a lane."""
+        lane.watched = max(0, lane.watched + more)
+        self._watched = None
+
+    def watched(self) -> tuple[str, ...]:
+        """The lanes that strategies watch, in the same tuple for as long as they are the same."""
+        if self._watched is None:
+            self._watched = tuple(name for name, lane in self.lanes.items() if lane.watched)
+        return self._watched
 
     def event(self, event: MarketEvent) -> None:
         """Take one event: update the lane, then call those who want it. What cannot be true is refused."""

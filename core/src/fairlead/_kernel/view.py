@@ -28,6 +28,7 @@ class KernelView:
         self.value = valuer.value
         self.exposure_with = valuer.exposure_with
         self.margin_with = valuer.margin_with
+        self.watched = market.watched
 
     @property
     def now(self) -> int:
@@ -118,10 +119,6 @@ class KernelView:
         """How far apart its events are by nature, in nanoseconds."""
         lane = self._market.lanes.get(instrument)
         return 0 if lane is None else lane.cadence
-
-    def watched(self) -> Sequence[str]:
-        """The instruments that strategies watch."""
-        return [name for name, lane in self._market.lanes.items() if lane.watched]
 
     def position(self, account: str, instrument: str, strategy: str | None = None) -> Decimal:
         """Signed quantity, of the whole account or of one strategy."""

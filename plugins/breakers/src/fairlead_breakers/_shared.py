@@ -10,6 +10,9 @@ from fairlead import ConfigurationError, Instrument, Money, Order, OrderIntent, 
 from fairlead.facts import Fact
 from fairlead.ports import Bar, Book, Quote, Trade, View
 
+NEAR = 1 - 1e-9
+"""What is allowed beforehand stays this much within a limit: two ways to the same float may end a hair apart."""
+
 Wants = tuple[type[Fact] | type[Quote] | type[Trade] | type[Bar] | type[Book] | str, ...]
 
 
@@ -43,6 +46,15 @@ def loss_limit(limit: str | Money) -> tuple[Decimal, Money | None]:
     if money.amount <= 0:
         raise ConfigurationError(f"{limit!r} must be above 0: write '2_000 USDT' or '5%'")
     return Decimal(0), money
+
+
+def price_of(item: object) -> float | None:
+    """The price that an event tells: the middle of a quote, of a bar its close; None for anything else."""
+    if isinstance(item, Quote):
+        return (item.bid + item.ask) * 0.5
+    if isinstance(item, Trade):
+        return item.price
+    return item.close if isinstance(item, Bar) else None
 
 
 def figure(value: float) -> str:

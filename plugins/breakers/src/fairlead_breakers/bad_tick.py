@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.ports import Bar, Quote, Trade, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trade, Trip, View
 from fairlead_breakers._latch import Act, Ticks, count
-from fairlead_breakers._shared import ratio, setting
+from fairlead_breakers._shared import price_of, ratio, setting
 
 
 class BadTick(Ticks):
@@ -40,14 +40,8 @@ class BadTick(Ticks):
 
     def watch(self, item: Any, view: View) -> Trip | None:
         """A price came."""
-        kind = type(item)
-        if kind is Quote:
-            price = (item.bid + item.ask) * 0.5
-        elif kind is Trade:
-            price = item.price
-        elif kind is Bar:
-            price = item.close
-        else:
+        price = price_of(item)
+        if price is None:
             return None
         name = item.instrument
         last = self._last.get(name, price)
@@ -58,6 +52,13 @@ class BadTick(Ticks):
                 self._fine(name)
             return None
         return self._doubt(name, price, last)
+
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """A range of prices of which any two are within the limit of each other."""
+        if instrument not in self._sound:
+            return None
+        last, aside = self._last[instrument], self._limit / 3
+        return Calm(low=last * (1 - aside), high=last * (1 + aside))
 
     def _doubt(self, name: str, price: float, last: float) -> Trip:
         """A price too far away; the last of enough that agree is believed."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from fairlead import duration_text
 from fairlead.facts import ClockStepped
-from fairlead.ports import Bar, Quote, Trade, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trade, Trip, View
 from fairlead_breakers._latch import Act, Ticks, span
 from fairlead_breakers._shared import Wants
 
@@ -51,6 +51,10 @@ class ClockSkew(Ticks):
             return None
         why = f"an event of {item.instrument} is {ahead / 1e9:.3f} s ahead of this machine's clock"
         return self._bad(item.instrument, f"{why}, over {duration_text(self._most)}: set the clock by NTP")
+
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """Events that are not from the future."""
+        return Calm(early_ns=self._most) if instrument in self._sound else None
 
     def _stepped(self, fact: ClockStepped, view: View) -> Trip | None:
         if abs(fact.step_ns) <= self._most:

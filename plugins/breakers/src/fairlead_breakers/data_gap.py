@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead import duration_text
-from fairlead.ports import Bar, Quote, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trip, View
 from fairlead_breakers._latch import Act, Ticks, span
 
 
@@ -53,3 +53,10 @@ class DataGap(Ticks):
             return None
         why = f"data of {name} have a gap of {gap / 1e9:,.3f} s"
         return self._bad(name, f"{why}, over {duration_text(most)}" if most else why)
+
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """Until a quote could come too late: a tenth of the time allowed is left for clocks that disagree."""
+        last, early = self._last.get(instrument), self._after // 10
+        if last is None or instrument not in self._sound:
+            return None
+        return Calm(until_ns=last + self._after - early, early_ns=early)

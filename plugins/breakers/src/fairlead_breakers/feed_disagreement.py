@@ -41,11 +41,13 @@ class FeedDisagreement(Latch):
         self._same = [tuple(group) for group in same]
         self._after, self._every = span(name, "after", after), span(name, "every", every)
         self._rest: list[str] = []
-        self._watched: list[str] = []
+        self._watched: Sequence[str] = ()
         self._partners: dict[str, tuple[str, ...]] = {}
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Refuse what does not reduce while another source disagrees or cannot be told."""
+        if not self._others(intent.instrument, view):
+            return None
         why, known = self._differs(intent.instrument, view)
         if not why or reduces(intent, view):
             return None
@@ -86,8 +88,8 @@ class FeedDisagreement(Latch):
     def _others(self, name: str, view: View) -> tuple[str, ...]:
         """What an instrument is compared with, worked out anew where other things are watched."""
         watched = view.watched()
-        if watched != self._watched:
-            self._watched, self._partners = list(watched), {}
+        if watched is not self._watched:
+            self._watched, self._partners = watched, {}
         found = self._partners.get(name)
         if found is None:
             symbol = name.rpartition("@")[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 from fairlead import duration_text
 from fairlead.facts import Filled, OrderAccepted, OrderCanceled, OrderRejected, OrderSubmitted, OrderUnknown
-from fairlead.ports import Bar, Quote, Trade, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trade, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Ticks, span
 from fairlead_breakers._shared import Wants, next_full
 
@@ -55,6 +55,10 @@ class Latency(Ticks):
             self._sent[item.client_order_id] = (item.now, item.intent.account)
             return None
         return self._overdue(view) if item is None else self._answered(item, view)
+
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """Events that come in time."""
+        return Calm(late_ns=self._event) if instrument in self._sound else None
 
     def due(self, view: View) -> int:
         """When the oldest unanswered order becomes overdue; else once a minute."""

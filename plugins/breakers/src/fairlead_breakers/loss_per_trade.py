@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead import Money, Position
 from fairlead.facts import Filled, FillReversed, StrategiesStarted
-from fairlead.ports import Bar, Quote, Trade, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trade, Trip, View
 from fairlead_breakers._latch import Act, Latch
 from fairlead_breakers._shared import loss_limit, setting
 
@@ -51,6 +51,11 @@ class LossPerTrade(Latch):
             return None if band is None else self._judge(item.instrument, band, view)
         super().watch(item, view)
         return self._rebuild(view) if isinstance(item, _FACTS) else None
+
+    def calm(self, instrument: str, view: View) -> Calm:
+        """Marks at which no position of it has lost too much."""
+        low, high = self._bands.get(instrument, (0.0, inf))
+        return Calm(low=low, high=high)
 
     def _judge(self, instrument: str, band: tuple[float, float], view: View) -> Trip | None:
         mark = view.mark(instrument)

@@ -37,9 +37,10 @@ class OrderRate(Latch):
 
     def check(self, intent: OrderIntent, view: View) -> Trip | None:
         """Refuse what would be one message too many."""
-        sent = self._sent.count(intent.strategy, view.now)
+        now = view.now
+        sent = self._sent.count(intent.strategy, now)
         if sent < self._most:
-            sent += self._just_placed(intent, view)
+            sent += self._just_placed(intent, now, view)
         if sent < self._most or reduces(intent, view):
             return None
         return Trip(self._why(sent + 1), self._state, f"strategy:{intent.strategy}", self._action)
@@ -82,16 +83,16 @@ class OrderRate(Latch):
                 return account
         return ""
 
-    def _just_placed(self, intent: OrderIntent, view: View) -> int:
+    def _just_placed(self, intent: OrderIntent, now: int, view: View) -> int:
         """Orders of this moment, as far as they were not counted when they left."""
-        now, placed = view.now, 0
+        placed = 0
         for order in reversed(view.orders(intent.account)):
             if order.created_ns < now:
                 break
             placed += order.strategy == intent.strategy
-        if placed:
-            placed -= sum(when == now for when in self._sent.times.get(intent.strategy, ()))
-        return max(0, placed)
+        if not placed:
+            return 0
+        return max(0, placed - sum(when == now for when in self._sent.times.get(intent.strategy, ())))
 
     def _why(self, sent: int) -> str:
         return f"{sent} orders and cancels within {duration_text(self._span)}, more than {self._most}"

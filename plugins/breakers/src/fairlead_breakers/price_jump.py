@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fairlead import OrderIntent, duration_text
-from fairlead.ports import Bar, Quote, Trade, Trip, View
+from fairlead.ports import Bar, Calm, Quote, Trade, Trip, View
 from fairlead_breakers._latch import LOOK_NS, Act, Latch, span
 from fairlead_breakers._range import Range
-from fairlead_breakers._shared import next_full, ratio, reduces, setting
+from fairlead_breakers._shared import next_full, price_of, ratio, reduces, setting
 
 
 class PriceJump(Latch):
@@ -37,6 +37,7 @@ class PriceJump(Latch):
         super().__init__(name, action, "manual")
         with setting(name, "limit"):
             self._limit = float(ratio(limit))
+        self._most = 1 + self._limit
         self._span = span(name, "window", window)
         self._paths: dict[str, Range] = {}
 
@@ -47,19 +48,21 @@ class PriceJump(Latch):
 
     def watch(self, item: Any, view: View) -> Trip | None:
         """A price came."""
-        kind = type(item)
-        if kind is Quote:
-            price = (item.bid + item.ask) * 0.5
-        elif kind is Trade:
-            price = item.price
-        elif kind is Bar:
-            price = item.close
-        else:
+        price = price_of(item)
+        if price is None:
             return None
         path = self._paths.get(item.instrument)
         if path is not None and path.contains(price, item.received_ns):
             return None  # nothing that was not judged before
-        return self._judge(item.instrument, price, view)
+        return self._judge(item.instrument, price, item.received_ns, view)
+
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """Until the part of the window that goes on has ended, prices that make no jump, in whatever order."""
+        path = self._paths.get(instrument)
+        spare = path.spare(self._limit) if path is not None and path.full(view.now) else None
+        if path is None or spare is None:
+            return None
+        return Calm(low=spare[0], high=spare[1], until_ns=path.end)
 
     def due(self, view: View) -> int:
         """Look once a minute whether something is clean again; orders ask anyway."""
@@ -74,18 +77,16 @@ class PriceJump(Latch):
         if path is None or not path.full(now):
             return f"prices of {name} are not known for {duration_text(self._span)} yet"
         low, high = path.low, path.high
-        if high > low * (1 + self._limit) or low < high * (1 - self._limit):
-            return self._moved(name, low, high)
-        return ""
+        return "" if high <= low * self._most else self._moved(name, low, high)
 
-    def _judge(self, name: str, price: float, view: View) -> Trip | None:
+    def _judge(self, name: str, price: float, received_ns: int, view: View) -> Trip | None:
         path, length = self._paths.get(name), self._span + 2 * view.cadence(name)
         if path is None or path.length != length:
             path = self._paths[name] = Range(length)
-        low, high = path.add(price, view.now)
-        if low * (1 + self._limit) >= price >= high * (1 - self._limit):
+        low, high = path.add(price, received_ns)
+        if low * self._most >= price >= high * (1 - self._limit):
             return None
-        start = low if price > low * (1 + self._limit) else high
+        start = low if price > low * self._most else high
         return self._trip(self._moved(name, start, price), f"instrument:{name}", view)
 
     def _moved(self, name: str, start: float, end: float) -> str:

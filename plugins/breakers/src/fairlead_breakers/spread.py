@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.ports import Quote, Trip, View
+from fairlead.ports import Calm, Quote, Trip, View
 from fairlead_breakers._latch import Act, Ticks
-from fairlead_breakers._shared import ratio, setting
+from fairlead_breakers._shared import NEAR, ratio, setting
+
+_LOWER = 0.98
 
 
 class Spread(Ticks):
@@ -46,3 +48,11 @@ class Spread(Ticks):
         return self._bad(
             item.instrument, f"spread of {item.instrument} is {wide:.4%}, above {self._limit:.4%}"
         )
+
+    def calm(self, instrument: str, view: View) -> Calm | None:
+        """The spread that is within the limit even at a price that is 2 % lower."""
+        mark = view.mark(instrument)
+        if mark is None or instrument not in self._sound:
+            return None
+        low = mark * _LOWER
+        return Calm(low=low, spread=low * self._limit * NEAR)

@@ -5,13 +5,7 @@ from __future__ import annotations
 from fairlead import OrderIntent, Side
 from fairlead.ports import Allowance, View
 from fairlead_breakers._shared import figure, lessens, reduces, shrinks
-from fairlead_breakers.limits.rule import NEAR, NOTHING, Amount, AmountRule, NumberRule
-
-
-def _bounded(amount: Amount) -> Allowance:
-    if amount.money is None:
-        return Allowance(leverage=amount.share * NEAR)
-    return Allowance(exposure=amount.most * NEAR)
+from fairlead_breakers.limits.rule import AmountRule, NumberRule
 
 
 class Leverage(NumberRule):
@@ -68,7 +62,7 @@ class Exposure(AmountRule):
             why = f"{self.short}: exposure is unknown: a price or a rate is missing"
         else:
             why = self.compare("exposure", after, intent, view)
-        if not why or shrinks(intent, view, self.scope.owner):
+        if not why or self.scope.shrinks(intent, view):
             return ""
         if after is None or not lessens(intent, view, self.scope.owner):
             return why
@@ -80,12 +74,11 @@ class Exposure(AmountRule):
         return self.part(self._sum(account, view, None), account, view)
 
     def _sum(self, account: str, view: View, more: OrderIntent | None) -> float | None:
-        owner, total = self.scope.owner, 0.0
-        if owner is None and not self.scope.words:
+        if self.scope.owner is None and not self.scope.words:
             return view.exposure(account) if more is None else view.exposure_with(more)
-        own = "" if more is None else more.instrument
-        for name in dict.fromkeys([*([own] if own else []), *self.scope.instruments(account, view)]):
-            sides = view.reach(account, name, owner, more if name == own else None)
+        total = 0.0
+        for name in self.scope.instruments(account, view, more):
+            sides = self.scope.reach(account, name, view, more)
             worth = view.market_value(account, name, max(sides)) if any(sides) else 0.0
             if worth is None:
                 return None
@@ -93,10 +86,8 @@ class Exposure(AmountRule):
         return total
 
     def allows(self, account: str, instrument: str, view: View) -> Allowance | None:
-        """A group has no more than its account has; of a strategy's nothing is known."""
-        if not self.scope.holds(instrument, view):
-            return NOTHING
-        return None if self.scope.strategy else self.spared(account, view, _bounded)
+        """A group has no more than its account has."""
+        return self.bounded(account, instrument, view)
 
 
 class NetExposure(AmountRule):
@@ -106,11 +97,11 @@ class NetExposure(AmountRule):
 
     def why(self, intent: OrderIntent, view: View) -> str:
         """Compare the sum in the order's direction."""
-        account, owner, total = intent.account, self.scope.owner, 0.0
-        if shrinks(intent, view, owner):
+        account, total = intent.account, 0.0
+        if self.scope.shrinks(intent, view):
             return ""
-        for name in {intent.instrument: None} | dict.fromkeys(self.scope.instruments(account, view)):
-            long, short = view.reach(account, name, owner, intent if name == intent.instrument else None)
+        for name in self.scope.instruments(account, view, intent):
+            long, short = self.scope.reach(account, name, view, intent)
             side = long if intent.side is Side.BUY else short
             worth = view.market_value(account, name, side) if side else 0.0
             if worth is None:
@@ -120,9 +111,7 @@ class NetExposure(AmountRule):
 
     def allows(self, account: str, instrument: str, view: View) -> Allowance | None:
         """It is never above the gross one."""
-        if not self.scope.holds(instrument, view):
-            return NOTHING
-        return None if self.scope.strategy else self.spared(account, view, _bounded)
+        return self.bounded(account, instrument, view)
 
 
 class Margin(NumberRule):
@@ -185,9 +174,9 @@ class FreeFunds(AmountRule):
         if equity is None or margin is None or value is None:
             return None
         free = equity - margin - value * max(float(view.instrument(intent.instrument).taker_fee), 0.0)
-        for name in {intent.instrument: None} | dict.fromkeys(self.scope.instruments(account, view)):
+        for name in self.scope.instruments(account, view, intent):
             if view.instrument(name).spot:
-                long, _ = view.reach(account, name, None, intent if name == intent.instrument else None)
+                long, _ = self.scope.reach(account, name, view, intent)
                 worth = view.market_value(account, name, long) if long else 0.0
                 if worth is None:
                     return None

@@ -6,14 +6,14 @@ from decimal import Decimal
 
 from fairlead import OrderIntent, Side
 from fairlead.ports import Allowance, View
-from fairlead_breakers._shared import reduces, shrinks
-from fairlead_breakers.limits.rule import NEAR, NOTHING, AmountRule, NumberRule, Switch
+from fairlead_breakers._shared import reduces
+from fairlead_breakers.limits.rule import AmountRule, NumberRule, Switch
 from fairlead_breakers.limits.scopes import Scope
 
 
 def _side(scope: Scope, intent: OrderIntent, view: View) -> Decimal:
     """How far the position can go in the order's own direction: all that the order can make worse."""
-    long, short = view.reach(intent.account, intent.instrument, scope.owner, intent)
+    long, short = scope.reach(intent.account, intent.instrument, view, intent)
     return long if intent.side is Side.BUY else short
 
 
@@ -25,7 +25,7 @@ class PositionQuantity(NumberRule):
     def why(self, intent: OrderIntent, view: View) -> str:
         """Compare the worst case on the order's side."""
         most = _side(self.scope, intent, view)
-        if most <= self.number or shrinks(intent, view, self.scope.owner):
+        if most <= self.number or self.scope.shrinks(intent, view):
             return ""
         return f"position of {most:f} {intent.instrument} would be above {self.text}"
 
@@ -47,33 +47,21 @@ class PositionValue(AmountRule):
             )
         else:
             why = self.compare("position value", worth, intent, view)
-        return "" if why and shrinks(intent, view, self.scope.owner) else why
+        return "" if why and self.scope.shrinks(intent, view) else why
 
     def used(self, account: str, view: View) -> float | None:
         """The largest position over the amount."""
         worths = []
         for name in self.scope.instruments(account, view):
-            side = max(view.reach(account, name, self.scope.owner))
+            side = max(self.scope.reach(account, name, view))
             worths.append(view.market_value(account, name, side) if side else 0.0)
         if None in worths:
             return None
         return self.part(max((worth for worth in worths if worth), default=0.0), account, view)
 
     def allows(self, account: str, instrument: str, view: View) -> Allowance | None:
-        """No position is worth more than the whole exposure of its account; of a strategy's nothing is known."""
-        if not self.scope.holds(instrument, view):
-            return NOTHING
-        if self.scope.strategy:
-            return None
-        return self.spared(
-            account,
-            view,
-            lambda amount: (
-                Allowance(leverage=amount.share * NEAR)
-                if amount.money is None
-                else Allowance(exposure=amount.most * NEAR)
-            ),
-        )
+        """No position is worth more than the whole exposure of its account."""
+        return self.bounded(account, instrument, view)
 
 
 class Positions(NumberRule):
@@ -87,11 +75,11 @@ class Positions(NumberRule):
         """Count them, the order's own among them."""
         if reduces(intent, view):
             return ""
-        account, owner = intent.account, self.scope.owner
+        account = intent.account
         there = {
             name
             for name in self.scope.instruments(account, view)
-            if any(side > 0 for side in view.reach(account, name, owner))
+            if any(side > 0 for side in self.scope.reach(account, name, view))
         }
         if intent.instrument in there or len(there) < self.number:
             return ""
@@ -107,7 +95,7 @@ class LongOnly(Switch):
         """See whether it could go short."""
         if intent.side is Side.BUY:
             return ""
-        short = view.reach(intent.account, intent.instrument, self.scope.owner, intent)[1]
-        if short <= 0 or shrinks(intent, view, self.scope.owner):
+        short = self.scope.reach(intent.account, intent.instrument, view, intent)[1]
+        if short <= 0 or self.scope.shrinks(intent, view):
             return ""
         return f"long_only: the position could become {-short:f} {intent.instrument}"

@@ -9,11 +9,8 @@ from math import inf
 from fairlead import ConfigurationError, Money, OrderIntent, decimal, percent
 from fairlead.facts import Fact
 from fairlead.ports import Allowance, Reference, Trip, View
-from fairlead_breakers._shared import figure
+from fairlead_breakers._shared import NEAR, figure
 from fairlead_breakers.limits.scopes import Scope
-
-NEAR = 1 - 1e-9
-"""What is allowed beforehand stays this much below a limit: two ways to add the same floats may end a hair apart."""
 
 NOTHING = Allowance()
 """A limit that has nothing against any order of an account and instrument."""
@@ -171,12 +168,24 @@ class AmountRule(Rule):
         of = f", {self.text} of equity" if self.amount.share else ""
         return f"{what} {figure(have)} is above {figure(most)} {currency}{of}"
 
+    def bounded(self, account: str, instrument: str, view: View) -> Allowance | None:
+        """The account's exposures below the amount, for what is never above them; of a strategy's nothing is known."""
+        if not self.scope.holds(instrument, view):
+            return NOTHING
+        return None if self.scope.strategy else self.spared(account, view, _exposures)
+
     def spared(self, account: str, view: View, share: Callable[[Amount], Allowance]) -> Allowance | None:
         """An allowance made of the amount; None where it is in another currency."""
         money = self.amount.money
         if money is not None and money.currency != view.currency(account):
             return None
         return share(self.amount)
+
+
+def _exposures(amount: Amount) -> Allowance:
+    if amount.money is None:
+        return Allowance(leverage=amount.share * NEAR)
+    return Allowance(exposure=amount.most * NEAR)
 
 
 class NumberRule(Rule):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from fairlead import ConfigurationError, Order, OrderIntent
 from fairlead.ports import Reference, View
-from fairlead_breakers._shared import is_called
+from fairlead_breakers._shared import is_called, shrinks
 
 _KINDS = ("base", "venue", "tag")
 
@@ -49,9 +50,10 @@ class Scope:
         """The open orders in it."""
         return (order for order in view.orders(account) if self.covers(order.intent, view))
 
-    def instruments(self, account: str, view: View) -> Iterator[str]:
-        """The instruments in it of which something is held or may come to be."""
-        names = dict.fromkeys(p.key.instrument for p in view.positions(account))
+    def instruments(self, account: str, view: View, more: OrderIntent | None = None) -> Iterator[str]:
+        """The instruments in it of which something is held or may come to be, that of one more order first."""
+        names = dict.fromkeys([] if more is None else [more.instrument])
+        names.update(dict.fromkeys(p.key.instrument for p in view.positions(account)))
         names.update(dict.fromkeys(order.instrument for order in view.orders(account)))
         return (name for name in names if self.holds(name, view))
 
@@ -60,6 +62,17 @@ class Scope:
         named = [("instrument", name) for name in sorted(self.members)]
         named += [("base", self.base), ("venue", self.venue), ("strategy", self.strategy)]
         return (Reference(setting, kind, name) for kind, name in named if name)
+
+    def reach(
+        self, account: str, instrument: str, view: View, more: OrderIntent | None = None
+    ) -> tuple[Decimal, Decimal]:
+        """How long and how short a position in it can get, with one more order where that is of its instrument."""
+        own = more if more is not None and more.instrument == instrument else None
+        return view.reach(account, instrument, self.owner, own)
+
+    def shrinks(self, intent: OrderIntent, view: View) -> bool:
+        """Whether an order can only make its position smaller."""
+        return shrinks(intent, view, self.owner)
 
     @property
     def owner(self) -> str | None:
