@@ -288,4 +288,4 @@ def test_info_of_each_shipped_plugin_is_whole(process, plugin) -> None:
     assert found["documentation"]
     assert found["summary"]
     assert found["licence"]
-    assert found["kind"] in {"broker", "stream", "breaker", "reconciler"}
+    assert found["kind"] in {"broker", "stream", "breaker", "reconciler", "command"}
