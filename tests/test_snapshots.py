@@ -1,7 +1,5 @@
 """Snapshots save time and nothing else: one that cannot be believed is passed over; damage is found all the same."""
 
-import ast
-import importlib.util
 import random
 import struct
 import subprocess
@@ -276,29 +274,3 @@ def test_a_snapshot_is_a_file_with_a_head(run: RunFolder) -> None:
     """As the module describes it."""
     magic, version, _ = struct.unpack_from("<8sI16s", snapshot_paths(run.snapshots)[0].read_bytes())
     assert (magic, version) == (b"fairsnap", 1)
-
-
-def test_a_snapshot_of_other_code_is_known_by_every_module_that_folds() -> None:
-    """What `apply` and the packing import, they and theirs: a change in any of them passes older snapshots over."""
-    waiting, folding_modules = ["fairlead._kernel.apply", "fairlead._kernel.packing"], {"fairlead.errors"}
-    while waiting:
-        name = waiting.pop()
-        if name in folding_modules:
-            continue
-        folding_modules.add(name)
-        found = importlib.util.find_spec(name)
-        assert found is not None
-        assert found.origin is not None
-        for node in ast.parse(Path(found.origin).read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fairlead"):
-                waiting += [_module(f"{node.module}.{alias.name}") for alias in node.names]
-    assert set(folding._CODE) == folding_modules - {"fairlead.errors"}
-
-
-def _module(name: str) -> str:
-    """The module that an imported name is, or is in."""
-    parent = name.rpartition(".")[0]
-    try:
-        return name if importlib.util.find_spec(name) else parent
-    except ModuleNotFoundError:
-        return parent

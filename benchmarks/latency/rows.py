@@ -140,14 +140,23 @@ def _once(
         priority = answer(client, 60)["priority"]
     finally:
         for process in (venue, client):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
+            if process is not None:
+                _end(process)
     if found["wrong"]:
         raise ChildFailed(f"{row.name}: {found['wrong']} orders came that no tick asked for")
     if not found["latencies"]:
         raise Unavailable(f"{row.name}: other processes disturbed every sample; row left out")
     return found["latencies"], found["dropped"], priority
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Nothing of it stays, however far it got."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _port(venue: subprocess.Popen[str]) -> int:

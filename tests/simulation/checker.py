@@ -218,7 +218,7 @@ def lost_orders_are_adopted_or_halt(e: Evidence) -> Iterator[Finding]:
         elif seen.accepted and not ended and not known:
             yield sent, f"{first.name} was sent while {seen.name}, which the journal lost, worked unknown"
         for _, entry in fills:
-            if not known and booked.get((seen.name, entry[3]), sent) >= sent:
+            if not known and entry[3] not in e.voids and booked.get((seen.name, entry[3]), sent) >= sent:
                 yield (
                     sent,
                     f"{first.name} was sent before fill {entry[3]} of {seen.name}, which was lost, was booked",

@@ -181,6 +181,9 @@ class Weather:
         # How long a request is valid is only known by a clock that is right.
         if self.kinds & {"clock.jump", "pause"}:
             self.kinds.discard("req.late")
+        # Without totals, whether a look-up counts a fill is known by its time only, and so by a clock that is right.
+        if self.kinds & {"clock.skew", "clock.jump", "pause"}:
+            self.kinds.discard("fill.untold")
         # Two ids of one fill can be told from two fills by totals only: a venue has to give one or the other.
         if "fill.untold" in self.kinds:
             self.kinds.discard("fill.ids")

@@ -7,7 +7,7 @@ from simulation.ablations import ABLATIONS, first_caught
 SEEDS = 200
 
 FIRST = {
-    "exits after a restart": 51,
+    "exits after a restart": 23,
     "listing before adjusting": 27,
     "lost orders are adopted": 5,
     "states survive": 19,

@@ -122,7 +122,7 @@ def test_money_that_differs_is_found() -> None:
 
 def test_a_late_request_is_found() -> None:
     """A request that was written after its deadline."""
-    assert found(lambda o: o.ledger.append(("write", 2, "x", 1))) == {"I18"}
+    assert found(lambda o: o.ledger.append(("write", 2, "x", 1, 1))) == {"I18"}
 
 
 def test_a_report_that_was_shed_is_found() -> None:

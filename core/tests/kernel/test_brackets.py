@@ -3,7 +3,6 @@
 from decimal import Decimal
 
 import attrs
-import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -63,7 +62,7 @@ class Brackets(RuleBasedStateMachine):
         report = self.broker.executed(name, size, resting.submit.intent.limit_price or 100)
         over = []
         for other in linked:  # this venue shrinks what is linked before it tells of the fill
-            other.submit = msgspec.structs.replace(other.submit, quantity=other.submit.quantity - size)
+            other.quantity -= size
             if other.left <= 0:
                 over.append(self.broker.canceled(other.submit.client_order_id))
         self.broker.emit(report)

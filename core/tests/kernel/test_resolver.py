@@ -743,3 +743,20 @@ def test_more_fills_of_others_than_orders_are_remembered_are_booked_once():
     bench.advance("2m")
     assert held(bench) == 400
     bench.check()
+
+
+def test_a_fill_of_others_that_is_taken_back_is_gone_once(bench):
+    """Also one of an order that the journal lost: it was booked as nobody's, and told again it stays taken back."""
+    told = FillReport(
+        client_order_id="", fill_id="m1", instrument=bench.instrument, side=Side.BUY, quantity=D(2), price=D(100),
+        fee=D(1), fee_currency="USDT",
+    )  # fmt: skip
+    void = FillVoided(
+        client_order_id="", fill_id="m1", instrument=bench.instrument, side=Side.BUY, quantity=D(2), price=D(100),
+        fee=D(1), fee_currency="USDT",
+    )  # fmt: skip
+    for report in (void, told, void, void, told):
+        bench.broker.emit(report)
+    assert held(bench) == 0
+    assert bench.state.accounts["fake"].balances == {"USDT": D(100_000)}
+    bench.check()

@@ -548,7 +548,9 @@ def _fill_reversed(state: State, fact: f.FillReversed) -> None:
     fill = fact.fill
     order = state.orders.get(fill.client_order_id)
     _check(state, fill, order)
-    if order is not None:
+    if order is None:
+        state.external_fills.append(VOIDED + fill.fill_id)
+    else:
         _unfill(state, order, fill)
         order.fill_ids = tuple(VOIDED + i if i == fill.fill_id else i for i in order.fill_ids)
         order.inferred = tuple(one for one in order.inferred if one.fill_id != fill.fill_id)

@@ -316,7 +316,8 @@ class Fills:
     def take_back(self, account: str, report: r.FillVoided) -> None:
         """The venue took an execution back."""
         order = self._state.orders.get(report.client_order_id)
-        if order is None:
+        if order is None or (order.strategy == EXTERNAL and report.fill_id in self._state.external_fills):
+            self._take_back_strange(account, report)
             return
         if report.fill_id not in order.fill_ids:
             if VOIDED + report.fill_id not in order.fill_ids:
@@ -331,6 +332,16 @@ class Fills:
         self._recorder.record(f.Noted, source="reports", text=text)
         self._kernel.exits.voided(order)
         self._kernel.changed(order)
+
+    def _take_back_strange(self, account: str, report: r.FillVoided) -> None:
+        """Nobody here ordered what was taken back, or the journal lost who did: it was booked as EXTERNAL."""
+        booked = self._state.external_fills
+        if report.fill_id not in booked or VOIDED + report.fill_id in booked:
+            return
+        fill = self._make(account, report, EXTERNAL, report.quantity, report.fee, report.fill_id)
+        self._recorder.record(f.FillReversed, fill=fill)
+        self._kernel.valuer.rebuild(account)
+        self.note(f"a fill of {fill.quantity} {fill.instrument} that nobody here ordered was taken back")
 
     def move_cash(self, account: str, report: r.AccountChanged) -> None:
         """Book money that no fill moved."""

@@ -182,7 +182,13 @@ class Gate:
             if not self._shrinks(intent, intent.strategy):
                 reasons.append(f"the engine stops as soon as it is flat ({sweep.who}: {sweep.why})")
         elif sweep.verb == REDUCE:
-            if not intent.exits and not self._shrinks(intent, intent.strategy):
+            own = (intent.account, intent.instrument, intent.strategy)
+            in_work = any(
+                order.intent.sweep == sweep.number
+                and (order.account, order.instrument, order.strategy) == own
+                for order in self._state.open.values()
+            )
+            if not intent.exits and (in_work or not self._shrinks(intent, intent.strategy)):
                 reasons.append(f"{sweep.scope} is being reduced ({sweep.who}: {sweep.why})")
         elif sweep.closes and not intent.exits:
             reasons.append(f"{sweep.scope} is being flattened ({sweep.who}: {sweep.why})")

@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Hashable
 from decimal import Decimal
 
-import msgspec
-
 from fairlead import ConfigurationError, Order, OrderIntent, OrderStatus, TradingState, duration
 from fairlead.facts import BreakerReset, CancelRequested, Fact, Filled, OrderSubmitted, ReplaceRequested
 from fairlead.ports import Trip, View
@@ -130,9 +128,7 @@ class OrderRate(RateRule):
         intent = fact.intent if isinstance(fact, OrderSubmitted) else None
         if isinstance(fact, ReplaceRequested) and (order := view.order(fact.client_order_id)) is not None:
             left = max(fact.quantity - order.filled_quantity, Decimal(0))
-            intent = msgspec.structs.replace(
-                order.intent, quantity=left, limit_price=fact.limit_price, stop_price=fact.stop_price
-            )
+            intent = _on_new_terms(order.intent, left, fact)
         if intent is not None and self.scope.covers(intent, view):
             self.count_one(intent, fact.now)
         return None
@@ -143,6 +139,12 @@ class OrderRate(RateRule):
         for order in _in_turn(view, self.window_ns):
             if order.deadline_ns and self.scope.covers(order.intent, view):
                 self.count_one(order.intent, order.updated_ns)
+
+
+def _on_new_terms(intent: OrderIntent, quantity: Decimal, fact: ReplaceRequested) -> OrderIntent:
+    fields = {name: getattr(intent, name) for name in intent.__struct_fields__}
+    fields |= {"quantity": quantity, "limit_price": fact.limit_price, "stop_price": fact.stop_price}
+    return OrderIntent(**fields)
 
 
 class Identical(OrderRate):
