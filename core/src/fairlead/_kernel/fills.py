@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fairlead import facts as f
-from fairlead._kernel.apply import VOIDED
+from fairlead._kernel.apply import VOIDED, reached
 from fairlead._kernel.identity import Origin, origin
 from fairlead._kernel.state import REMEMBERED_FILLS, ZERO, State
 from fairlead._models import reports as r
@@ -80,12 +80,17 @@ class Fills:
         """Whether an execution is booked already, or was taken back."""
         order = self._state.orders.get(report.client_order_id)
         if order is None:
-            return (
-                forgotten(self._state, report.client_order_id) or report.fill_id in self._state.external_fills
-            )
-        if order.strategy == EXTERNAL and report.fill_id in self._state.external_fills:
-            return True  # booked before the order was adopted
+            return forgotten(self._state, report.client_order_id) or self._booked_as_strange(report)
+        if order.strategy == EXTERNAL and self._booked_as_strange(report):
+            return True  # before the order was adopted
         return report.fill_id in order.fill_ids or VOIDED + report.fill_id in order.fill_ids
+
+    def _booked_as_strange(self, report: r.FillReport) -> bool:
+        """Whether a fill of an order that nobody here knows is booked, under this id or another one."""
+        booked, total = self._state.external_fills, report.cumulative_quantity
+        if report.fill_id in booked:
+            return True
+        return total is not None and reached(report, total) in booked
 
     def take(self, account: str, report: r.FillReport) -> None:
         """Book one execution, unless it is known."""
@@ -100,7 +105,9 @@ class Fills:
         elif self.known(report):
             return
         elif order is None:
-            self._book(account, self._shared_out(account, report), report.cause)
+            fills = self._shared_out(account, report)
+            total = report.cumulative_quantity if len(fills) == 1 and report.client_order_id else None
+            self._book(account, fills, report.cause, total=total)
             if report.client_order_id:
                 booked = self._strange.pop(report.client_order_id, ZERO) + report.quantity
                 self._strange[report.client_order_id] = booked
