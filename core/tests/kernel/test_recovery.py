@@ -96,7 +96,7 @@ def test_a_fill_in_an_instrument_of_the_catalogue_defines_it():
 
 
 def test_a_strangers_fill_under_two_ids_is_booked_once():
-    """A stream and a list may number one execution differently; what its order had filled with it tells, restarts too."""
+    """A stream and a list may number one execution differently; what its order had filled with it tells."""
     bench = Bench()
     bench.price(100)
     told = [stranger(bench.instrument, name, "theirs") for name in ("ws-7", "7", "8")]
