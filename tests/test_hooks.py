@@ -3,13 +3,20 @@
 import inspect
 import logging
 import re
+import sys
 import threading
+import types
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from fairlead import ConfigurationError, LiveTradingEngine, Strategy, facts, hookspecs
+from fairlead._cli import plugged
+from fairlead._cli.app import cli
 from fairlead._storage.journal import read_facts
 from fairlead.facts import CashChanged
 from fairlead.hookspecs import hookimpl
@@ -193,6 +200,44 @@ def test_hook_fairlead_register_breaker(tmp_path):
 
     run(tmp_path, broker, Quoting(), Offers())
     assert broker.submits == []
+
+
+def test_hook_fairlead_register_command(monkeypatch):
+    """The command line lists a plugin's verb, runs it, keeps its own, and names a plugin that fails."""
+
+    class Verbs:
+        @hookimpl
+        def fairlead_register_command(self, register):
+            register(click.Command("wave", callback=lambda: click.echo("ahoy")))
+
+    class Broken:
+        @hookimpl
+        def fairlead_register_command(self, register):
+            raise OSError("no wind")
+
+    class Greedy:
+        @hookimpl
+        def fairlead_register_command(self, register):
+            register(click.Command("run", callback=lambda: click.echo("mine now")))
+
+    points = []
+    for name, made_of in (("wave", Verbs()), ("calm", Broken()), ("greedy", Greedy())):
+        module = types.ModuleType(f"desk_plugin_{name}")
+        module.verbs = made_of
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        points.append(metadata.EntryPoint(name, f"{module.__name__}:verbs", "fairlead"))
+    points.append(metadata.EntryPoint("untouched", "no_such_module:Broker", "fairlead"))
+    monkeypatch.setattr(plugged, "entry_points", lambda: points)
+    monkeypatch.setattr(cli, "_of_plugins", None)
+    asked = CliRunner()
+    assert asked.invoke(cli, ["wave"]).output == "ahoy\n"
+    listed = asked.invoke(cli, ["--help"]).output
+    assert all(f"\n  {verb}" in listed for verb in ("wave", "calm", "greedy", "run"))
+    for verb, reason in (("calm", "no wind"), ("greedy", "there is one already")):
+        refused = asked.invoke(cli, [verb, "--whatever"])
+        assert refused.exit_code
+        assert reason in refused.output
+    assert "mine now" not in asked.invoke(cli, ["run", "--help"]).output
 
 
 def test_hook_fairlead_started(tmp_path):

@@ -93,7 +93,7 @@ def test_every_plugin_is_listed_with_what_it_fills(process) -> None:
         "version": "0.1.0",
         "object": "fairlead_paper:PaperBroker",
         "hooks": ["fairlead_register_broker"],
-        "tier": None,
+        "tier": "T4",
         "state": "ok",
         "fault": None,
     }
@@ -288,4 +288,4 @@ def test_info_of_each_shipped_plugin_is_whole(process, plugin) -> None:
     assert found["documentation"]
     assert found["summary"]
     assert found["licence"]
-    assert found["kind"] in {"broker", "stream", "breaker", "reconciler"}
+    assert found["kind"] in {"broker", "stream", "breaker", "reconciler", "command"}

@@ -98,6 +98,19 @@ def test_a_fill_in_an_instrument_of_the_catalogue_defines_it():
     bench.check()
 
 
+def test_a_strangers_fill_under_two_ids_is_booked_once():
+    """A stream and a list may number one execution differently; what its order had filled with it tells."""
+    bench = Bench()
+    bench.price(100)
+    told = [stranger(bench.instrument, name, "theirs") for name in ("ws-7", "7", "8")]
+    totals = [D("1.0"), D("1.00"), D(2)]
+    for report, total in zip(told, totals, strict=True):
+        bench.broker.emit(msgspec.structs.replace(report, cumulative_quantity=total))
+        bench.restart()
+    assert bench.state.quantity("fake", bench.instrument, "EXTERNAL") == 2
+    bench.check()
+
+
 def test_a_fill_in_an_instrument_that_nobody_knows_leaves_the_account_to_reduce_only():
     """It cannot be booked, and it prevents no restart; whoever looked at it lifts the state again."""
     bench = Bench()

@@ -145,6 +145,8 @@ def _toml(value: Any) -> str | None:
 
 
 def _call(plugin: Installed, taken: list[Argument]) -> str:
+    if plugin.kind == "command":
+        return f"fairlead {plugin.name} --help"
     module, _, name = plugin.target.partition(":")
     if not inspect.isclass(plugin.made_of):
         return f"plugins=[{plugin.name!r}]"
@@ -216,7 +218,7 @@ def _page(plugin: Installed) -> str:
         return parts[0]
     taken = arguments(plugin.made_of)
     parts.append(_call(plugin, taken))
-    if plugin.kind != "hooks":
+    if plugin.kind not in {"hooks", "command"}:
         parts.append(_table(plugin, taken))
     if taken:
         wide = max(len(argument.name) for argument in taken)

@@ -23,7 +23,7 @@ UNKNOWN = ""
 
 @attrs.frozen
 class Installed:
-    """One entry point. `kind` is a port's name or "hooks"; `fault` is one line, empty where nothing is wrong.
+    """One entry point. `kind` is a port's name, "command" or "hooks"; `fault` is one line, empty where all is well.
 
     `hooks` are those that it enters an engine by, `made_of` what the entry point names (None with a fault),
     `tier` the conformance tier that its distribution was tested to, empty where it says none.
@@ -91,6 +91,8 @@ def _fills(made_of: Any) -> tuple[str, tuple[str, ...]]:
     marked = tuple(hook for hook in HOOKS if hook in implemented)
     if port := port_of_class(made_of if isinstance(made_of, type) else type(made_of)):
         return port, (f"fairlead_register_{port}", *marked)
+    if marked == ("fairlead_register_command",):
+        return "command", marked
     return ("hooks" if marked else UNKNOWN), marked
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
 from fairlead import ConfigurationError, Instrument
 from fairlead_venue.channel import Channel
 from fairlead_venue.exchange import Exchange
-from fairlead_venue.faults import Fault, Faults
+from fairlead_venue.faults import Fault, FaultKind, Faults
 from fairlead_venue.wire import Call, Reply, RequestLog
 
 FRONTS = {
@@ -57,41 +57,68 @@ class Server(Protocol):
 
     @property
     def channels(self) -> Sequence[Channel]:
-        """Open WebSockets."""
+        """The streams that are open."""
         ...
 
     def serve(self, call: Call) -> None:
         """Carry out a request that came over its channel, faults and latency included, and answer there."""
         ...
 
-
-class Front(Protocol):
-    """A protocol. It owns ids, validation, errors, limits and streams; the exchange behind it owns the books.
-
-    It is made with the settings and the server. An HTTP front has these methods; one that speaks plain TCP has `open`
-    and `close` of its own besides, see `RawFront`.
-    """
-
-    enums: frozenset[str]
-    """Fields of its messages that hold one of a documented set of words."""
-
-    ping_every: float
-    """Seconds between pings to a client's WebSocket; 0 for none."""
-
-    def addresses(self, host: str, port: int) -> Mapping[str, str]:
-        """What to tell a client's SDK, by the name of the setting."""
+    def strike(self, channel: Channel, fault: Fault) -> None:
+        """Let a fault strike a stream: what a `Channel` of a raw front is made with."""
         ...
+
+    def join(self, channel: Channel) -> None:
+        """Count a raw front's connection among the streams, with the faults that strike a connection."""
+        ...
+
+    def leave(self, channel: Channel) -> None:
+        """It is gone."""
+        ...
+
+
+class Behaviour(Protocol):
+    """What every protocol says and does, whatever carries it. It owns ids, validation, errors, limits and streams.
+
+    A front is made with the settings and the server; the exchange behind it owns the books.
+    """
 
     def read(self, call: Call) -> None:
         """Give a request its labels and params; must not raise."""
         ...
 
     def execute(self, call: Call) -> Reply:
-        """Carry a request out, and answer; refusals are answers too."""
+        """Carry a request out, and answer; refusals are answers too. An empty body is not sent."""
         ...
 
     def refused(self, call: Call, fault: Fault, until_ns: int) -> Reply:
         """How this protocol says refuse, unknown, rate_limit, ban or maintenance."""
+        ...
+
+    def spoil(self, body: str | bytes, kind: FaultKind) -> str | bytes:
+        """An answer as garbage, or with an undocumented field or word."""
+        ...
+
+    def struck(self, channel: Channel, fault: Fault) -> None:
+        """A `shutdown` (announce it; the server closes) or `expire` struck a stream."""
+        ...
+
+
+class Front(Behaviour, Protocol):
+    """A protocol over HTTP and WebSockets."""
+
+    @property
+    def enums(self) -> frozenset[str]:
+        """Fields of its messages that hold one of a documented set of words."""
+        ...
+
+    @property
+    def ping_every(self) -> float:
+        """Seconds between pings to a client's WebSocket; 0 for none."""
+        ...
+
+    def addresses(self, host: str, port: int) -> Mapping[str, str]:
+        """What to tell a client's SDK, by the name of the setting."""
         ...
 
     def connected(self, channel: Channel, query: str) -> Reply | None:
@@ -106,16 +133,14 @@ class Front(Protocol):
         """A WebSocket is gone."""
         ...
 
-    def struck(self, channel: Channel, fault: Fault) -> None:
-        """A `shutdown` (announce it; the server closes) or `expire` struck a stream."""
-        ...
 
-
-class RawFront(Protocol):
-    """A protocol on plain TCP. Its own code asks `gate` what to do with each request."""
+@runtime_checkable
+class RawFront(Behaviour, Protocol):
+    """A protocol that listens itself. Its connections are `Channel`s of its own, which `join` and `leave` the server;
+    its requests are `Call`s, which `serve` carries out."""
 
     async def open(self, host: str, port: int) -> Mapping[str, str]:
-        """Listen; returns the addresses."""
+        """Listen on a loopback host; returns the addresses. Raises ConfigurationError."""
         ...
 
     async def close(self) -> None:

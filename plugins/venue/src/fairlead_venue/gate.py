@@ -6,11 +6,13 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
+import attrs
+
 from fairlead import ConfigurationError, Trade, duration
-from fairlead_venue.channel import GARBAGE, Channel, with_unknown_field, with_unknown_words
+from fairlead_venue.channel import Channel
 from fairlead_venue.exchange import Exchange
 from fairlead_venue.faults import Fault, FaultKind, Faults
-from fairlead_venue.fronts import Front
+from fairlead_venue.fronts import Behaviour
 from fairlead_venue.wire import Call, Reply, RequestLog, Seen
 
 _BUSY = 2
@@ -63,7 +65,7 @@ class Gate:
         self._closed_until = 0
         self._limited_until = 0
         self._limited = 0
-        self.front: Front
+        self.front: Behaviour
 
     async def answer(self, call: Call) -> Reply | None:
         """Carry a call out; None where nothing is ever to be said. Call `done` when the answer was written."""
@@ -138,19 +140,13 @@ class Gate:
             reply = self.front.execute(call)
         except Exception as error:
             _log.exception("a request could not be carried out: %s %s", call.method, call.path)
-            return Reply(f'{{"code":-1000,"msg":"{type(error).__name__}"}}', 500)
+            return Reply(f'{{"error":"{type(error).__name__}"}}', 500)
         for fault in call.faults:
             match fault.kind:
                 case FaultKind.ERROR | FaultKind.UNKNOWN:
                     reply = self._failed(call, fault)
-                case FaultKind.GARBAGE:
-                    reply = Reply(GARBAGE, reply.status)
-                case FaultKind.UNKNOWN_FIELD:
-                    reply = Reply(with_unknown_field(_text(reply)), reply.status, reply.headers)
-                case FaultKind.UNKNOWN_ENUM:
-                    reply = Reply(
-                        with_unknown_words(_text(reply), self.front.enums), reply.status, reply.headers
-                    )
+                case FaultKind.GARBAGE | FaultKind.UNKNOWN_FIELD | FaultKind.UNKNOWN_ENUM:
+                    reply = attrs.evolve(reply, body=self.front.spoil(reply.body, fault.kind))
         return reply
 
     def _failed(self, call: Call, fault: Fault) -> Reply:
@@ -230,7 +226,3 @@ class Gate:
             account.bust(last)
         else:
             account.correct(last, last.price + fault.ticks * last.order.wanted.instrument.tick)
-
-
-def _text(reply: Reply) -> str:
-    return reply.body if isinstance(reply.body, str) else reply.body.decode()

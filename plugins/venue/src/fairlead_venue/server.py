@@ -13,9 +13,10 @@ from aiohttp import web
 from fairlead import ConfigurationError
 from fairlead_venue.channel import Channel
 from fairlead_venue.exchange import Exchange
-from fairlead_venue.faults import FaultKind, Faults
-from fairlead_venue.fronts import Front
+from fairlead_venue.faults import Fault, FaultKind, Faults
+from fairlead_venue.fronts import Front, RawFront
 from fairlead_venue.gate import Gate, Latency
+from fairlead_venue.websocket import WebChannel
 from fairlead_venue.wire import Call, Reply, RequestLog
 
 _BODY = 1 << 20
@@ -37,12 +38,16 @@ class VenueServer:
         self.channels: list[Channel] = []
         self.gate = Gate(exchange, faults, self.log, latency, lambda: self.channels)
         self._front: Front
+        self._raw: RawFront | None = None
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._numbers = 0
 
-    async def open(self, front: Front, host: str, port: int) -> Mapping[str, str]:
-        """Listen; returns the addresses for clients. Raises ConfigurationError where it cannot."""
+    async def open(self, front: Front | RawFront, host: str, port: int) -> Mapping[str, str]:
+        """Listen, or let the front; returns the addresses for clients. Raises ConfigurationError where it cannot."""
+        if isinstance(front, RawFront):
+            self.gate.front = self._raw = front
+            return await front.open(loopback(host), port)
         self._front = self.gate.front = front
         app = web.Application(client_max_size=_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -67,8 +72,31 @@ class VenueServer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._raw is not None:
+            await self._raw.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    # --- streams of fronts that listen themselves ---------------------------------------------------------------
+
+    def strike(self, channel: Channel, fault: Fault) -> None:
+        """Let a fault strike a stream."""
+        self.gate.strike(channel, fault)
+
+    def join(self, channel: Channel) -> None:
+        """Count a connection among the streams; faults at `connect` strike it."""
+        self.channels.append(channel)
+        call = Call("CONNECT", channel.path, ["connect", f"connect {channel.path}", channel.path])
+        call.faults = self.faults.strike(call.labels, _AT_CONNECT)
+        self.gate.note(call, "open")
+        for fault in call.faults:
+            self.gate.strike(channel, fault)
+
+    def leave(self, channel: Channel) -> None:
+        """It is gone."""
+        if channel in self.channels:
+            self.channels.remove(channel)
+            self.log.changed()
 
     # --- requests -----------------------------------------------------------------------------------------------
 
@@ -82,7 +110,7 @@ class VenueServer:
         reply = await self.gate.answer(call)
         if reply is not None:
             if call.channel is not None and reply.body:
-                call.channel.send(reply.body if isinstance(reply.body, str) else reply.body.decode())
+                call.channel.send(reply.body)
             self.gate.done(call)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -133,9 +161,9 @@ class VenueServer:
                     await self.exchange.clock.sleep(fault.lasts_ns)
         socket = web.WebSocketResponse(autoping=False, compress=False, timeout=2.0, max_msg_size=_BODY)
         self._numbers += 1
-        channel = Channel(
-            self._numbers, socket, request, faults=self.faults, clock=self.exchange.clock,
-            struck=self.gate.strike, enums=self._front.enums,
+        channel = WebChannel(
+            self._numbers, socket, request, self._front.enums, faults=self.faults, clock=self.exchange.clock,
+            struck=self.gate.strike,
         )  # fmt: skip
         refusal = self._front.connected(channel, request.rel_url.raw_query_string)
         if refusal is not None:
@@ -151,12 +179,11 @@ class VenueServer:
             await channel.run(lambda text: self._front.heard(channel, text))
         finally:
             pinging.cancel()
-            self.channels.remove(channel)
             self._front.left(channel)
-            self.log.changed()
+            self.leave(channel)
         return socket
 
-    async def _ping(self, channel: Channel) -> None:
+    async def _ping(self, channel: WebChannel) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             while self._front.ping_every:
                 await asyncio.sleep(self._front.ping_every)

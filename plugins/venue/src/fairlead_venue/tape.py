@@ -15,7 +15,6 @@ _KEEP = 10_000
 _SECOND = 1_000_000_000
 _MINUTE = 60 * _SECOND
 _DAY = 86_400 * _SECOND
-_WEEK = 7 * _DAY
 _MONDAY = 4 * _DAY  # 1970-01-05 was the first one
 _FUNDING_EVERY = 8 * 3_600 * _SECOND
 

@@ -79,11 +79,6 @@ class Triggers:
         """Wait for it."""
         self._waiting.setdefault(trigger.order.wanted.instrument.id, []).append(trigger)
 
-    def of(self, order: Waiting) -> Trigger | None:
-        """The trigger that an order waits for."""
-        waiting = self._waiting.get(order.wanted.instrument.id, ())
-        return next((trigger for trigger in waiting if trigger.order is order), None)
-
     def forget(self, order: Waiting) -> None:
         """Wait no more."""
         waiting = self._waiting.get(order.wanted.instrument.id, [])

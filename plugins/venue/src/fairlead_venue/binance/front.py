@@ -12,6 +12,7 @@ from fairlead_venue.binance import rules
 from fairlead_venue.binance.algo import Algo
 from fairlead_venue.binance.endpoints import KEY, NONE, Asked, Endpoint
 from fairlead_venue.binance.futures import Futures
+from fairlead_venue.binance.futures_account import FuturesAccount
 from fairlead_venue.binance.futures_user import FuturesEvents
 from fairlead_venue.binance.keys import ListenKeys
 from fairlead_venue.binance.limits import Limits
@@ -24,10 +25,11 @@ from fairlead_venue.binance.sessions import Sessions
 from fairlead_venue.binance.spot import Spot
 from fairlead_venue.binance.streams import Streams
 from fairlead_venue.binance.user import SpotEvents
-from fairlead_venue.channel import Channel, encode
+from fairlead_venue.channel import Channel
 from fairlead_venue.faults import Fault, FaultKind
 from fairlead_venue.fronts import Server, Settings
 from fairlead_venue.triggers import Triggers
+from fairlead_venue.websocket import encode, spoiled
 from fairlead_venue.wire import Call, Reply
 
 _DAY_NS = 86_400_000_000_000
@@ -89,17 +91,18 @@ class BinanceFront:
             exchange, futures, futures_symbols, f_limits, fok_refused=chosen.get("futures_fok") == "refuse",
             post_only_expires=chosen.get("futures_gtx") == "expire",
         )  # fmt: skip
+        money = FuturesAccount(self._futures, exchange, futures_symbols)
         algo = Algo(self._futures, exchange, futures_symbols, triggers)
         self._keys = ListenKeys(exchange.clock)
         self._sessions = Sessions(self.security, self._now_ms)
         events = SpotEvents(exchange, spot, self._sessions.publish)
         self._spot.lists.told = events.list_changed
-        FuturesEvents(exchange, futures, self._futures, algo, self._keys.publish)
+        FuturesEvents(exchange, futures, self._futures, money, algo, self._keys.publish)
         self._products = {
             "spot": _product("spot", limits, self._spot.endpoints(), Streams(
                 exchange, spot_symbols, MarketData(exchange, spot_symbols, futures=False), futures=False)),
             "futures": _product("futures", f_limits, [
-                *self._futures.endpoints(), *algo.endpoints(), *self._keys.endpoints()], Streams(
+                *self._futures.endpoints(), *money.endpoints(), *algo.endpoints(), *self._keys.endpoints()], Streams(
                 exchange, futures_symbols, MarketData(exchange, futures_symbols, futures=True), futures=True)),
         }  # fmt: skip
 
@@ -190,6 +193,10 @@ class BinanceFront:
             headers["Retry-After"] = str(max(1, -(-left // 1_000_000_000)))
         return Reply(encode(_error(refused)), refused.status, headers)
 
+    def spoil(self, body: str | bytes, kind: FaultKind) -> str:
+        """An answer as garbage, or with an undocumented field or word."""
+        return spoiled(body if isinstance(body, str) else body.decode(), kind, self.enums)
+
     # --- streams ------------------------------------------------------------------------------------------------
 
     def connected(self, channel: Channel, query: str) -> Reply | None:
@@ -199,7 +206,7 @@ class BinanceFront:
         `/fstream`, `/public`, `/market` and `/private`.
         """
         path, words = channel.path, of_query(query)
-        self._exchange.clock.call_in(_DAY_NS, channel.close)
+        channel.state["day"] = self._exchange.clock.call_in(_DAY_NS, channel.close)
         if path.startswith(("/ws-api/", "/ws-fapi/")):
             channel.labels.append("api")
             self._sessions.open(channel)
@@ -242,6 +249,7 @@ class BinanceFront:
 
     def left(self, channel: Channel) -> None:
         """Forget a stream."""
+        channel.state["day"].cancel()
         self._sessions.left(channel)
         self._keys.left(channel)
         for product in self._products.values():

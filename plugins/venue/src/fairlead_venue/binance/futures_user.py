@@ -11,6 +11,7 @@ from typing import Any
 from fairlead_venue.account import Account, BalanceEvent, OrderEvent
 from fairlead_venue.binance.algo import Algo, AlgoOrder
 from fairlead_venue.binance.futures import Futures
+from fairlead_venue.binance.futures_account import FuturesAccount
 from fairlead_venue.binance.futures_orders import by_hand, status_of
 from fairlead_venue.binance.listing import plain
 from fairlead_venue.binance.user import Send
@@ -28,7 +29,13 @@ class FuturesEvents:
     """Makes the events of the futures account and hands them to `send`."""
 
     def __init__(
-        self, exchange: Exchange, account: Account, futures: Futures, algo: Algo, send: Send
+        self,
+        exchange: Exchange,
+        account: Account,
+        futures: Futures,
+        money: FuturesAccount,
+        algo: Algo,
+        send: Send,
     ) -> None:
         self._exchange = exchange
         self._account = account
@@ -36,7 +43,7 @@ class FuturesEvents:
         self._algo = algo
         self._send = send
         algo.told = self._algo_changed
-        futures.configured = self._configured
+        money.configured = self._configured
         exchange.listen(self._heard)
 
     @property

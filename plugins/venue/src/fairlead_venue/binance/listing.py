@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import attrs
@@ -180,8 +180,3 @@ def futures_symbol(instrument: Instrument, filters: Filters) -> dict[str, Any]:
 def floor(value: Decimal, grid: Decimal) -> Decimal:
     """Down to a grid."""
     return (value / grid).to_integral_value(ROUND_FLOOR) * grid
-
-
-def ceiling(value: Decimal, grid: Decimal) -> Decimal:
-    """Up to a grid."""
-    return (value / grid).to_integral_value(ROUND_CEILING) * grid

@@ -16,7 +16,8 @@ from fairlead_venue.binance.limits import Limits
 from fairlead_venue.binance.params import Params
 from fairlead_venue.binance.rules import Refused, Rule
 from fairlead_venue.binance.security import Security
-from fairlead_venue.channel import Channel, encode
+from fairlead_venue.channel import Channel
+from fairlead_venue.websocket import encode
 from fairlead_venue.wire import Call, Reply
 
 _UNKNOWN_METHOD = Rule(
