@@ -13,6 +13,7 @@ from fairlead._models.reports import LookedUp
 from fairlead.ports import (
     Canceled,
     NotSent,
+    OrderReport,
     OutcomeUnknown,
     RateLimit,
     Replaced,
@@ -499,6 +500,55 @@ def test_one_that_counted_as_refused_and_was_changed_after_all_is_taken_over():
     bench.check()
 
 
+class Lagging(Venue):
+    """Its look-ups can show an order as it was a moment ago."""
+
+    shown = None
+
+    async def lookup(self, client_order_ids):
+        found = await super().lookup(client_order_ids)
+        return found if self.shown is None else dict.fromkeys(found, self.shown)
+
+
+def lagging(order, **terms):
+    """What a look-up shows of an order on these terms."""
+    return OrderReport(
+        client_order_id=order.client_order_id, broker_order_id=order.broker_order_id, instrument=order.instrument,
+        open=True, filled_quantity=D(0), **terms,
+    )  # fmt: skip
+
+
+def test_a_look_up_that_lags_behind_a_replacement_changes_nothing():
+    """It was replaced, and the venue's books say so; its look-ups say it a second later."""
+    bench = Bench(broker=Lagging(profile=REMOTE))
+    bench.price(100)
+    order = limit(bench)
+    bench.broker.shown = lagging(order, quantity=D(1), limit_price=D(99))
+    replace(bench, order, quantity=2)
+    assert order.quantity == 2
+    bench.broker.emit(StreamDown())
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("1s")
+    bench.broker.shown = None
+    bench.advance("10s")
+    assert (order.quantity, len(bench.of(f.OrderReplaced))) == (2, 1)
+    bench.check()
+
+
+def test_terms_that_nobody_here_asked_for_are_taken_over_when_ours_can_arrive_no_more():
+    """Neither the old ones nor the new: once the request is valid no longer, what the venue shows is what works."""
+    bench = Bench(broker=Lagging(profile=REMOTE))
+    bench.price(100)
+    order = limit(bench)
+    bench.broker.replaces = never_arrives
+    replace(bench, order, quantity=2)
+    bench.broker.shown = lagging(order, quantity=D(3), limit_price=D(98))
+    bench.advance("20s")
+    assert (order.status, order.quantity, order.limit_price) == (OrderStatus.ACCEPTED, 3, 98)
+    assert reserved(bench) == 3
+    bench.check()
+
+
 def test_a_venue_that_cannot_be_asked_leaves_it_open():
     """Errors prove nothing; the larger of both stays reserved."""
     bench = ready(REMOTE)
@@ -625,7 +675,7 @@ def test_a_look_up_that_lags_does_not_bring_the_former_terms_back():
     bench.advance("1s")
     bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=before))
     assert (order.quantity, bench.state.working("fake", bench.instrument, Side.BUY)) == (5, 5)
-    bench.advance("2s")
+    bench.advance("3s")
     bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=before))
     assert order.quantity == 2, "it has been so for longer than it lags"
     bench.check()

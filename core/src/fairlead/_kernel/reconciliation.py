@@ -238,13 +238,13 @@ class Reconciliation:
         unsure: set[str] = set()
         listed_ns = self._state.accounts[books.name].fills_until_ns
         for name, one in found.items():
+            same = one.same(books.seen.get(name))
             since = books.seen_ns.setdefault(name, asked_ns)
-            if _moved_by_fills(one) and self._has_moved(
-                one, since
-            ):  # what was seen first is explained, or may be
-                since = books.seen_ns[name] = asked_ns
-            settled = books.profile.exact or listed_ns >= since + books.profile.query_lag_ns
-            steady = (settled or not _moved_by_fills(one)) and one.same(books.seen.get(name))
+            moved = _moved_by_fills(one) and self._has_moved(one, since)
+            if moved or not same:  # other figures, or the same by chance, are another difference, of other executions
+                books.seen_ns[name] = asked_ns
+            settled = books.profile.exact or listed_ns >= books.seen_ns[name] + books.profile.query_lag_ns
+            steady = (settled or not _moved_by_fills(one)) and same
             if not steady:
                 unsure.add(name)
             if steady or (name in books.seen and books.rounds + 1 >= _ROUNDS):
