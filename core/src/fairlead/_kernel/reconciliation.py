@@ -241,7 +241,9 @@ class Reconciliation:
             same = one.same(books.seen.get(name))
             since = books.seen_ns.setdefault(name, asked_ns)
             moved = _moved_by_fills(one) and self._has_moved(one, since)
-            if moved or not same:  # other figures, or the same by chance, are another difference, of other executions
+            if (
+                moved or not same
+            ):  # other figures, or the same by chance, are another difference, of other executions
                 books.seen_ns[name] = asked_ns
             settled = books.profile.exact or listed_ns >= books.seen_ns[name] + books.profile.query_lag_ns
             steady = (settled or not _moved_by_fills(one)) and same
