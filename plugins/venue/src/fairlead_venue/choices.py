@@ -24,7 +24,9 @@ def check_variants(front: object, protocol: str, chosen: Mapping[str, str]) -> N
     Those are by name: the words that may be chosen, or `int`, or `str` for any text.
     """
     known: Mapping[str, tuple[str, ...] | type] | None = getattr(front, "variants", None)
-    for name, value in chosen.items() if known is not None else ():
+    if known is None:
+        return
+    for name, value in chosen.items():
         if name not in known:
             raise ConfigurationError(
                 f"{protocol} has no variant {name!r}: there are {', '.join(known) or 'none'}"
