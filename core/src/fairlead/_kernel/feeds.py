@@ -88,7 +88,7 @@ class Feeds:
         if key not in self._sinks:
             self._market.watch(lane, 1)
         wants = self._wants.setdefault(key, set())
-        wants.update(self._ask_for_prices(lane, offers))
+        wants.update(self._ask_for_prices(lane, offers, warmup))
         strategy = runner.strategy
         sinks: list[tuple[str, Sink]] = []
         for wanted, kind, handler, base in (
@@ -243,12 +243,12 @@ class Feeds:
             self.subscribe(subscription, warmup)
         return subscription
 
-    def _ask_for_prices(self, lane: Lane, offers: tuple[str, ...]) -> list[Subscription]:
+    def _ask_for_prices(self, lane: Lane, offers: tuple[str, ...], warmup: int = 0) -> list[Subscription]:
         wanted = self._prices(lane, offers)
         for subscription in wanted:
             if subscription.kind.startswith("bar:"):
                 lane.cadence = int(Interval.parse(subscription.kind[4:]).size)
-            self._ask(lane, subscription.kind, offers)
+            self._ask(lane, subscription.kind, offers, warmup)  # it may be what bars are made of
         return wanted
 
     def _prices(self, lane: Lane, offers: tuple[str, ...]) -> list[Subscription]:
