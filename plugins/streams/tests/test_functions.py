@@ -444,3 +444,13 @@ def test_a_replay_needs_a_beginning():
     """The message says how to give one."""
     with pytest.raises(ConfigurationError, match="pass start= to FunctionStream"):
         stream_of(Source()).replay()
+
+
+def test_a_replay_within_a_coroutine_is_refused():
+    """What it fetches could not be waited for there."""
+
+    async def story():
+        stream_of(Source(), start="2024-01-01").replay()
+
+    with pytest.raises(ConfigurationError, match="await its history"):
+        run_virtual(story())

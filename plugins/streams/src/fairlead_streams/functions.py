@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -189,6 +190,12 @@ class FunctionStream:
             if (key := self._key(sub.instrument)) and sub.kind in self.offers(key)
         }
         if missing := [pair for pair in wanted if pair not in self._fetched]:
+            with suppress(RuntimeError):
+                asyncio.get_running_loop()
+                raise ConfigurationError(
+                    f"stream {self.name!r} is asked for a replay within a coroutine, where what it fetches cannot be "
+                    f"waited for: await its history(), or replay it in a thread"
+                )
             asyncio.run(self._fetch(missing))
         return merge([self._fetched[pair] for pair in wanted])
 
