@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairlead._kernel.clock import NEVER, TIMER, Schedule
+from fairlead._kernel.lookout import broken
 from fairlead._kernel.recorder import Recorder
 from fairlead._models.accounts import TradingState
 from fairlead.ports import CircuitBreaker, Trip, View
+from fairlead.units import MINUTE
+
+AGAIN_NS = MINUTE
+"""After so long one that failed to say when it looks next is looked at again."""
 
 HASTE_NS, HASTY_LOOKS = 1_000, 1_000
 """A look within so many ns of the last is one at once, and so many of those in a row are a fault. Fewer are none: a
@@ -17,8 +22,8 @@ breaker may have several scopes to report, one a look."""
 class Looks:
     """Asks each breaker that has a `due` when it wants to look, and has `look` called then.
 
-    One that wants to look at each nanosecond would leave no time for anything else. It is handed to `fail` with what
-    it counts as, and is `blind` (it makes no look) until `restore`.
+    One that cannot say it is handed to `fail`, with what it counts as. So is one that wants to look at each nanosecond,
+    which would leave no time for anything else: it is `blind` (it makes no look) until `restore`.
     """
 
     def __init__(
@@ -43,7 +48,13 @@ class Looks:
         due = getattr(breaker, "due", None)
         if due is None or breaker.name in self.blind:
             return
-        when, name = max(due(self._view), self._recorder.now + 1), breaker.name
+        name = breaker.name
+        try:
+            wanted = due(self._view)
+        except Exception as error:  # it goes on looking: what it has tripped may be clean one day
+            wanted = self._recorder.now + AGAIN_NS
+            self._fail(name, broken(error))
+        when = max(wanted, self._recorder.now + 1)
         if when < self._due.get(name, NEVER):
             self._due[name] = when
             self._schedule(when, lambda: self._run(breaker, when), TIMER, 0)
