@@ -1,5 +1,6 @@
 """Brackets under random fills, cancels, prices, sales by hand and restarts: never bare, never able to flip."""
 
+import os
 from decimal import Decimal
 
 import attrs
@@ -190,5 +191,15 @@ def test_a_stop_that_is_being_resized_comes_back_once():
     venue.teardown()
 
 
-Brackets.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
-TestBrackets = pytest.mark.full(Brackets.TestCase)
+def at(examples: int) -> settings:
+    return settings(max_examples=examples, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.full
+class TestBrackets(Brackets.TestCase):
+    settings = at(50)
+
+
+@pytest.mark.prove
+class TestBracketsAtLength(Brackets.TestCase):
+    settings = at({"full": 1000}.get(os.environ.get("FAIRLEAD_PROVE", ""), 200))

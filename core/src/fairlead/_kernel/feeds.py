@@ -58,7 +58,7 @@ class Feeds:
         self.settle: Callable[[str], int] = lambda _: 0
         self.working: Callable[[str], bool] = lambda _: False
         self.made: Callable[[Lane, Aggregator, str], None] = lambda *_: None
-        self.subscriptions: dict[Subscription, None] = {}
+        self.subscriptions: dict[Subscription, int] = {}
         self._sinks: dict[tuple[str, str], list[tuple[str, Sink]]] = {}
         self._warming: dict[tuple[str, str], list[_Warming]] = {}
         self._sources: dict[tuple[str, str], str] = {}
@@ -238,8 +238,8 @@ class Feeds:
                 f"no stream has {kind} of {lane.id}, only {', '.join(offers)}: watch one of those or add a stream"
             )
         subscription = Subscription(lane.id, kind)
-        if subscription not in self.subscriptions:
-            self.subscriptions[subscription] = None
+        if subscription not in self.subscriptions or warmup > self.subscriptions[subscription]:
+            self.subscriptions[subscription] = warmup
             self.subscribe(subscription, warmup)
         return subscription
 
