@@ -191,6 +191,21 @@ def test_a_stop_that_is_being_resized_comes_back_once():
     venue.teardown()
 
 
+def test_an_exit_that_filled_on_its_way_out_leaves_no_other_in_its_place():
+    """What then is held was bought without exits: nothing of the entry is left to close, so nothing may close it."""
+    venue = Brackets()
+    venue.begin(STOPS_ONLY)
+    venue.enter(D("0.2"))
+    venue.fill(0, D("0.1"))
+    venue.move(110)
+    venue.hand_over(D("0.1"))
+    venue.fill(0, D("0.1"))
+    venue.fill(0, D("0.1"))
+    assert venue.held == D("0.1")
+    assert not venue.exits()
+    venue.teardown()
+
+
 def at(examples: int) -> settings:
     return settings(max_examples=examples, stateful_step_count=40, deadline=None)
 
