@@ -17,7 +17,9 @@ from evidence import journal
 from fairlead_venue import Fault, FaultPlan, Venue
 
 TRADER = Path(__file__).parent / "stories" / "binance_trader.py"
-STEPS = 200
+STEPS = 260
+"""Some are held back: they would cross an own order, or there was no connection."""
+
 WITHIN = 50.0
 PLAN = FaultPlan(
     seed=7,
@@ -131,5 +133,6 @@ def test_a_kill_amid_two_hundred_orders(tmp_path: Path, product: str) -> None:
     facts = journal(tmp_path / "run" / "journal")
     books = json.loads((tmp_path / "books").read_text())
     assert judge(facts, book, books) == []
-    assert len(book["orders"]) > STEPS * 3 // 4
-    assert len(book["executions"]) > STEPS // 4
+    assert sum(fact["t"] == "OrderSubmitted" for fact in facts) >= 200
+    assert len(book["orders"]) > 100
+    assert len(book["executions"]) > 30
