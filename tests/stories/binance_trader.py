@@ -1,4 +1,7 @@
-"""An engine that trades at a Binance in a box: binance_trader.py FOLDER URL PRODUCT STEPS. It goes on where it was killed."""
+"""An engine that trades at a Binance in a box, and goes on where it was killed.
+
+binance_trader.py FOLDER URL PRODUCT STEPS
+"""
 
 import asyncio
 import json

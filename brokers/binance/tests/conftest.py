@@ -112,8 +112,9 @@ class Trading:
             (True, True): OrderType.STOP_LIMIT,
         }[bool(limit), bool(stop)]
         intent = OrderIntent(
-            strategy="s", account="binance", instrument=self.instrument, side=Side(side), quantity=Decimal(quantity),
-            type=kind, limit_price=Decimal(limit) if limit else None, stop_price=Decimal(stop) if stop else None, **more,
+            strategy="s", account="binance", instrument=self.instrument, side=Side(side), type=kind,
+            quantity=Decimal(quantity), limit_price=Decimal(limit) if limit else None,
+            stop_price=Decimal(stop) if stop else None, **more,
         )  # fmt: skip
         name = name or self.name()
         deadline = deadline_ns or self.clock.now() + 5 * SECOND
@@ -124,9 +125,8 @@ class Trading:
         self.broker.send(Cancel(name, number, self.instrument, self.clock.now() + 5 * SECOND))
 
     def replace(self, name: str, quantity: str, limit: str, attempt: int = 1) -> None:
-        self.broker.send(
-            Replace(name, "", self.instrument, attempt, Decimal(quantity), Decimal(limit), None, self.clock.now() + 5 * SECOND)
-        )  # fmt: skip
+        terms = Decimal(quantity), Decimal(limit), None
+        self.broker.send(Replace(name, "", self.instrument, attempt, *terms, self.clock.now() + 5 * SECOND))
 
     async def there(self, method: str, *words: Any, **more: Any) -> Any:
         """Ask the venue's control line without blocking this loop."""
@@ -231,7 +231,9 @@ class Watching:
 def watch(venue: Venue) -> Callable[..., Watching]:
     """Plays a story with a connected stream."""
 
-    def play(product: str, story: Callable[[Watching], Coroutine[Any, Any, None]], **options: Any) -> Watching:
+    def play(
+        product: str, story: Callable[[Watching], Coroutine[Any, Any, None]], **options: Any
+    ) -> Watching:
         made: list[Watching] = []
 
         async def whole() -> None:
@@ -248,3 +250,9 @@ def watch(venue: Venue) -> Callable[..., Watching]:
         return made[0]
 
     return play
+
+
+@pytest.fixture
+def accounts_of() -> type[Accounts]:
+    """What plays stories at any venue."""
+    return Accounts
