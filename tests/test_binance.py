@@ -136,3 +136,33 @@ def test_a_kill_amid_two_hundred_orders(tmp_path: Path, product: str) -> None:
     assert sum(fact["t"] == "OrderSubmitted" for fact in facts) >= 200
     assert len(book["orders"]) > 100
     assert len(book["executions"]) > 30
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("product", ["spot", "usdm"])
+def test_the_example_trades_in_a_box(tmp_path: Path, product: str) -> None:
+    """Without a key it starts a venue of its own, trades there, and says what it came to."""
+    script = Path(__file__).parent.parent / "examples" / "10_binance.py"
+    words = [sys.executable, str(script), "--product", product, "--seconds", "3"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "that is enough of a box: " in done.stdout
+    assert "buy 0.004 at" in done.stdout
+
+
+def test_real_money_needs_to_be_said_twice() -> None:
+    """`environment="live"` alone is refused: the engine wants `live=True` besides."""
+    from fairlead import ConfigurationError, LiveTradingEngine, Secret, Strategy
+    from fairlead_binance import BinanceBroker, BinanceStream
+    from fairlead_breakers import Limits
+
+    class Idle(Strategy):
+        def on_start(self) -> None:
+            pass
+
+    key, secret = Secret.of("some-key"), Secret.of("some-secret")
+    broker = BinanceBroker("BTC/USDT", key=key, secret=secret, environment="live")
+    with pytest.raises(ConfigurationError, match="live=True"):
+        LiveTradingEngine(
+            Idle(), plugins=[broker, BinanceStream("BTC/USDT"), Limits(max_order_value="1 USDT")]
+        )

@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -70,7 +71,7 @@ def test_bars_join_their_history(watch):
         opened = [bar.open_ns for bar in past] + [bar.open_ns for bar in watching.of(Bar)]
         assert opened == sorted(set(opened))
         assert [bar.close for bar in (*past, *watching.of(Bar))][-1] == 50_200.0
-        assert all(b - a == MINUTE for a, b in zip(opened, opened[1:], strict=False))
+        assert all(b - a == MINUTE for a, b in pairwise(opened))
         await watching.there("strike", "drop")
         await watching.until(lambda: watching.downs)
         await watching.there("trade", "BTC/USDT", 50_300.0)
@@ -222,7 +223,7 @@ def test_an_unfinished_bar_is_none():
 
 @pytest.mark.parametrize("futures", [False, True])
 def test_a_book_is_joined_to_its_changes(futures):
-    """Changes before the picture are left out, the one that it falls into counts, and a number that is missing is a gap."""
+    """Changes before the picture are left out, the one it falls into counts, and a missing number is a gap."""
     book = Depth()
 
     def change(first, last, price, before=None):

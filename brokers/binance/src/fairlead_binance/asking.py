@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fairlead import ConnectivityError, Liquidity, VenueError
 from fairlead.ports import FillReport, OrderReport
 from fairlead_binance.codes import UNKNOWN_ORDER, Refusal
-from fairlead_binance.instruments import ZERO, Listing
+from fairlead_binance.instruments import ZERO, Listing, trimmed
 from fairlead_binance.known import Known
 from fairlead_binance.rest import Rest
 from fairlead_binance.spot_events import SIDES
@@ -74,8 +74,8 @@ class Asking:
             broker_order_id=number,
             instrument=instrument,
             open=row["status"] in OPEN,
-            quantity=Decimal(row["origQty"]),
-            filled_quantity=filled,
+            quantity=trimmed(Decimal(row["origQty"])),
+            filled_quantity=trimmed(filled),
             status=row["status"],
             average_price=worth / filled if filled and worth > 0 else None,
             side=side,
@@ -158,9 +158,9 @@ class Asking:
             fill_id=f"{native}:{row['id']}",
             instrument=self.listing.id(native),
             side=SIDES["BUY" if buys else "SELL"],
-            quantity=Decimal(row["qty"]),
-            price=Decimal(row["price"]),
-            fee=Decimal(row["commission"]),
+            quantity=trimmed(Decimal(row["qty"])),
+            price=trimmed(Decimal(row["price"])),
+            fee=trimmed(Decimal(row["commission"])),
             fee_currency=row["commissionAsset"],
             liquidity=Liquidity.MAKER if makes else Liquidity.TAKER,
         )

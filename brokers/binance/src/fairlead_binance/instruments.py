@@ -149,7 +149,11 @@ def _most(filters: Mapping[str, Mapping[str, str]], name: str) -> Decimal | None
 
 
 def _trimmed(text: str) -> Decimal:
+    return trimmed(Decimal(text))
+
+
+def trimmed(exact: Decimal) -> Decimal:
     """Without the zeros at its end: 0.01000000 is 0.01, and 10.00 is 10."""
-    value = Decimal(text).normalize()
+    value = exact.normalize()
     exponent = value.as_tuple().exponent
     return value.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else value

@@ -24,7 +24,7 @@ from fairlead.ports import (
     Report,
     Triggered,
 )
-from fairlead_binance.instruments import Listing
+from fairlead_binance.instruments import Listing, trimmed
 from fairlead_binance.known import Known
 
 log = logging.getLogger("fairlead.binance")
@@ -139,12 +139,12 @@ class SpotEvents:
                 fill_id=f"{event.s}:{event.t}",
                 instrument=self._listing.id(event.s),
                 side=SIDES[event.S],
-                quantity=event.filled,
-                price=event.L,
-                fee=event.n,
+                quantity=trimmed(event.filled),
+                price=trimmed(event.L),
+                fee=trimmed(event.n),
                 fee_currency=event.N or "",
                 liquidity=Liquidity.MAKER if event.m else Liquidity.TAKER,
-                cumulative_quantity=event.z,
+                cumulative_quantity=trimmed(event.z),
             )
         )
 
