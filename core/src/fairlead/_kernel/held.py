@@ -264,6 +264,8 @@ class Held:
 
     def filled(self, order: Order, quantity: Decimal) -> None:
         """An order filled: what is linked to it, or is to replace it, has so much less left to do."""
+        if not quantity:
+            return
         group, name = order.intent.group, order.client_order_id
         links = self._profiles[order.account].oco
         for other in list(self._state.open.values()):
