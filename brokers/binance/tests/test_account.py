@@ -352,7 +352,7 @@ def test_hedge_mode_is_refused(usdm, venue):
     """With what to do about it."""
 
     async def story(trading):
-        rest, _ = trading.broker._open_rest(trading.clock.now)
+        rest, _ = await trading.broker._open_rest(trading.clock.now)
         await rest.ask("post", "v1/positionSide/dual", {"dualSidePosition": "true"})
         await rest.close()
         with pytest.raises(ConfigurationError, match="choose one-way mode"):

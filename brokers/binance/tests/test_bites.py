@@ -193,8 +193,9 @@ def test_event_and_answer_in_any_order_are_one_fill(accounts, fault):
     async def story(trading):
         await trading.there("fault", fault, on="order", lasts="20ms")
         name = trading.submit()
-        await trading.until(Accepted, name, count=2)
+        await trading.until(Accepted, name)
         await trading.until(FillReport, name)
+        await trading.there("wait", "order.place", what="answers")
         assert len(trading.fills()) == 1
         [listed] = await trading.broker.fills(trading.clock.now() - 10**10)
         [told] = trading.fills()
@@ -263,7 +264,7 @@ def test_a_cancel_has_an_id_of_its_own(accounts):
         name = trading.submit(limit="49000")
         told = await trading.until(Accepted, name)
         trading.cancel(name, told.broker_order_id)
-        await trading.until(Canceled, name, count=2)
+        await trading.until(Canceled, name)
         assert {report.client_order_id for report in trading.reports} == {name}
 
     accounts.play(story)
@@ -293,7 +294,7 @@ def test_futures_change_a_limit_order_in_place(usdm):
         told = await trading.until(Replaced, name)
         assert (told.quantity, told.limit_price, told.broker_order_id) == (Decimal("0.02"), 48900, number)
         trading.cancel(name, number)
-        await trading.until(Canceled, name, count=2)
+        await trading.until(Canceled, name)
         assert len(trading.told(Replaced)) == 1
 
     usdm.play(story)

@@ -55,10 +55,12 @@ OnAnswer = Callable[[Any, Refusal | None], None]
 """Takes the raw result, and the refusal where it is one."""
 
 
-@attrs.frozen
+@attrs.define
 class _Waiting:
     answered: OnAnswer
     lost: Callable[[], None]
+    since_ns: int
+    given_up: bool = False
 
 
 class Api:
@@ -105,7 +107,7 @@ class Api:
         self._count += 1
         name = f"{self._count:x}"
         self._socket.send_text(_encode({"id": name, "method": method, "params": params}))
-        self._waiting[name] = _Waiting(answered, lost)
+        self._waiting[name] = _Waiting(answered, lost, self._rest.now())
         if len(self._waiting) > _MOST:
             del self._waiting[next(iter(self._waiting))]
 
@@ -149,7 +151,22 @@ class Api:
     def _lose(self) -> None:
         waiting, self._waiting = self._waiting, {}
         for one in waiting.values():
+            if not one.given_up:
+                one.lost()
+
+    def give_up(self, before_ns: int) -> int | None:
+        """Call those lost that were written before then; gives when the next one was, None where none waits.
+
+        What is answered after that is heard all the same.
+        """
+        for one in list(self._waiting.values()):
+            if one.given_up:
+                continue
+            if one.since_ns > before_ns:
+                return one.since_ns
+            one.given_up = True
             one.lost()
+        return None
 
     def _heard(self, payload: bytes) -> None:
         try:

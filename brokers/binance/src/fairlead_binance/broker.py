@@ -23,8 +23,10 @@ from fairlead.ports import (
     CancelRejected,
     Clock,
     Command,
+    DeadManFired,
     DeadManSet,
     FillReport,
+    Handle,
     NotSent,
     OrderReport,
     OutcomeUnknown,
@@ -132,10 +134,12 @@ class BinanceBroker:
         self._rest: Rest | None = None
         self._account: SpotAccount | UsdmAccount | None = None
         self._link: Link | None = None
-        self._emit: Callable[[Report], None] = _nowhere
+        self._listener: Callable[[Report], None] = _nowhere
         self._clock: Clock | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._epoch = 0
+        self._giving_up: Handle | None = None
+        self._armed_ns = 0
         self._funded_ns = 0
 
     @property
@@ -154,7 +158,7 @@ class BinanceBroker:
         """The symbols, with Binance's rules. Raises ConfigurationError, ConnectivityError or VenueError."""
         if self._account is not None:
             return await self._list(self._account)
-        rest, account = self._open_rest(_elapsed)  # there is no clock yet: Binance's is enough
+        rest, account = await self._open_rest(_elapsed)  # there is no clock yet: Binance's is enough
         try:
             await rest.measure()
             return await self._list(account)
@@ -168,17 +172,17 @@ class BinanceBroker:
             raise self._explained(refusal) from None
         return self._listing.chosen(self._symbols, self._environment)
 
-    def _open_rest(self, now: Callable[[], int]) -> tuple[Rest, SpotAccount | UsdmAccount]:
+    async def _open_rest(self, now: Callable[[], int]) -> tuple[Rest, SpotAccount | UsdmAccount]:
         rest = Rest(self._places, self._product, now, self._credentials)
-        rest.open()
+        await rest.open()
         kind = SpotAccount if self._spot else UsdmAccount
         return rest, kind(rest, self._listing, self._known, self._symbols)
 
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
         """Check the key and the account, and hear of it. Raises ConfigurationError, ConnectivityError, VenueError."""
         await self.close()
-        self._emit, self._clock = emit, clock
-        self._rest, self._account = rest, account = self._open_rest(clock.now)
+        self._listener, self._clock = emit, clock
+        self._rest, self._account = rest, account = await self._open_rest(clock.now)
         rest.unsettled = lambda: self._spawn(rest.measure())
         try:
             await rest.measure()
@@ -247,6 +251,18 @@ class BinanceBroker:
             f"and product=, the key's permissions and its list of addresses"
         )
 
+    def _emit(self, report: Report) -> None:
+        """Tell the engine, of what was told already nothing more."""
+        match report:
+            case Accepted(client_order_id=name, broker_order_id=number):
+                news = self._known.is_news("accepted", name, number)
+            case Canceled(client_order_id=name, filled_quantity=filled):
+                news = self._known.is_news("canceled", name, str(filled))
+            case _:
+                news = True
+        if news:
+            self._listener(report)
+
     def _lost(self, reason: str) -> None:
         self._link = None
         self._emit(StreamDown(reason=reason))
@@ -298,14 +314,27 @@ class BinanceBroker:
         # Binance takes nothing that reaches it after its window: it ends with the deadline.
         request.params["recvWindow"] = str(max(1, min(left, LONGEST_NS) // 1_000_000))
         try:
+            self._watch(now)
             link.api.write(
                 request.method,
                 request.params,
                 lambda result, refusal: self._answered(command, result, refusal),
-                lambda: self._unknown(command, "the connection was lost"),
+                lambda: self._unknown(command, "no answer came"),
             )
         except ConnectivityError as error:
             self._unsent(command, str(error))
+
+    def _watch(self, now: int) -> None:
+        """See to it that what is never answered is called unknown; one timer does for all."""
+        if self._giving_up is None and self._clock is not None:
+            self._giving_up = self._clock.call_at(now + self.profile.answer_ns, self._give_up)
+
+    def _give_up(self) -> None:
+        self._giving_up = None
+        if self._link is not None and self._clock is not None:
+            waits = self._link.api.give_up(self._clock.now() - self.profile.answer_ns)
+            if waits is not None:
+                self._watch(waits)
 
     def _request(self, command: Order) -> Request:
         if isinstance(command, Submit):
@@ -354,12 +383,20 @@ class BinanceBroker:
             began = clock.now()
             await account.arm(command.timeout_ns, symbols, before)
             until = began + command.timeout_ns if command.timeout_ns else 0
+            self._armed_ns = until
             self._emit(DeadManSet(until_ns=until))
+            if until:  # Binance says of an order that it was canceled, and not by what
+                clock.call_at(until, lambda: self._fired(until))
         except (ConnectivityError, VenueError, ConfigurationError, KeyError) as error:
             if isinstance(command, CancelAll):
                 log.error("not all orders could be canceled at once: %s", error)
             else:
                 self._emit(DeadManSet(reason=str(error)))
+
+    def _fired(self, until_ns: int) -> None:
+        if self._armed_ns == until_ns:
+            self._armed_ns = 0
+            self._emit(DeadManFired(reason="Binance was not told again in time"))
 
     # --- answers ------------------------------------------------------------------------------------------------
 
@@ -372,22 +409,23 @@ class BinanceBroker:
             self._refused(command, refusal)
 
     def _carried_out(self, command: Order, row: Answered) -> None:
-        name = command.client_order_id
+        name, now = command.client_order_id, self._now()
         number = f"{ALGO}{row.algo_id}" if row.algo_id else str(row.order_id or "")
         match command:
             case Submit(intent=intent):
                 if row.order_id:
                     self._known.number(self._listing.native(intent.instrument), number, name)
-                self._emit(Accepted(client_order_id=name, broker_order_id=number))
+                self._emit(Accepted(client_order_id=name, event_ns=now, broker_order_id=number))
             case Cancel():
                 filled = ZERO if row.algo_id else row.executed_qty
                 if row.algo_id or row.status == "CANCELED":
-                    self._emit(Canceled(client_order_id=name, filled_quantity=filled))
+                    self._emit(Canceled(client_order_id=name, event_ns=now, filled_quantity=filled))
             case Replace(attempt=attempt, quantity=quantity, limit_price=price):
                 quantity, price = row.orig_qty or quantity, row.price or price
                 if price is None or self._known.changes(name, quantity, price):
                     told = Replaced(
                         client_order_id=name,
+                        event_ns=now,
                         attempt=attempt,
                         broker_order_id=number,
                         quantity=quantity,
@@ -396,30 +434,40 @@ class BinanceBroker:
                     self._emit(told)
 
     def _refused(self, command: Order, refusal: Refusal) -> None:
-        name, code, text = command.client_order_id, str(refusal.number), refusal.text
+        name, code, text, now = command.client_order_id, str(refusal.number), refusal.text, self._now()
         match command:
             case Submit():
                 code = DUPLICATE_ID if refusal.verdict is Verdict.DUPLICATE else code
-                self._emit(Rejected(client_order_id=name, code=code, reason=text))
+                self._emit(Rejected(client_order_id=name, event_ns=now, code=code, reason=text))
             case Cancel():
                 code = UNKNOWN_ORDER if refusal.number in codes.UNKNOWN_ORDER else code
-                self._emit(CancelRejected(client_order_id=name, code=code, reason=text))
+                self._emit(CancelRejected(client_order_id=name, event_ns=now, code=code, reason=text))
             case Replace(attempt=attempt):
-                self._emit(ReplaceRejected(client_order_id=name, attempt=attempt, code=code, reason=text))
+                told = ReplaceRejected(
+                    client_order_id=name, event_ns=now, attempt=attempt, code=code, reason=text
+                )
+                self._emit(told)
 
     def _unknown(self, command: Order, reason: str) -> None:
-        self._emit(OutcomeUnknown(client_order_id=command.client_order_id, reason=reason))
+        name = command.client_order_id
+        self._emit(OutcomeUnknown(client_order_id=name, event_ns=self._now(), reason=reason))
+
+    def _now(self) -> int:
+        return self._clock.now() if self._clock is not None else 0
 
     def _unsent(self, command: Command, reason: str) -> None:
+        now = self._now()
         match command:
             case Submit(client_order_id=name):
-                self._emit(NotSent(client_order_id=name, reason=reason))
+                self._emit(NotSent(client_order_id=name, event_ns=now, reason=reason))
             case Cancel(client_order_id=name):
-                self._emit(CancelRejected(client_order_id=name, code="not_sent", reason=reason))
+                told = CancelRejected(client_order_id=name, event_ns=now, code="not_sent", reason=reason)
+                self._emit(told)
             case Replace(client_order_id=name, attempt=attempt):
-                self._emit(
-                    ReplaceRejected(client_order_id=name, attempt=attempt, code="not_sent", reason=reason)
+                refused = ReplaceRejected(
+                    client_order_id=name, event_ns=now, attempt=attempt, code="not_sent", reason=reason
                 )
+                self._emit(refused)
             case ArmDeadMan():
                 self._emit(DeadManSet(reason=reason))
             case CancelAll():
@@ -428,7 +476,7 @@ class BinanceBroker:
     # --- questions ----------------------------------------------------------------------------------------------
 
     def _asked(self) -> SpotAccount | UsdmAccount:
-        if self._account is None:
+        if self._account is None or self._link is None:
             raise ConnectivityError("there is no connection to Binance")
         return self._account
 

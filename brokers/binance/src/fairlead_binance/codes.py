@@ -10,14 +10,13 @@ import enum
 
 from fairlead import VenueError
 
-OVERLOADED, CLOCK = -1008, -1021
+OVERLOADED, CLOCK, TOO_MANY_ORDERS = -1008, -1021, -1015
 UNKNOWN_ORDER = frozenset({-2011, -2013, -2026})
 """There is no such order, or none that is open."""
 
 WRONG_KEY = frozenset({-2008, -2014, -2015, -1022})
 """The key, its permissions or its signature."""
 
-LIMITED = frozenset({-1003, -1015, -1034})
 _DOUBTFUL = frozenset({-1000, -1001, -1006, -1007})
 """Asked for, and nobody knows with what result."""
 
@@ -66,5 +65,5 @@ class Refusal(VenueError):
 
     @property
     def limited(self) -> bool:
-        """Whether it asked for too much, or is banned."""
-        return self.status in (418, 429) or self.number == -1003
+        """Whether it asked for too much, or is banned; too many orders shut no door to cancels."""
+        return self.number == -1003 or (self.status in (418, 429) and self.number != TOO_MANY_ORDERS)

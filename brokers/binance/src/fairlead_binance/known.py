@@ -19,6 +19,7 @@ class Known:
     def __init__(self) -> None:
         self.waits: dict[str, None] = {}
         """Conditional orders of futures, by our id."""
+        self._told: dict[tuple[str, str, str], None] = {}
         self._terms: dict[str, tuple[Decimal, Decimal]] = {}
         self._paid: dict[tuple[str, str], None] = {}
         self._instruments: dict[str, str] = {}
@@ -45,6 +46,13 @@ class Known:
         """Another name for an order, which somebody gave it at the venue."""
         self._aliases[other] = self._aliases.get(name, name)
         _trim(self._aliases)
+
+    def is_news(self, kind: str, name: str, what: str) -> bool:
+        """Whether this was not told of an order before: its answer and the stream both tell."""
+        news = (kind, name, what) not in self._told
+        self._told[kind, name, what] = None
+        _trim(self._told)
+        return news
 
     def changes(self, name: str, quantity: Decimal, price: Decimal) -> bool:
         """Whether an order was not told of on these terms last: answer and stream both tell of a change."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from fairlead import ConfigurationError, ConnectivityError, duration
-from fairlead.net import VenueClock, Weights
+from fairlead.net import VenueClock, Weights, Workers
 from fairlead_binance.codes import CLOCK, Refusal
 from fairlead_binance.places import SPOT, Places
 from fairlead_binance.signing import Credentials
@@ -20,6 +21,7 @@ WINDOW_MS = 5000
 """The recvWindow of questions."""
 
 _SECONDS = 9.0
+_IMPORT_SECONDS = 30.0
 _MEASURED_NS = duration("5m")
 _WEIGHTS = {SPOT: (6000, 600), "usdm": (2400, 240)}
 
@@ -39,21 +41,16 @@ class Rest:
         self.clock = VenueClock(now, self._time)
         self.unsettled: Callable[[], None] = _nobody
         self._unsettled = False
-        self._now = now
+        self.now = now
         self._places = places
         self._spot = product == SPOT
         self._credentials = credentials
         self._client: Any = None
         self._errors: Any = None
 
-    def open(self) -> None:
-        """Make the client, in a running loop; nothing is sent. Raises ConfigurationError for a key of no known kind."""
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # what the SDK still imports of its own WebSocket library is on its way out
-            from binance import AsyncClient, exceptions
-        self._errors = exceptions
+    async def open(self) -> None:
+        """Make the client; nothing is sent. Raises ConfigurationError for a key of no known kind."""
+        make, self._errors = await _sdk()
         given = self._credentials
         key, secret, private = (
             (
@@ -65,7 +62,7 @@ class Rest:
             else (None, None, None)
         )
         try:
-            self._client = AsyncClient(key, secret, private_key=private)
+            self._client = make(key, secret, private_key=private)
         except (ValueError, TypeError, IndexError):
             raise ConfigurationError(
                 "BinanceBroker's private_key is none that can be read: give the PEM text of an Ed25519 or RSA key"
@@ -121,7 +118,7 @@ class Rest:
             await self.weights.acquire(weight)
         data: dict[str, Any] = {name: str(value) for name, value in params.items()}
         base = self._places.wallet if wallet else self._places.rest
-        now = self._now()
+        now = self.now()
         if before_ns and now > before_ns:
             raise NeverSent("its deadline had passed")
         if before_ns and self.weights.closed_ns > now:
@@ -170,7 +167,7 @@ class Rest:
     def limited(self, refusal: Refusal) -> None:
         """Ask for nothing while Binance takes nothing, wherever it said so; measure a clock that it called wrong."""
         if refusal.limited:
-            self.weights.close(self._now() + (refusal.retry_ms * 1_000_000 or MINUTE_NS))
+            self.weights.close(self.now() + (refusal.retry_ms * 1_000_000 or MINUTE_NS))
         if refusal.number == CLOCK and not self._unsettled:
             self._unsettled = True
             self.unsettled()
@@ -179,6 +176,26 @@ class Rest:
         used = str(getattr(response, "headers", {}).get("X-MBX-USED-WEIGHT-1M", ""))
         if used.isdecimal():
             self.weights.used(int(used))
+
+
+async def _sdk() -> tuple[Any, Any]:
+    """The SDK's client and its errors. Importing it takes long: in a thread, for the loop goes on."""
+    if "binance" in sys.modules:
+        return _import()
+    workers = Workers(1, "binance-sdk")
+    try:
+        return await workers.call(_IMPORT_SECONDS, _import)
+    finally:
+        workers.close()
+
+
+def _import() -> tuple[Any, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # what the SDK still imports of its own WebSocket library is on its way out
+        from binance import AsyncClient, exceptions
+    return AsyncClient, exceptions
 
 
 class NeverSent(ConnectivityError):

@@ -81,7 +81,7 @@ class BinanceStream:
     async def instruments(self) -> Sequence[Instrument]:
         """What it serves. Raises ConfigurationError, ConnectivityError or VenueError."""
         if not len(self._listing):
-            rest = self._rest or self._public(_elapsed)
+            rest = self._rest or await self._public(_elapsed)
             try:
                 self._listing.learn(await self._read(rest))
             except VenueError as error:
@@ -102,9 +102,9 @@ class BinanceStream:
             return spot_instruments(await spot_info(rest, natives(self._symbols)))
         return usdm_instruments(await rest.ask("get", "v1/exchangeInfo", signed=False), {}, {})
 
-    def _public(self, now: Callable[[], int]) -> Rest:
+    async def _public(self, now: Callable[[], int]) -> Rest:
         rest = Rest(self._places, self._product, now)
-        rest.open()
+        await rest.open()
         return rest
 
     def offers(self, instrument: str) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class BinanceStream:
         """Open what there is to open: sockets are when something is subscribed. Raises as `instruments` does."""
         await self.close()
         self._emit, self._clock = emit, clock
-        self._rest = self._public(clock.now)
+        self._rest = await self._public(clock.now)
         self._feeds.clear()
         await self._rest.measure()
         await self.instruments()

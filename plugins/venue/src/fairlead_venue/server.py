@@ -76,6 +76,7 @@ class VenueServer:
             await self._raw.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await asyncio.sleep(0)  # what was let go of is closed in the loop's next turn
 
     # --- streams of fronts that listen themselves ---------------------------------------------------------------
 
