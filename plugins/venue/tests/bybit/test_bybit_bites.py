@@ -7,8 +7,12 @@ import time
 
 import pytest
 
-# pybit raises in threads of its own; nobody catches that.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+# pybit raises in threads of its own, where nobody catches it, and leaves sockets behind.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 
 class SlowAfterSend:

@@ -166,6 +166,8 @@ def test_orders_go_when_the_connection_does(bare_of, sdk_of):
         sdk.create(orderLinkId="d")
         sdk.create("spot", orderLinkId="s")
         venue.disconnect()
+        while venue.streams("dcp.future"):
+            pass
         venue.advance("4s")
         assert sdk.status("d") == "New"
         venue.advance("2s")
