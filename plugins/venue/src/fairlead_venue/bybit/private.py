@@ -50,7 +50,10 @@ class PrivateTopics:
         """A bust is told of by the wallet alone: no topic says that an execution was taken back."""
         order, rule = event.order, event.order.wanted.instrument
         if event.kind != "busted" and not order.extra.get("quiet") and order.announced:
-            self._add("order", {"category": product_of(rule), **shown(order)})
+            row = {"category": product_of(rule), **shown(order)}
+            if event.kind == "triggered":
+                self._add("order", {**row, "orderStatus": "Triggered"})
+            self._add("order", row)
             if event.execution is not None:
                 self._add("execution", execution(event.execution, told_currency=self._trading.told_currency))
         if event.execution is not None:

@@ -18,6 +18,7 @@ from fairlead_venue.bybit.orders import (
     BY_USER,
     NO_QUANTITY,
     POST_ONLY,
+    SPOT_FILTERS,
     OrderReader,
     execution,
     order_id,
@@ -145,7 +146,12 @@ class Trading:
         self._account.cancel(order)
 
     def _cancel(self, asked: Asked) -> dict[str, Any]:
+        """A conditional order of spot is found under its filter: https://bybit-exchange.github.io/docs/v5/order/cancel-order"""
         order = self._open(asked)
+        if order.wanted.instrument.spot and _filter(order) != asked.params.word(
+            "orderFilter", SPOT_FILTERS, "Order"
+        ):
+            raise Refused(rules.S_NO_ORDER)
         self.cancel(order)
         return _ids(order)
 
@@ -169,11 +175,11 @@ class Trading:
         product = self.read.product(params)
         if product == "linear" and not any(name in params for name in ("symbol", "baseCoin", "settleCoin")):
             raise Refused(rules.PARAMETER, "symbol, baseCoin or settleCoin is required")
-        wanted = params.text("orderFilter", "")
+        wanted = params.text("orderFilter", "Order" if product == "spot" else "")
         found = [
             order
             for order in self._matching(params, list(self._account.open_orders()))
-            if not wanted or order.extra.get("filter") == wanted or product == "linear"
+            if wanted in ("", _filter(order))
         ]
         for order in found:
             self.cancel(order, "CancelAllBeforeLiq" if order.cause else "CancelByUser")
@@ -324,6 +330,13 @@ class Trading:
 
 def _ids(order: VenueOrder) -> dict[str, Any]:
     return {"orderId": order_id(order), "orderLinkId": order.extra["link"]}
+
+
+def _filter(order: VenueOrder) -> str:
+    """The filter that finds an open order; all plain orders, and what was triggered, are under Order."""
+    waits = order.extra.get("conditional") and not order.triggered
+    named: str = order.extra["filter"]
+    return (named if named != "Order" else "StopOrder") if waits else "Order"
 
 
 def _ended(order: VenueOrder) -> Rule:

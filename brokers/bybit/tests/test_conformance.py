@@ -1,0 +1,150 @@
+"""Broker and stream, proven by the kit against Bybit in a box."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+
+from fairlead import Secret
+from fairlead_bybit import BybitBroker, BybitStream
+from fairlead_conformance import BrokerConformance, Fault, StreamConformance, Tier, case
+from fairlead_sim.serve import LoopClock
+from fairlead_venue import Venue
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
+SKEW_NS = 10_000_000_000
+_STRIKES: dict[Fault, list[tuple[str, dict[str, Any]]]] = {
+    Fault.LOSE: [("lose", {"on": "socket:*"})],
+    Fault.LOSE_ANSWER: [("lose_answer", {"on": "socket:*"}), ("lose", {"on": "event:order"})],
+    Fault.DUPLICATE: [("duplicate", {"on": "event:order"}), ("duplicate", {"on": "event:execution"})],
+    Fault.REORDER: [("reorder", {"on": "event:order"})],
+    Fault.BAN: [("refuse", {"on": "socket:*", "code": 10006})],
+    Fault.GARBAGE: [("garbage", {"on": "event:execution"})],
+    Fault.UNKNOWN_WORD: [("unknown_enum", {"on": "event:order"})],
+}
+
+
+class Box:
+    """Bybit in a box as a venue under test."""
+
+    virtual = False
+    faults = frozenset(_STRIKES) | {Fault.CUT, Fault.STALL, Fault.SKEW}
+
+    def __init__(self) -> None:
+        self.clock: Any = None
+        self.venue: Any = None
+
+    async def open(self) -> None:
+        self.clock = LoopClock()
+        self.venue = await asyncio.to_thread(
+            Venue, "bybit", cash=["1_000_000 USDT", "1000 BTC"], variants={"limit_scale": "100"}
+        )
+
+    async def quote(self, instrument: str, bid: float, ask: float, size: float) -> None:
+        await asyncio.to_thread(self.venue.quote, instrument, bid, ask, bid_size=size, ask_size=size)
+
+    async def trade(self, instrument: str, price: float, size: float) -> None:
+        await asyncio.to_thread(self.venue.trade, instrument, price, size)
+
+    async def fill(self, client_order_id: str, quantity: Decimal) -> None:
+        """The market meets the order with just this size, and goes away again."""
+        orders = await asyncio.to_thread(self.venue.orders, "unified")
+        order = next(found for found in orders if found["client_id"] == client_order_id)
+        price, size, name = float(order["limit_price"]), float(quantity), order["instrument"]
+        if order["side"] == "buy":
+            await asyncio.to_thread(self.venue.quote, name, price * 0.98, price, bid_size=1e6, ask_size=size)
+            await self.quote(name, price * 1.01, price * 1.02, 1e6)
+        else:
+            await asyncio.to_thread(self.venue.quote, name, price, price * 1.02, bid_size=size, ask_size=1e6)
+            await self.quote(name, price * 0.98, price * 0.99, 1e6)
+
+    async def fault(self, fault: Fault) -> None:
+        if fault is Fault.CUT:
+            await asyncio.to_thread(self.venue.disconnect)
+        elif fault is Fault.STALL:
+            await asyncio.to_thread(self.venue.strike, "half_open")
+            await asyncio.to_thread(self.venue.fault, "lose", on="* /v5/*", times=3)
+        elif fault is Fault.SKEW:
+            await asyncio.to_thread(self.venue.skew, SKEW_NS)
+        else:
+            for kind, words in _STRIKES[fault]:
+                await asyncio.to_thread(self.venue.fault, kind, **words)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.venue.close)
+
+
+class Bybit(BrokerConformance):
+    """What both products have in common."""
+
+    settle = "60ms"
+    secrets = ("venue-secret",)
+
+    def make_venue(self) -> Box:
+        return Box()
+
+    def make(self) -> BybitBroker:
+        url = self.venue.venue.addresses["rest"] if self.venue is not None and self.venue.venue else ""
+        broker = BybitBroker(
+            *self.symbols, key=Secret.of("venue-key"), secret=Secret.of("venue-secret"), valid="1s", url=url,
+            orders_per_second=1000,
+        )  # fmt: skip
+        broker.profile = attrs.evolve(broker.profile, answer_ns=500_000_000, query_lag_ns=0)
+        return broker
+
+    symbols: tuple[str, ...] = ()
+
+
+class TestLinear(Bybit):
+    """Linear contracts."""
+
+    symbols = ("BTC/USDT:USDT", "ETH/USDT:USDT")
+    symbol = "BTC/USDT:USDT"
+
+    @case(Tier.CORE, of="mode:position_mode", after="it_connects")
+    async def test_one_way_is_what_it_has(self, desk):
+        """The snapshot says that the account has one position for each contract."""
+        modes = (await desk.broker.snapshot()).modes
+        assert modes is not None and modes["position_mode"] == "net"
+
+    @case(Tier.CORE, of="venue_option:triggerBy", after="a_stop_waits_and_fills")
+    async def test_a_stop_looks_at_the_mark(self, desk):
+        """`triggerBy` chooses the price that a stop waits for."""
+        await desk.place(venue_options={"triggerBy": "MarkPrice"})
+
+    @case(Tier.CORE, of="venue_option:smpType", after="a_limit_order_rests")
+    async def test_self_match_prevention_is_passed_on(self, desk):
+        """`smpType` goes to the venue."""
+        await desk.place(venue_options={"smpType": "CancelMaker"})
+
+
+class TestSpot(Bybit):
+    """Spot."""
+
+    symbols = ("BTC/USDT",)
+    symbol = "BTC/USDT"
+
+    @case(Tier.CORE, of="venue_option:triggerBy", after="a_limit_order_rests")
+    async def test_an_option_of_triggers_is_passed_on(self, desk):
+        """`triggerBy` goes to the venue."""
+        await desk.place(venue_options={"triggerBy": "LastPrice"})
+
+    @case(Tier.CORE, of="venue_option:smpType", after="a_limit_order_rests")
+    async def test_self_match_prevention_is_passed_on(self, desk):
+        """`smpType` goes to the venue."""
+        await desk.place(venue_options={"smpType": "CancelMaker"})
+
+
+class TestStream(StreamConformance):
+    """The stream of linear contracts."""
+
+    symbol = "BTC/USDT:USDT"
+
+    def make_venue(self) -> Box:
+        return Box()
+
+    def make(self) -> BybitStream:
+        url = self.venue.venue.addresses["rest"] if self.venue is not None and self.venue.venue else ""
+        return BybitStream(self.symbol, url=url)
