@@ -24,6 +24,9 @@ log = logging.getLogger("fairlead.bybit")
 
 _SECOND_NS = duration("1s")
 _WEEK_NS = 7 * 86_400 * _SECOND_NS
+_KEPT_NS = 104 * _WEEK_NS
+"""Executions of two years are listed: https://bybit-exchange.github.io/docs/v5/order/execution"""
+
 _MARGINS = {"REGULAR_MARGIN": "cross", "ISOLATED_MARGIN": "isolated", "PORTFOLIO_MARGIN": "portfolio"}
 _UNIFIED = frozenset({3, 4, 5, 6})
 _PERMISSIONS = {SPOT: ("Spot", "SpotTrade"), LINEAR: ("ContractTrade", "Order")}
@@ -100,7 +103,7 @@ class Account:
         names = {SPOT: "SPOT", LINEAR: "DERIVATIVES"}
         for product in self.products:
             await self._rest.ask("set_dcp", product=names[product], timeWindow=seconds)
-        rows = (await self._rest.ask("get_dcp_info")).get("dcpInfos") or ()
+        rows = (await self._rest.ask("query_dcp_info")).get("dcpInfos") or ()
         on = {row.get("product") for row in rows if row.get("dcpStatus") == "ON"}
         missing = [names[product] for product in self.products if names[product] not in on]
         if missing:
@@ -291,7 +294,8 @@ class Account:
 
     async def _executions(self, product: str, since_ns: int, **more: str) -> list[ExecutionRow]:
         """A list reaches over seven days at most, so a longer time is asked for in parts."""
-        now, begin = self._rest.clock.now() + _SECOND_NS, since_ns
+        now = self._rest.clock.now() + _SECOND_NS
+        begin = max(since_ns, now - _KEPT_NS)
         found: list[ExecutionRow] = []
         while begin < now:
             end = min(begin + _WEEK_NS, now)

@@ -46,7 +46,7 @@ from fairlead_bybit.link import Link
 from fairlead_bybit.places import places
 from fairlead_bybit.profile import LINEAR_RATE, LONGEST_NS, SECOND, SPOT_RATE, bybit_profile
 from fairlead_bybit.reports import Reports
-from fairlead_bybit.rest import NeverSent, Rest
+from fairlead_bybit.rest import NeverSent, Rest, elapsed
 
 log = logging.getLogger("fairlead.bybit")
 
@@ -147,7 +147,7 @@ class BybitBroker:
         """The symbols, with Bybit's rules. Raises ConfigurationError, ConnectivityError or VenueError."""
         if self._account is not None:
             return await self._list(self._account)
-        rest, account = self._open_rest(_elapsed)  # there is no clock yet
+        rest, account = self._open_rest(elapsed())  # there is no clock yet
         try:
             return await self._list(account)
         finally:
@@ -457,10 +457,6 @@ def _refuse_words(
         raise ConfigurationError(
             f"disconnect_cancel={protect_ns} ns is none that Bybit takes: write 3s to 300s"
         )
-
-
-def _elapsed() -> int:
-    return int(asyncio.get_running_loop().time() * 1e9)
 
 
 def _nowhere(report: Report) -> None:

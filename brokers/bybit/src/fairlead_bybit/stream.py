@@ -17,7 +17,7 @@ from fairlead_bybit.frames import Frame
 from fairlead_bybit.instruments import LINEAR, SPOT, Listing, product_of
 from fairlead_bybit.link import TopicLine
 from fairlead_bybit.places import places
-from fairlead_bybit.rest import Rest
+from fairlead_bybit.rest import Rest, elapsed
 
 log = logging.getLogger("fairlead.bybit")
 
@@ -77,7 +77,7 @@ class BybitStream:
     async def instruments(self) -> Sequence[Instrument]:
         """What it serves. Raises ConfigurationError, ConnectivityError or VenueError."""
         if not len(self._listing):
-            rest = self._rest or Rest(self._places, _elapsed)
+            rest = self._rest or Rest(self._places, elapsed())
             products = {product_of(symbol) for symbol in self._symbols} or {SPOT, LINEAR}
             try:
                 self._listing.learn(await listed(rest, sorted(products)))
@@ -290,10 +290,6 @@ class BybitStream:
 async def _again(line: TopicLine, topic: str) -> None:
     await line.subscribe([topic], "unsubscribe")
     await line.subscribe([topic])
-
-
-def _elapsed() -> int:
-    return int(asyncio.get_running_loop().time() * 1e9)
 
 
 def _nowhere(event: MarketEvent) -> None:

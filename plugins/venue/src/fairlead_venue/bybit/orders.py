@@ -75,7 +75,7 @@ class OrderReader:
         price = self._price(params, "price", rule) if limited else None
         quantity = self._quantity(params, rule, side, limited=limited)
         reduce = not rule.spot and (params.flag("reduceOnly") or params.flag("closeOnTrigger"))
-        self._check(rule, side, quantity, price, reduce=reduce)
+        self._check(rule, side, quantity, price, reduce=reduce, waits="triggerPrice" in params)
         self._check_index(params, rule)
         return Wanted(
             instrument=rule, side=side, type=OrderType.LIMIT if limited else OrderType.MARKET, quantity=quantity,
@@ -155,7 +155,7 @@ class OrderReader:
             raise Refused(rules.PARAMETER, "triggerPrice invalid")
         self._check(
             rule, wanted.side, changes.get("quantity", wanted.quantity),
-            changes.get("limit_price", wanted.limit_price), reduce=wanted.reduce_only, again=True,
+            changes.get("limit_price", wanted.limit_price), reduce=wanted.reduce_only, waits=order.extra['conditional'] and not order.triggered, again=True,
         )  # fmt: skip
         return changes, trigger
 
@@ -201,6 +201,7 @@ class OrderReader:
         price: Decimal | None,
         *,
         reduce: bool,
+        waits: bool,
         again: bool = False,
     ) -> None:
         if quantity < rule.min_quantity or not quantity:
@@ -208,7 +209,7 @@ class OrderReader:
         if rule.max_quantity is not None and quantity > rule.max_quantity:
             raise self._refuse(rule, "quantity_most")
         last, band = self.price(rule), _BAND[product_of(rule)]
-        if price is not None and last:
+        if price is not None and last and not waits:
             if side is Side.BUY and price > last * (1 + band):
                 raise self._refuse(rule, "price_high")
             if side is Side.SELL and price < last * (1 - band):
