@@ -49,9 +49,12 @@ class Rounds(Strategy):
         price, away = self.price(symbol) or 0.0, 1 if number % 2 else -1
         send = self.buy if number % 2 else self.sell
         terms: list[dict[str, Any]] = [
-            {}, {"limit_price": price * (1 - away * 0.0003)}, {"limit_price": price * (1 - away * 0.008), "post_only": True},
-            {"stop_price": price * (1 + away * 0.0015)}, {"limit_price": price * (1 + away * 0.002), "time_in_force": "IOC"},
-        ]  # fmt: skip
+            {},
+            {"limit_price": price * (1 - away * 0.0003)},
+            {"limit_price": price * (1 - away * 0.008), "post_only": True},
+            {"stop_price": price * (1 + away * 0.0015)},
+            {"limit_price": price * (1 + away * 0.002), "time_in_force": "IOC"},
+        ]
         send(0.005, instrument=symbol, tag=f"order {number}", **terms[number % len(terms)])
 
     def tidy(self) -> None:

@@ -64,7 +64,8 @@ class Trading:
         }[bool(limit), bool(stop)]  # fmt: skip
         intent = OrderIntent(
             strategy="s", account="bybit", instrument=f"{symbol}@bybit", side=Side(side), quantity=Decimal(quantity),
-            type=kind, limit_price=Decimal(limit) if limit else None, stop_price=Decimal(stop) if stop else None, **more,
+            type=kind, limit_price=Decimal(limit) if limit else None, stop_price=Decimal(stop) if stop else None,
+            **more,
         )  # fmt: skip
         name = name or f"{next(self._names):032x}"
         deadline = deadline_ns or self.clock.now() + 5 * SECOND

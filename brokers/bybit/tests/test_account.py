@@ -1,6 +1,5 @@
 """A broker at Bybit in a box: every command, what is told of it, and what is asked."""
 
-import asyncio
 from decimal import Decimal
 
 import pytest
@@ -10,8 +9,8 @@ from fairlead import ConfigurationError, Liquidity, Secret
 from fairlead.ports import (
     Accepted,
     AccountChanged,
-    Canceled,
     CancelAll,
+    Canceled,
     CancelRejected,
     Expired,
     FillReport,
@@ -320,8 +319,9 @@ def test_protection_is_armed_where_it_was_granted(play):
         name = trading.submit(limit="49000")
         await trading.until(Accepted, name)
         await trading.there("disconnect")
-        while await trading.there("streams", "dcp.*"):
-            await asyncio.sleep(0)
+        await trading.until(StreamDown)
+        while trading.venue.streams("dcp.*"):
+            pass
         await trading.there("advance", "6s")
         [row] = await trading.there("orders", "unified")
         assert row["status"] == "canceled"

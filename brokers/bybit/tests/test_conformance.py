@@ -1,6 +1,5 @@
 """Broker and stream, proven by the kit against Bybit in a box."""
 
-import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -27,53 +26,81 @@ _STRIKES: dict[Fault, list[tuple[str, dict[str, Any]]]] = {
 
 
 class Box:
-    """Bybit in a box as a venue under test."""
+    """Bybit in a box as a venue under test: one process for all cases, cleared before each."""
 
     virtual = False
     faults = frozenset(_STRIKES) | {Fault.CUT, Fault.STALL, Fault.SKEW}
+    shared: Any = None
 
     def __init__(self) -> None:
         self.clock: Any = None
-        self.venue: Any = None
+
+    @property
+    def venue(self) -> Venue:
+        if Box.shared is None:
+            cash, scale = ["10_000_000 USDT", "10_000 BTC"], {"limit_scale": "100"}
+            Box.shared = Venue("bybit", cash=cash, variants=scale, process=True)
+        found: Venue = Box.shared
+        return found
 
     async def open(self) -> None:
         self.clock = LoopClock()
-        self.venue = await asyncio.to_thread(
-            Venue, "bybit", cash=["1_000_000 USDT", "1000 BTC"], variants={"limit_scale": "100"}
-        )
+        venue = self.venue
+        venue.clear()
+        venue.skew(0)
+        venue.disconnect()
+        for symbol in ("BTC/USDT", "ETH/USDT"):
+            venue.quote(symbol, 99.99, 100.01, bid_size=1e6, ask_size=1e6)
+            venue.trade(symbol, 100.0)
+        account = venue.books()["unified"]
+        for order in account["orders"]:
+            if order["status"] in ("new", "partially_filled"):
+                venue.cancel("unified", order["number"])
+        for name, held in account["positions"].items():
+            if ":" in name and (much := Decimal(held["quantity"])):
+                venue.order("unified", name, "sell" if much > 0 else "buy", str(abs(much)))
 
     async def quote(self, instrument: str, bid: float, ask: float, size: float) -> None:
-        await asyncio.to_thread(self.venue.quote, instrument, bid, ask, bid_size=size, ask_size=size)
+        self.venue.quote(instrument, bid, ask, bid_size=size, ask_size=size)
 
     async def trade(self, instrument: str, price: float, size: float) -> None:
-        await asyncio.to_thread(self.venue.trade, instrument, price, size)
+        self.venue.trade(instrument, price, size)
 
     async def fill(self, client_order_id: str, quantity: Decimal) -> None:
         """The market meets the order with just this size, and goes away again."""
-        orders = await asyncio.to_thread(self.venue.orders, "unified")
-        order = next(found for found in orders if found["client_id"] == client_order_id)
+        venue = self.venue
+        order = next(one for one in venue.orders("unified") if one["client_id"] == client_order_id)
         price, size, name = float(order["limit_price"]), float(quantity), order["instrument"]
         if order["side"] == "buy":
-            await asyncio.to_thread(self.venue.quote, name, price * 0.98, price, bid_size=1e6, ask_size=size)
+            venue.quote(name, price * 0.98, price, bid_size=1e6, ask_size=size)
             await self.quote(name, price * 1.01, price * 1.02, 1e6)
         else:
-            await asyncio.to_thread(self.venue.quote, name, price, price * 1.02, bid_size=size, ask_size=1e6)
+            venue.quote(name, price, price * 1.02, bid_size=size, ask_size=1e6)
             await self.quote(name, price * 0.98, price * 0.99, 1e6)
 
     async def fault(self, fault: Fault) -> None:
         if fault is Fault.CUT:
-            await asyncio.to_thread(self.venue.disconnect)
+            self.venue.disconnect()
         elif fault is Fault.STALL:
-            await asyncio.to_thread(self.venue.strike, "half_open")
-            await asyncio.to_thread(self.venue.fault, "lose", on="* /v5/*", times=3)
+            self.venue.strike("half_open")
+            self.venue.fault("lose", on="* /v5/*", times=5)
         elif fault is Fault.SKEW:
-            await asyncio.to_thread(self.venue.skew, SKEW_NS)
+            self.venue.skew(SKEW_NS)
         else:
             for kind, words in _STRIKES[fault]:
-                await asyncio.to_thread(self.venue.fault, kind, **words)
+                self.venue.fault(kind, **words)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self.venue.close)
+        """It is there for the next case."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def box_ends():
+    """The venue ends with the module."""
+    yield
+    if Box.shared is not None:
+        Box.shared.close()
+        Box.shared = None
 
 
 class Bybit(BrokerConformance):
@@ -86,7 +113,7 @@ class Bybit(BrokerConformance):
         return Box()
 
     def make(self) -> BybitBroker:
-        url = self.venue.venue.addresses["rest"] if self.venue is not None and self.venue.venue else ""
+        url = self.venue.venue.addresses["rest"] if self.venue is not None else ""
         broker = BybitBroker(
             *self.symbols, key=Secret.of("venue-key"), secret=Secret.of("venue-secret"), valid="1s", url=url,
             orders_per_second=1000,
@@ -107,7 +134,8 @@ class TestLinear(Bybit):
     async def test_one_way_is_what_it_has(self, desk):
         """The snapshot says that the account has one position for each contract."""
         modes = (await desk.broker.snapshot()).modes
-        assert modes is not None and modes["position_mode"] == "net"
+        assert modes is not None
+        assert modes["position_mode"] == "net"
 
     @case(Tier.CORE, of="venue_option:triggerBy", after="a_stop_waits_and_fills")
     async def test_a_stop_looks_at_the_mark(self, desk):
@@ -146,5 +174,5 @@ class TestStream(StreamConformance):
         return Box()
 
     def make(self) -> BybitStream:
-        url = self.venue.venue.addresses["rest"] if self.venue is not None and self.venue.venue else ""
+        url = self.venue.venue.addresses["rest"] if self.venue is not None else ""
         return BybitStream(self.symbol, url=url)

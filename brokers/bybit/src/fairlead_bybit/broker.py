@@ -164,7 +164,7 @@ class BybitBroker:
         return self._listing.chosen(self._symbols, self._environment)
 
     def _open_rest(self, now: Callable[[], int]) -> tuple[Rest, Account]:
-        rest = Rest(self._places, now, self._credentials)
+        rest = Rest(self._places, now, self._credentials, seconds=2 * self.profile.answer_ns / 1e9)
         return rest, Account(rest, self._listing, self._known, self._symbols)
 
     async def connect(self, emit: Callable[[Report], None], clock: Clock) -> None:
@@ -289,7 +289,7 @@ class BybitBroker:
             self._spawn(self._post(command, request))
             return
         now = clock.now()
-        if rest.weights.closed_ns > now:
+        if rest.shut_ns > now:
             self._unsent(command, "Bybit takes nothing now: it asked for a pause")
             return
         left = command.deadline_ns - now
@@ -382,7 +382,7 @@ class BybitBroker:
     # --- questions ----------------------------------------------------------------------------------------------
 
     def _asked(self) -> Account:
-        if self._account is None:
+        if self._account is None or self._link is None:
             raise ConnectivityError("there is no connection to Bybit")
         return self._account
 

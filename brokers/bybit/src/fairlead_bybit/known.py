@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fairlead.ports import Replace
 
-_MOST = 20_000
+_MOST = 2_000
 
 
 class Terms(NamedTuple):
@@ -75,6 +75,12 @@ class Known:
                 self.ends(asked)
                 return asked.attempt
         return 0 if before is not None and before != terms else None
+
+    def ended(self, name: str) -> None:
+        """An order will not change any more."""
+        self._terms.pop(name, None)
+        self._asked.pop(name, None)
+        self.waiting.pop(name, None)
 
     def pays(self, number: str) -> bool:
         """Whether a payment is new; it is not from now on."""

@@ -84,8 +84,10 @@ class Reports:
         if waited and status in ("Triggered", "New", "PartiallyFilled", "Filled"):
             self._emit(Triggered(client_order_id=name, event_ns=at))
         self._change(name, row, at)
-        if status in ENDED and status != "Filled":
-            self._end(name, row, at)
+        if status in ENDED:
+            self._known.ended(name)
+            if status != "Filled":
+                self._end(name, row, at)
 
     def _change(self, name: str, row: OrderRow, at: int) -> None:
         terms = Terms(

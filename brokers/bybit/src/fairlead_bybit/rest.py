@@ -21,8 +21,6 @@ SECOND = duration("1s")
 WINDOW_MS = 5000
 """The recv_window of questions, of a clock that is right."""
 
-_TIMEOUT = 8
-_SECONDS = 20.0
 _THREADS = 4
 _BAN_NS = duration("10m")
 _MEASURED_NS = duration("5m")
@@ -32,11 +30,17 @@ _RATE, _KEPT = 40, 5
 class Rest:
     """HTTP requests. `now` is our own clock; `clock` is the venue's, `weights` what it still takes.
 
-    Without credentials only what is public can be asked for. Nothing is ever asked for twice by itself.
+    Without credentials only what is public can be asked for. Nothing is ever asked for twice by itself. An answer takes
+    `seconds` at most. Before `shut_ns` of our clock Bybit takes no orders either: it said so.
     """
 
     def __init__(
-        self, places: Places, now: Callable[[], int], credentials: Credentials | None = None
+        self,
+        places: Places,
+        now: Callable[[], int],
+        credentials: Credentials | None = None,
+        *,
+        seconds: float = 10.0,
     ) -> None:
         self.clock = VenueClock(now, self._time)
         # 50 questions a second is what an account has, 600 in five seconds an address: the lower of both.
@@ -48,6 +52,8 @@ class Rest:
         self._local = threading.local()
         self._clients: list[Any] = []
         self._doubtful = False
+        self._seconds = seconds
+        self.shut_ns = 0
 
     async def close(self) -> None:
         """Let the connections go; harmless to repeat. What runs is not waited for."""
@@ -77,7 +83,9 @@ class Rest:
         if not before_ns:
             await self.weights.acquire()
         try:
-            found: dict[str, Any] = await self._workers.call(_SECONDS, self._call, method, before_ns, words)
+            found: dict[str, Any] = await self._workers.call(
+                2 * self._seconds, self._call, method, before_ns, words
+            )
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._workers is not None or (task is not None and task.cancelling()):
@@ -107,7 +115,7 @@ class Rest:
         now = self._now()
         if before_ns and now > before_ns:
             raise NeverSent("its deadline had passed")
-        if before_ns and self.weights.closed_ns > now:
+        if before_ns and self.shut_ns > now:
             raise NeverSent("Bybit takes nothing now: it asked for a pause")
         window = (before_ns - now) // 1_000_000 if before_ns else WINDOW_MS
         # The SDK stamps with this machine's clock: where that is behind, the window has to reach further.
@@ -124,7 +132,7 @@ class Rest:
             raise self._refused(int(error.status_code), error.message, error.resp_headers or {}) from None
         except FailedRequestError as error:
             if error.status_code == BANNED:
-                self.weights.close(self._now() + _BAN_NS)
+                self._shut(self._now() + _BAN_NS)
                 raise Refusal(
                     0, "this address asked for too much, or is of a country that is not served", BANNED
                 ) from None
@@ -154,9 +162,16 @@ class Rest:
         if refusal.limited:
             now = self._now()
             until = refusal.until_ms * 1_000_000 - self.clock.offset_ns
-            self.weights.close(until if now < until < now + 60 * SECOND else now + SECOND)
+            if now < until < now + 60 * SECOND:
+                self._shut(until)
+            else:  # it does not say until when, or what has passed: its limits are of seconds
+                self.weights.close(now + SECOND)
         if refusal.number == CLOCK:
             self._doubtful = True
+
+    def _shut(self, until_ns: int) -> None:
+        self.shut_ns = max(self.shut_ns, until_ns)
+        self.weights.close(until_ns)
 
     def _client(self) -> Any:
         """This thread's client: a session of the SDK's HTTP library is for one thread."""
@@ -170,7 +185,7 @@ class Rest:
         given = self._credentials
         http = HTTP(
             api_key=given.key.reveal() if given else None, api_secret=given.secret.reveal() if given else None,
-            timeout=_TIMEOUT, max_retries=1, retry_codes={-1}, return_response_headers=True,
+            timeout=self._seconds, max_retries=1, retry_codes={-1}, return_response_headers=True,
         )  # fmt: skip
         for handler in logger.handlers[:]:
             if handler not in before:  # where nobody logs, it begins to

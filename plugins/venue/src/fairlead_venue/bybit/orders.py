@@ -155,7 +155,8 @@ class OrderReader:
             raise Refused(rules.PARAMETER, "triggerPrice invalid")
         self._check(
             rule, wanted.side, changes.get("quantity", wanted.quantity),
-            changes.get("limit_price", wanted.limit_price), reduce=wanted.reduce_only, waits=order.extra['conditional'] and not order.triggered, again=True,
+            changes.get("limit_price", wanted.limit_price), reduce=wanted.reduce_only,
+            waits=order.extra["conditional"] and not order.triggered, again=True,
         )  # fmt: skip
         return changes, trigger
 
