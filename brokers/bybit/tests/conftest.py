@@ -5,9 +5,10 @@ import itertools
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 
-from fairlead import OrderIntent, OrderType, Secret, Side
+from fairlead import OrderIntent, OrderType, Secret, Side, duration
 from fairlead.ports import Cancel, FillReport, Replace, Submit
 from fairlead_bybit import BybitBroker, BybitStream
 from fairlead_sim.serve import LoopClock
@@ -20,11 +21,12 @@ SECOND = 1_000_000_000
 class Trading:
     """A broker at a venue; `reports` are all it told, `until` waits for one."""
 
-    def __init__(self, venue: Venue, *symbols: str, **options: Any) -> None:
+    def __init__(self, venue: Venue, *symbols: str, answer: str = "5s", **options: Any) -> None:
         self.venue = venue
         self.reports: list[Any] = []
         words: dict[str, Any] = {"key": Secret.of(venue.key), "secret": Secret.of(venue.secret), **options}
         self.broker = BybitBroker(*(symbols or (LINEAR, SPOT)), url=venue.addresses["rest"], **words)
+        self.broker.profile = attrs.evolve(self.broker.profile, answer_ns=duration(answer))
         self.clock = LoopClock()
         self._told = asyncio.Event()
         self._names = itertools.count(1)

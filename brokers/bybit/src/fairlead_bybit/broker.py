@@ -257,6 +257,8 @@ class BybitBroker:
         rest, self._rest, self._account = self._rest, None, None
         if rest is not None:
             await rest.close()
+        if link is not None:
+            await link.wait_closed()
 
     # --- orders -------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ Emit = Callable[[MarketEvent], None]
 Now = Callable[[], int]
 _MS = 1_000_000
 _SNAPSHOT = "snapshot"
+_REMEMBERED = 1_000
+"""So many trades are known again when they are told twice: their ids have no order."""
 
 Levels = tuple[tuple[float, float], ...]
 
@@ -36,7 +38,7 @@ class PublicTrade(msgspec.Struct):
     side: str = msgspec.field(name="S")
     size: str = msgspec.field(name="v")
     price: str = msgspec.field(name="p")
-    number: str = msgspec.field(name="i", default="")
+    number: str = msgspec.field(name="i")
 
 
 class Kline(msgspec.Struct):
@@ -105,17 +107,23 @@ class Quotes(Books):
 
 
 class Trades:
-    """Public trades."""
+    """Public trades, each once."""
 
     def __init__(self, instrument: Instrument, emit: Emit, now: Now) -> None:
         self._id = instrument.id
         self._emit = emit
         self._now = now
+        self._seen: dict[str, None] = {}
 
     def take(self, frame: Frame) -> None:
         """Some trades."""
         now = self._now()
         for row in _trades.decode(frame.data):
+            if row.number in self._seen:
+                continue
+            self._seen[row.number] = None
+            if len(self._seen) > _REMEMBERED:
+                del self._seen[next(iter(self._seen))]
             aggressor = "buy" if row.side == "Buy" else "sell"
             self._emit(
                 Trade(

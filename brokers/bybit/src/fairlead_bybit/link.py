@@ -43,6 +43,7 @@ class Line:
         self._heard = False
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._numbers = count(1)
+        self._closing: WebSocket | None = None
 
     async def open(self, url: str, clock: Clock) -> None:
         """Connect. Raises ConnectivityError."""
@@ -113,8 +114,14 @@ class Line:
             self._timer.cancel()
         if socket is not None:
             socket.close()
+            self._closing = socket
         for key in list(self._waiting):
             self.settle(key, ConnectivityError("the connection to Bybit has ended"))
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of it is left."""
+        if self._closing is not None:
+            await self._closing.wait_closed()
 
     def lost(self, reason: str) -> None:
         """It broke."""
@@ -256,6 +263,12 @@ class Link:
         self.private.close()
         if self.trade is not None:
             self.trade.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of it is left."""
+        await self.private.wait_closed()
+        if self.trade is not None:
+            await self.trade.wait_closed()
 
     def _lost(self, reason: str) -> None:
         down, self._down = self._down, None

@@ -60,6 +60,7 @@ class Rest:
         workers, self._workers = self._workers, None
         if workers is not None:
             workers.close()
+            await workers.wait_closed()
         for client in self._clients:
             client.client.close()
         self._clients.clear()
@@ -123,7 +124,6 @@ class Rest:
         return self._sent(method, http, words)
 
     def _sent(self, method: str, http: Any, words: dict[str, Any]) -> dict[str, Any]:
-        import requests
         from pybit.exceptions import FailedRequestError, InvalidRequestError
 
         try:
@@ -140,9 +140,8 @@ class Rest:
                 f"Bybit's answer to {method} is none (status {error.status_code})"
             ) from None
         except (
-            requests.RequestException,
-            OSError,
-        ) as error:  # its text may have more than anybody should read
+            OSError
+        ) as error:  # the HTTP library's are such; their text may have more than anybody should read
             raise ConnectivityError(f"Bybit gave no answer to {method}: {type(error).__name__}") from None
         except (AttributeError, TypeError, ValueError, KeyError) as error:
             raise ConnectivityError(

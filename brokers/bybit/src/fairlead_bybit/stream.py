@@ -180,6 +180,8 @@ class BybitStream:
         rest, self._rest = self._rest, None
         if rest is not None:
             await rest.close()
+        for line in lines.values():
+            await line.wait_closed()
 
     # --- feeds --------------------------------------------------------------------------------------------------
 

@@ -56,7 +56,9 @@ class BybitFront:
         exchange = self._exchange = server.exchange
         chosen = settings.variants
         self.security = Security(settings, self._now_ms)
-        self.limits = Limits(self._now_ms, int(chosen.get("limit_scale", 1)))
+        scale = int(chosen.get("limit_scale", 1))
+        self.limits = Limits(self._now_ms, scale)
+        self._most_connects = _CONNECTS * scale
         account = exchange.open_account("unified", settings.cash, fees_in_base=True)
         symbols = Symbols()
         for instrument in instruments(settings):
@@ -221,7 +223,7 @@ class BybitFront:
         now = self._now_ms()
         self._connects = [at for at in self._connects if at > now - _CONNECT_WINDOW]
         self._connects.append(now)
-        if len(self._connects) > _CONNECTS:
+        if len(self._connects) > self._most_connects:
             return self._refusal(Refused(rules.FREQUENT_SOCKET))
         try:
             known = self._sockets.open(channel, channel.path.removeprefix("/v5/"), query)

@@ -33,7 +33,7 @@ class Window:
 
 
 class Limits:
-    """The limits of the one account, and of the one address. `scale` multiplies those of the account."""
+    """The limits of the one account, and of the one address. `scale` multiplies both."""
 
     def __init__(self, now_ms: Callable[[], int], scale: int = 1) -> None:
         self._now = now_ms
@@ -49,7 +49,7 @@ class Limits:
             raise Refused(rules.IP_LIMIT)
         self._asked = [at for at in self._asked if at > now - _IP_WINDOW]
         self._asked.append(now)
-        if len(self._asked) > _IP:
+        if len(self._asked) > _IP * self._scale:
             self._closed_until = now + _BAN
             raise Refused(rules.IP_LIMIT)
 
