@@ -89,10 +89,10 @@ def test_a_break_is_told_once_and_another_connection_goes_on(listen, fault):
         await listening.there("fault", fault, on="event:orderbook")
         await listening.there("quote", "BTC/USDT", 49_990.0, 50_001.0)
         await listening.until(lambda: listening.downs)
+        before = len(listening.events)
         await listening.connect()
         wanted = feeds(LINEAR, "quote")
         assert await listening.stream.subscribe(wanted) == set(wanted)
-        before = len(listening.events)
         await listening.until(lambda: len(listening.events) > before)
         assert listening.events[-1].bid == 49_990.0
         assert len(listening.downs) == 1
@@ -105,8 +105,8 @@ def test_bars_join_their_history_without_a_gap(listen):
 
     async def story(listening):
         now = listening.clock.now() // MINUTE * MINUTE
-        past = [Bar(f"{LINEAR}@bybit", "1m", 1.0, 2.0, 0.5, 1.5, 3.0, now - (4 - n) * MINUTE, now - (3 - n) * MINUTE, now)
-                for n in range(3)]  # fmt: skip
+        ends = [now - 2 * MINUTE, now - MINUTE, now]
+        past = [Bar(f"{LINEAR}@bybit", "1m", 1.0, 2.0, 0.5, 1.5, 3.0, end - MINUTE, end, now) for end in ends]
         await listening.there("push", *past)
         [subscription] = feeds(LINEAR, "bar:1m")
         found = await listening.stream.history(subscription, now - 10 * MINUTE, now - MINUTE + 1)
