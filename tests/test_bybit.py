@@ -103,3 +103,17 @@ def test_a_kill_amid_two_hundred_orders(tmp_path: Path) -> None:
     assert Decimal(books["cash"]["BTC"]) == Decimal(book["balances"]["BTC"])
     assert len(sent) >= 200
     assert len(book["executions"]) > 50
+
+
+@pytest.mark.full
+def test_the_example_buys_and_sells(tmp_path: Path) -> None:
+    """In its box it needs no key and no network, and ends by itself."""
+    example = Path(__file__).parents[1] / "examples" / "11_bybit.py"
+    done = subprocess.run(
+        [sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False,
+        env={**os.environ, "FAIRLEAD_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0].startswith("buy 0.002 at")
+    assert said[-1] == "bought and sold"

@@ -16,7 +16,8 @@ from fairlead_conformance import BrokerConformance, Fault, StreamConformance, Ti
 from fairlead_sim.serve import LoopClock
 from fairlead_venue import Venue
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
+# It tries 190 cases in real time, and watches for callbacks that hold the loop: it needs a quiet machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 SKEW_NS = 10_000_000_000
 MINUTE_NS = 60_000_000_000
 _STRIKES: dict[Fault, list[tuple[str, dict[str, Any]]]] = {
