@@ -17,6 +17,7 @@ from fairlead_venue.wire import Call, Reply, RequestLog
 
 FRONTS = {
     "binance": "fairlead_venue.binance:BinanceFront",
+    "bybit": "fairlead_venue.bybit:BybitFront",
 }
 """The protocols there are, each with the class of its front."""
 
