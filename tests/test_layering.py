@@ -256,8 +256,8 @@ def test_a_distribution_requires_nothing_that_it_does_not_import(folder):
 # --- what an import brings ----------------------------------------------------------------------------------
 
 HEAVY = (
-    "aiohttp", "attr", "binance", "ccxt", "click", "dotenv", "ib_async", "packaging", "picows", "pyarrow", "pybit",
-    "rich", "sqlite3", "uvloop",
+    "aiohttp", "attr", "binance", "ccxt", "click", "dotenv", "eth_account", "eth_keys", "eth_utils", "hyperliquid",
+    "ib_async", "packaging", "picows", "pyarrow", "pybit", "rich", "sqlite3", "uvloop",
 )  # fmt: skip
 
 
