@@ -221,7 +221,9 @@ class Hyper:
         if self._open:
             self._open.clear()
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)  # the SDK leaves the sockets of lost streams open
+                warnings.simplefilter(
+                    "ignore", ResourceWarning
+                )  # the SDK leaves the sockets of lost streams open
                 gc.collect()
 
 
@@ -241,7 +243,9 @@ class Heard:
 
     def statuses(self, count: int) -> list[tuple[int, str]]:
         """So many order updates: oid and status."""
-        return [(row["order"]["oid"], row["status"]) for _ in range(count) for row in self.next("orderUpdates")]
+        return [
+            (row["order"]["oid"], row["status"]) for _ in range(count) for row in self.next("orderUpdates")
+        ]
 
 
 @pytest.fixture

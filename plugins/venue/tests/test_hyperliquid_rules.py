@@ -27,7 +27,9 @@ def test_an_order_is_refused_in_its_place(hyper, words, said):
     assert hyper.info.open_orders(hyper.account) == []
 
 
-@pytest.mark.parametrize(("price", "fits"), [(123_456, True), (1234.5, True), (1234.56, False), (0.12345, False)])
+@pytest.mark.parametrize(
+    ("price", "fits"), [(123_456, True), (1234.5, True), (1234.56, False), (0.12345, False)]
+)
 def test_prices_have_five_figures(hyper_of, price, fits):
     """Whole numbers always pass; decimals are limited by szDecimals too."""
     hyper = hyper_of(pairs={"ETH/USDC": "0.01", "BTC/USDC": "0.1"})
@@ -57,7 +59,10 @@ def test_only_the_account_and_its_agent_may_act(hyper):
     reply = client.order("BTC", True, 0.01, 49_000, {"limit": {"tif": "Gtc"}})
     client.session.close()
     client.info.session.close()
-    assert reply == {"status": "err", "response": f"User or API Wallet {stranger.address.lower()} does not exist."}
+    assert reply == {
+        "status": "err",
+        "response": f"User or API Wallet {stranger.address.lower()} does not exist.",
+    }
 
 
 def test_a_signature_is_of_what_was_sent(hyper, monkeypatch):
@@ -113,7 +118,10 @@ def test_a_dead_mans_switch_may_need_volume(hyper_of):
 
 def test_what_cannot_be_read_is_422(hyper):
     """A query that there is not, an action without its parts, and bytes that are no JSON."""
-    for path, body in [("/info", {"type": "nothing"}), ("/exchange", {"action": {"type": "order"}, "nonce": 1})]:
+    for path, body in [
+        ("/info", {"type": "nothing"}),
+        ("/exchange", {"action": {"type": "order"}, "nonce": 1}),
+    ]:
         with pytest.raises(hyper.error.ClientError) as refused:
             hyper.info.post(path, body)
         assert (refused.value.status_code, refused.value.error_message) == (

@@ -29,7 +29,12 @@ def test_an_order_rests_fills_and_is_found_by_its_cloid(hyper):
     hyper.venue.quote("BTC/USDC", 48_990.0, 48_991.0)
     assert heard.statuses(2) == [(resting["oid"], "open"), (resting["oid"], "filled")]
     [fill] = heard.next("userFills")["fills"]
-    assert (fill["px"], fill["crossed"], fill["dir"], fill["startPosition"]) == ("49000", False, "Open Long", "0")
+    assert (fill["px"], fill["crossed"], fill["dir"], fill["startPosition"]) == (
+        "49000",
+        False,
+        "Open Long",
+        "0",
+    )
     found = hyper.info.query_order_by_cloid(hyper.account, hyper.cloid(7))
     assert found["order"]["status"] == "filled"
     [row] = hyper.info.user_state(hyper.account)["assetPositions"]
