@@ -4,6 +4,7 @@ import random
 from decimal import Decimal
 
 import attrs
+import msgspec
 import pytest
 
 from fairlead import ConnectivityError, OrderStatus, Side, TradingState
@@ -274,6 +275,26 @@ def test_a_replacement_to_what_has_filled_meanwhile_ends_the_order(bench):
     bench.broker.fill(order, "0.5")
     bench.broker.emit(Replaced(client_order_id=order.client_order_id, attempt=1))
     assert (order.status, order.quantity, reserved(bench)) == (OrderStatus.FILLED, D("0.5"), 0)
+
+
+def test_what_fills_beyond_an_order_is_said_once_its_replacement_is_refused():
+    """It could have been of the larger one; now it is known that nobody ordered it, and trading is lowered."""
+    bench = ready()
+    bench.broker.replaces = silence()
+    order = limit(bench)
+    replace(bench, order, quantity=2)
+    bench.broker.fill(order, "0.9")
+    bench.broker.emit(
+        msgspec.structs.replace(
+            bench.broker.executions[-1], cumulative_quantity=D("1.1"), fill_id="more", quantity=D("0.2")
+        )
+    )
+    assert not bench.of(f.StateChanged)
+    bench.broker.emit(ReplaceRejected(client_order_id=order.client_order_id, attempt=1, code="too_late"))
+    assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, D("1.1"))
+    (said,) = bench.of(f.StateChanged)
+    assert said.state is TradingState.REDUCE_ONLY
+    assert "filled 1.1, more than the 1 ordered" in said.reason
 
 
 def test_an_order_can_be_canceled_while_it_is_being_replaced(bench):

@@ -131,20 +131,23 @@ class Fills:
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
         self._book(order.account, [fill], report.cause, order, total=total)
-        ordered = order.quantity
-        if order.intent.group and self._kernel.profiles[order.account].oco:
-            ordered = max(
-                ordered, order.intent.quantity
-            )  # its venue shrinks linked orders when one of them fills
-        if order.filled_quantity > ordered:
-            self.lower(
-                order.account,
-                f"{name} filled {order.filled_quantity}, more than the {ordered} ordered; all of it is booked",
-            )
+        self.measure(order)
         if removed and (left := self.missing(order)):
             worth = sum((one.quantity * one.price for one in removed), ZERO) - fill.quantity * fill.price
             price = worth / left if worth > 0 else removed[-1].price
             self._infer(order, left, price)
+
+    def measure(self, order: Order) -> None:
+        """Say it where an order has filled more than was ordered."""
+        ordered = order.quantity
+        if order.intent.group and self._kernel.profiles[order.account].oco:  # its venue shrinks linked orders
+            ordered = max(ordered, order.intent.quantity)
+        if order.filled_quantity > ordered:
+            self.lower(
+                order.account,
+                f"{order.client_order_id} filled {order.filled_quantity}, more than the {ordered} ordered; "
+                f"all of it is booked",
+            )
 
     def _retold(self, order: Order, report: r.FillReport) -> bool:
         """Whether an execution is booked already, under another id.

@@ -156,6 +156,7 @@ class Replacements:
     def _record(self, kind: type[f.Fact], order: Order, **fields: Any) -> None:
         self._proofs.pop(order.client_order_id, None)
         self._recorder.record(kind, client_order_id=order.client_order_id, **fields)
+        self._kernel.reports.fills.measure(order)  # more may have filled than it is to be now
         if order.closed:  # what was too little to protect alone is all there will be
             self._kernel.exits.filled(order)
         self._kernel.changed(order)
