@@ -196,7 +196,7 @@ def declared(folder: Path) -> tuple[str, set[str], set[str]]:
 
 
 def _names(requirements: list[str]) -> set[str]:
-    aliases = {"attrs": "attr", "python_dotenv": "dotenv"}
+    aliases = {"attrs": "attr", "python_dotenv": "dotenv", "hyperliquid_python_sdk": "hyperliquid"}
     names = {
         re.split(r"[\s<>=!~;\[]", text, maxsplit=1)[0].replace("-", "_").lower() for text in requirements
     }
