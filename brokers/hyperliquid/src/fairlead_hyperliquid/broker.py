@@ -14,7 +14,6 @@ import msgspec
 from fairlead import ConfigurationError, ConnectivityError, Instrument, OrderType, Side, duration, percent
 from fairlead.ports import (
     UNKNOWN_ORDER,
-    Accepted,
     ArmDeadMan,
     Cancel,
     CancelAll,
@@ -130,16 +129,16 @@ class HyperliquidBroker:
         if self._account is not None:
             await self._account.list(fees=True)
             return self._listing.chosen(self._symbols, self._environment)
-        rest, account = self._ask_there(_elapsed)  # there is no clock yet
+        rest, account = await self._ask_there(_elapsed)  # there is no clock yet
         try:
             await account.list(fees=True)
             return self._listing.chosen(self._symbols, self._environment)
         finally:
             await rest.close()
 
-    def _ask_there(self, now: Callable[[], int]) -> tuple[Rest, Account]:
+    async def _ask_there(self, now: Callable[[], int]) -> tuple[Rest, Account]:
         rest = Rest(self._places, now)
-        rest.open()
+        await rest.open()
         address = self._credentials.account
         return rest, Account(rest, address, self._product, self._listing, self._known)
 
@@ -147,7 +146,7 @@ class HyperliquidBroker:
         """Check the wallet and hear of the account. Raises ConfigurationError, ConnectivityError or VenueError."""
         await self.close()
         self._emit, self._clock = emit, clock
-        self._rest, self._account = rest, account = self._ask_there(clock.now)
+        self._rest, self._account = rest, account = await self._ask_there(clock.now)
         try:
             await self._open(rest, account, clock)
         except BaseException:
@@ -158,7 +157,7 @@ class HyperliquidBroker:
             emit(StreamUp(epoch=self._epoch))
 
     async def _open(self, rest: Rest, account: Account, clock: Clock) -> None:
-        self._signer = Signer(self._credentials.wallet(), rest.clock.now, mainnet=self._places.mainnet)
+        self._signer = await rest.run(lambda: self._make_signer(rest))
         await rest.measure()
         if abs(rest.clock.offset_ns) > _FAR_NS:
             off = -rest.clock.offset_ns / 1e9
@@ -178,6 +177,12 @@ class HyperliquidBroker:
             + [{"type": "bbo", "coin": instrument.native} for instrument in chosen]
         )
 
+    def _make_signer(self, rest: Rest) -> Signer:
+        """In a thread: the first signature takes its time, and is thrown away."""
+        signer = Signer(self._credentials.wallet(), rest.clock.now, mainnet=self._places.mainnet)
+        signer.signed({"type": "noop"}, None)
+        return signer
+
     def _make_events(self) -> Events:
         """They outlive a connection: what was paid by when, and whose a number is."""
         if self._events is None:
@@ -189,6 +194,9 @@ class HyperliquidBroker:
         return self._events
 
     def _tell(self, report: Report) -> None:
+        """To whoever listens now; what has no time of Hyperliquid's happened now."""
+        if self._clock is not None and getattr(report, "event_ns", None) == 0:
+            report = msgspec.structs.replace(report, event_ns=self._clock.now())
         self._emit(report)
 
     async def _check(self, account: Account, signer: str) -> None:
@@ -226,7 +234,7 @@ class HyperliquidBroker:
         """Leave; orders go on working there."""
         socket, self._socket = self._socket, None
         if socket is not None:
-            socket.close()
+            await socket.leave()
         for task in list(self._tasks):
             if task is not asyncio.current_task():
                 task.cancel()
@@ -302,7 +310,7 @@ class HyperliquidBroker:
             socket.post(
                 payload,
                 partial(self._answered, command),
-                partial(self._unknown, command, "the connection was lost"),
+                partial(self._unknown, command),
             )
         except ConnectivityError as error:
             self._unsent(command, str(error))
@@ -360,9 +368,9 @@ class HyperliquidBroker:
             case Cancel(client_order_id=name):
                 self._known.line(name).canceling = False
                 code = UNKNOWN_ORDER if code == codes.NEVER_PLACED else code
-                self._emit(CancelRejected(client_order_id=name, code=code, reason=text))
+                self._tell(CancelRejected(client_order_id=name, code=code, reason=text))
             case ArmDeadMan():
-                self._emit(DeadManSet(reason=text))
+                self._tell(DeadManSet(reason=text))
             case _:
                 log.error("not all orders could be canceled at once: %s", text)
 
@@ -379,7 +387,7 @@ class HyperliquidBroker:
                 assert self._clock is not None
                 assert self._events is not None
                 self._events.fired = False
-                self._emit(DeadManSet(until_ns=self._clock.now() + timeout if timeout else 0))
+                self._tell(DeadManSet(until_ns=self._clock.now() + timeout if timeout else 0))
 
     def _placed(self, command: Submit, status: Any) -> None:
         if isinstance(status, dict) and "error" in status:
@@ -392,11 +400,11 @@ class HyperliquidBroker:
             return
         name = command.client_order_id
         assert self._events is not None
-        self._emit(Accepted(client_order_id=name, broker_order_id=str(done.oid)))
+        self._events.accepted(name, done.oid)
         self._events.learned(done.oid, name)
         if found.filled is not None and done.total_sz < command.quantity:
             # Whatever does not rest has ended with what it got.
-            self._emit(
+            self._tell(
                 Expired(
                     client_order_id=name, reason="nothing more to trade with", filled_quantity=done.total_sz,
                     broker_order_id=str(done.oid),
@@ -408,29 +416,29 @@ class HyperliquidBroker:
         line = self._known.line(name)
         if not line.ended:
             line.ended = True
-            self._emit(Canceled(client_order_id=name, reason="canceled on request"))
+            self._tell(Canceled(client_order_id=name, reason="canceled on request"))
 
     def _unknown(self, command: Command, reason: str) -> None:
         match command:
             case Submit(client_order_id=name) | Cancel(client_order_id=name):
-                self._emit(OutcomeUnknown(client_order_id=name, reason=reason))
+                self._tell(OutcomeUnknown(client_order_id=name, reason=reason))
             case ArmDeadMan():
-                self._emit(DeadManSet(reason=reason))
+                self._tell(DeadManSet(reason=reason))
             case _:
                 log.error("whether all orders were canceled is not known: %s", reason)
 
     def _unsent(self, command: Command, reason: str) -> None:
         match command:
             case Submit(client_order_id=name):
-                self._emit(NotSent(client_order_id=name, reason=reason))
+                self._tell(NotSent(client_order_id=name, reason=reason))
             case Cancel(client_order_id=name):
-                self._emit(CancelRejected(client_order_id=name, code="not_sent", reason=reason))
+                self._tell(CancelRejected(client_order_id=name, code="not_sent", reason=reason))
             case Replace(client_order_id=name, attempt=attempt):
-                self._emit(
+                self._tell(
                     ReplaceRejected(client_order_id=name, attempt=attempt, code="not_sent", reason=reason)
                 )
             case ArmDeadMan():
-                self._emit(DeadManSet(reason=reason))
+                self._tell(DeadManSet(reason=reason))
             case CancelAll():
                 log.error("not all orders could be canceled at once: %s", reason)
 
@@ -467,7 +475,7 @@ class HyperliquidBroker:
 
     async def _fetch_fills(self, since_ms: int) -> None:
         for report in await self._asked().fills(since_ms * 1_000_000):
-            self._emit(report)
+            self._tell(report)
 
     def _later(self, callback: Callable[[], None]) -> None:
         assert self._clock is not None

@@ -86,13 +86,13 @@ class Events:
         if self._listing.of_coin(order.coin) is None:
             return
         name = id_of(order.cloid, order.oid)
-        renamed = self.learned(order.oid, name)
+        self.learned(order.oid, name)
         line = self._known.line(name)
         at = update.status_timestamp * MS
         if (code := codes.rejection(status)) is not None:
             self.refused(name, code, status, order.oid, at)
         elif status == "open":
-            self._opened(update, name, renamed=renamed)
+            self._opened(update, name)
         elif status == "triggered":
             self._emit(Triggered(client_order_id=name, event_ns=at))
         elif status == "filled":
@@ -113,17 +113,28 @@ class Events:
             else:
                 self.canceled(update)
 
-    def _opened(self, update: Update, name: str, *, renamed: bool) -> None:
-        order, number, at = update.order, str(update.order.oid), update.status_timestamp * MS
-        if not renamed:
-            self._emit(Accepted(client_order_id=name, event_ns=at, broker_order_id=number))
-            return
-        self._emit(
-            Replaced(
-                client_order_id=name, event_ns=at, broker_order_id=number, limit_price=order.limit_px,
-                quantity=self._known.before(name, order.oid) + order.orig_sz,
-            )
-        )  # fmt: skip
+    def _opened(self, update: Update, name: str) -> None:
+        """It works; under a number that is not its first it was modified by somebody else."""
+        order, at = update.order, update.status_timestamp * MS
+        told = self._known.line(name).told
+        if not told:
+            self.accepted(name, order.oid, at)
+        elif order.oid > max(told):
+            told.append(order.oid)
+            self._known.line(name).ended = False
+            self._emit(
+                Replaced(
+                    client_order_id=name, event_ns=at, broker_order_id=str(order.oid), limit_price=order.limit_px,
+                    quantity=self._known.before(name, order.oid) + order.orig_sz,
+                )
+            )  # fmt: skip
+
+    def accepted(self, name: str, number: int, at: int = 0) -> None:
+        """It is there; answer and stream both tell of that."""
+        told = self._known.line(name).told
+        if number not in told:
+            told.append(number)
+            self._emit(Accepted(client_order_id=name, event_ns=at, broker_order_id=str(number)))
 
     def refused(self, name: str, code: str, reason: str, number: int = 0, at: int = 0) -> None:
         """An order was refused, by its answer or its state; one that had to trade at once has expired."""
@@ -167,12 +178,11 @@ class Events:
 
     # --- executions ---------------------------------------------------------------------------------------------
 
-    def learned(self, number: int, name: str) -> bool:
-        """Whose a number is: executions that waited for that are told now. Says whether the order had another one."""
-        renamed = self._known.number(number, name)
+    def learned(self, number: int, name: str) -> None:
+        """Whose a number is: executions that waited for that are told now."""
+        self._known.number(number, name)
         for fill in self._waiting.pop(number, ()):
             self._tell(fill, name)
-        return renamed
 
     def _fill(self, fill: Fill) -> None:
         if self._listing.of_coin(fill.coin) is None:

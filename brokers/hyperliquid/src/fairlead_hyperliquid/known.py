@@ -15,10 +15,14 @@ _MOST = 20_000
 
 @attrs.define
 class Line:
-    """One order of ours: its numbers at the venue, oldest first, and which of its cancels are under way."""
+    """One order of ours: its numbers at the venue, oldest first, and those that were told of.
+
+    `canceling` says that its cancel was sent, `ended` that the end of its last number was told.
+    """
 
     name: str
     numbers: list[int] = attrs.Factory(list)
+    told: list[int] = attrs.Factory(list)
     canceling: bool = False
     ended: bool = False
 
@@ -40,16 +44,14 @@ class Known:
             _trim(self._lines)
         return found
 
-    def number(self, number: int, name: str) -> bool:
-        """A number of an order; says whether it comes after another one that the order had."""
+    def number(self, number: int, name: str) -> None:
+        """A number of an order."""
         self._names[number] = name
         _trim(self._names)
         numbers = self.line(name).numbers
-        if number in numbers:
-            return False
-        numbers.append(number)
-        numbers.sort()
-        return len(numbers) > 1 and numbers[-1] == number
+        if number not in numbers:
+            numbers.append(number)
+            numbers.sort()
 
     def name(self, number: int) -> str | None:
         """Whose a number is."""

@@ -19,6 +19,9 @@ _PING_NS = duration("15s")
 """Hyperliquid closes what it has sent nothing to for a minute."""
 
 _SILENT_NS = duration("40s")
+ANSWER_NS = duration("5s")
+"""How long an answer to an action may take: it is not known then what became of it."""
+
 _SECONDS = 10.0
 _PING = b'{"method":"ping"}'
 
@@ -65,7 +68,7 @@ class Socket:
         self._timer: Handle | None = None
         self._last_ns = 0
         self._count = 0
-        self._posts: dict[int, tuple[OnAnswer, Callable[[], None]]] = {}
+        self._posts: dict[int, tuple[OnAnswer, Callable[[str], None], Handle]] = {}
         self._asked: dict[bytes, asyncio.Future[None]] = {}
 
     async def open(self, url: str, clock: Clock) -> None:
@@ -88,8 +91,16 @@ class Socket:
             if not future.done():
                 future.set_exception(ConnectivityError("the connection to Hyperliquid has ended"))
         posts, self._posts = self._posts, {}
-        for _, lost in posts.values():
-            lost()
+        for _, lost, timer in posts.values():
+            timer.cancel()
+            lost("the connection was lost")
+
+    async def leave(self) -> None:
+        """Close, and wait until nothing of it is left."""
+        opened = self._socket
+        self.close()
+        if opened is not None:
+            await opened.wait_closed()
 
     def lose(self, reason: str) -> None:
         """It is of no use any more."""
@@ -100,13 +111,18 @@ class Socket:
 
     # --- out ----------------------------------------------------------------------------------------------------
 
-    def post(self, payload: bytes, answered: OnAnswer, lost: Callable[[], None]) -> None:
+    def post(self, payload: bytes, answered: OnAnswer, lost: Callable[[str], None]) -> None:
         """Write an action at once; exactly one of the two is called later. Raises ConnectivityError: not written."""
         self._count += 1
-        self._write(
-            b'{"method":"post","id":%d,"request":{"type":"action","payload":%b}}' % (self._count, payload)
-        )
-        self._posts[self._count] = answered, lost
+        number = self._count
+        self._write(b'{"method":"post","id":%d,"request":{"type":"action","payload":%b}}' % (number, payload))
+        timer = self._clock.call_at(self._clock.now() + ANSWER_NS, lambda: self._give_up(number))
+        self._posts[number] = answered, lost, timer
+
+    def _give_up(self, number: int) -> None:
+        waiting = self._posts.pop(number, None)
+        if waiting is not None:
+            waiting[1]("no answer came")
 
     async def subscribe(self, wanted: Sequence[Subscribed]) -> None:
         """Have these, and know that each was confirmed. Raises ConnectivityError or VenueError."""
@@ -173,6 +189,7 @@ class Socket:
     def _answered(self, posted: _Posted) -> None:
         waiting = self._posts.pop(posted.id, None)
         if waiting is not None:
+            waiting[2].cancel()
             waiting[0](posted.response)
 
     def _confirmed(self, found: _Confirmed) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from fairlead import ConnectivityError, duration
 from fairlead.net import VenueClock, Weights, Workers
 from fairlead_hyperliquid.codes import Refusal
 from fairlead_hyperliquid.places import Places
 
+T = TypeVar("T")
 MINUTE_NS = duration("1m")
 _MEASURED_NS = duration("5m")
 _WEIGHT, _KEPT = 1200, 200
 _SECONDS = 8.0
+_LOADING_SECONDS = 30.0
 _LIGHT = frozenset(
     {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}
 )
@@ -33,14 +35,21 @@ class Rest:
         self._api: Any = None
         self._errors: Any = None
 
-    def open(self) -> None:
-        """Make the client; nothing is sent."""
+    async def open(self) -> None:
+        """Make the client; nothing is sent. The SDK takes a while to be imported, which a thread does."""
+        await self.run(self._load)
+
+    def _load(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from hyperliquid.api import API
             from hyperliquid.utils import error
         self._errors = error
         self._api = API(self._places.rest, timeout=_SECONDS)
+
+    async def run(self, fn: Callable[[], T]) -> T:
+        """What takes its time, in a thread. Raises what `fn` raises, and ConnectivityError where it takes too long."""
+        return await self._workers.call(_LOADING_SECONDS, fn)
 
     async def close(self) -> None:
         """Let the connections go; harmless to repeat."""

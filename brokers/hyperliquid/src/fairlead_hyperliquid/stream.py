@@ -84,7 +84,7 @@ class HyperliquidStream:
     async def instruments(self) -> Sequence[Instrument]:
         """What it serves. Raises ConfigurationError, ConnectivityError or VenueError."""
         if not len(self._listing):
-            rest = self._rest or self._open_rest(_elapsed)
+            rest = self._rest or await self._open_rest(_elapsed)
             kind = "spotMetaAndAssetCtxs" if self._product == SPOT else "metaAndAssetCtxs"
             try:
                 self._listing.learn(listed(self._product, await rest.ask(kind)))
@@ -93,9 +93,9 @@ class HyperliquidStream:
                     await rest.close()
         return self._listing.chosen(self._symbols, self._environment)
 
-    def _open_rest(self, now: Callable[[], int]) -> Rest:
+    async def _open_rest(self, now: Callable[[], int]) -> Rest:
         rest = Rest(self._places, now)
-        rest.open()
+        await rest.open()
         return rest
 
     def offers(self, instrument: str) -> tuple[str, ...]:
@@ -111,13 +111,12 @@ class HyperliquidStream:
         """Open the feed. Raises as `instruments` does."""
         await self.close()
         self._emit, self._clock = emit, clock
-        self._rest = rest = self._open_rest(clock.now)
+        self._rest = rest = await self._open_rest(clock.now)
         try:
             await rest.measure()
             await self.instruments()
-            socket = Socket(self._heard, self._lost)
+            socket = self._socket = Socket(self._heard, self._lost)
             await socket.open(self._places.ws, clock)
-            self._socket = socket
         except BaseException:
             await self.close()
             raise
@@ -160,7 +159,7 @@ class HyperliquidStream:
         """Leave; harmless to repeat."""
         socket, self._socket = self._socket, None
         if socket is not None:
-            socket.close()
+            await socket.leave()
         for feed in self._feeds.values():
             feed.close()
         rest, self._rest = self._rest, None

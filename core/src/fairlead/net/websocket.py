@@ -45,6 +45,10 @@ class WebSocket:
         self._transport.send_close(self._goodbye)
         self._transport.disconnect()
 
+    async def wait_closed(self) -> None:
+        """Until nothing of it is left; for whoever has closed it."""
+        await asyncio.gather(self._ended, return_exceptions=True)
+
     def _tell(self, ended: asyncio.Future[None]) -> None:
         if ended.cancelled():
             return
