@@ -36,9 +36,9 @@ class WallClock:
 class Desk:
     """A broker at a venue; `said` is everything that it reported."""
 
-    def __init__(self, venue: Venue, **words: Any) -> None:
+    def __init__(self, venue: Venue, *symbols: str, **words: Any) -> None:
         self.venue = venue
-        self.broker = broker_at(venue, **words)
+        self.broker = broker_at(venue, *symbols, **words)
         self.clock = WallClock()
         self.said: list[Report] = []
         self._changed = asyncio.Event()
@@ -117,12 +117,18 @@ def venue(venue_of: Callable[..., Venue]) -> Venue:
 
 
 @pytest.fixture
+def desk_of() -> type[Desk]:
+    """What makes a desk that is not connected yet."""
+    return Desk
+
+
+@pytest.fixture
 def play() -> Callable[..., None]:
     """Runs a story with a connected desk."""
 
-    def run(venue: Venue, story: Callable[[Desk], Awaitable[None]], **words: Any) -> None:
+    def run(venue: Venue, story: Callable[[Desk], Awaitable[None]], *symbols: str, **words: Any) -> None:
         async def whole() -> None:
-            desk = Desk(venue, **words)
+            desk = Desk(venue, *symbols, **words)
             await desk.connect()
             try:
                 await asyncio.wait_for(story(desk), 25)

@@ -20,7 +20,7 @@ _FAULTS = {
     Fault.LOSE: [{"kind": "lose", "on": "/exchange"}],
     Fault.LOSE_ANSWER: [{"kind": "lose_answer", "on": "/exchange"}, {"kind": "lose", "on": "event:order"}],
     Fault.DUPLICATE: [{"kind": "duplicate", "on": "event:order"}, {"kind": "duplicate", "on": "event:fill"}],
-    Fault.BAN: [{"kind": "rate_limit", "on": "/exchange", "lasts": "100ms"}],
+    Fault.BAN: [{"kind": "rate_limit", "on": "/exchange", "lasts": "1ms"}],
     Fault.GARBAGE: [{"kind": "garbage", "on": "event:order"}],
     Fault.UNKNOWN_WORD: [{"kind": "unknown_enum", "on": "event:order"}],
 }
@@ -37,7 +37,7 @@ class Box:
         self.venue: Venue
 
     async def open(self) -> None:
-        self.venue = Venue("hyperliquid", cash="10_000_000 USDC")
+        self.venue = Venue("hyperliquid", cash="10_000_000 USDC", variants={"weight": "1000000"})
         self.venue.quote("BTC/USDC", 49_999.0, 50_001.0)
 
     async def quote(self, instrument: str, bid: float, ask: float, size: float) -> None:
@@ -59,6 +59,7 @@ class Box:
                 self.venue.strike("drop")
             case Fault.STALL:
                 self.venue.strike("half_open")
+                self.venue.fault("lose", on="/info", times=3)
             case Fault.SKEW:
                 self.venue.skew(10_000_000_000)
             case _:
@@ -77,7 +78,8 @@ class _Clock:
         return asyncio.get_running_loop().call_later(max(0.0, (when_ns - self.now()) / 1e9), callback)
 
 
-@pytest.mark.full
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 class TestHyperliquid(BrokerConformance):
     """Perpetuals."""
 

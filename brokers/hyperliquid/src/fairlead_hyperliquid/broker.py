@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead import ConfigurationError, ConnectivityError, Instrument, OrderType, Side, duration, percent
 from fairlead.ports import (
+    DUPLICATE_ID,
     UNKNOWN_ORDER,
     ArmDeadMan,
     Cancel,
@@ -235,9 +236,10 @@ class HyperliquidBroker:
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.leave()
-        for task in list(self._tasks):
-            if task is not asyncio.current_task():
-                task.cancel()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         rest, self._rest, self._account = self._rest, None, None
         if rest is not None:
             await rest.close()
@@ -259,9 +261,6 @@ class HyperliquidBroker:
             action = self._action(command)
         except (Unsendable, ConfigurationError) as why:
             self._unsent(command, str(why))
-            return
-        if rest.weights.closed_ns > clock.now():
-            self._unsent(command, "Hyperliquid takes nothing now: it asked for a pause")
             return
         self._write(command, action)
 
@@ -306,6 +305,13 @@ class HyperliquidBroker:
             return
         if isinstance(command, Cancel):
             self._known.line(command.client_order_id).canceling = True
+        if isinstance(command, Submit):
+            # Hyperliquid itself would put a second order to work under the same cloid.
+            line = self._known.line(command.client_order_id)
+            if line.sent or line.numbers:
+                self._refuse(command, DUPLICATE_ID, "an order with this id was sent before")
+                return
+            line.sent = True
         try:
             socket.post(
                 payload,
@@ -346,8 +352,8 @@ class HyperliquidBroker:
         """HTTP's errors, at their beginning the status."""
         status = text[:3]
         if status == "429":
-            if self._rest is not None and self._clock is not None:
-                self._rest.weights.close(self._clock.now() + 10 * SECOND)
+            if self._rest is not None:
+                self._rest.pause()
             self._refuse(command, codes.LIMITED, text)
         elif status == "422":
             self._refuse(command, "unreadable", text)
@@ -478,8 +484,15 @@ class HyperliquidBroker:
             self._tell(report)
 
     def _later(self, callback: Callable[[], None]) -> None:
+        """In a while, unless the connection is another one then: whoever connects asks for everything."""
+        socket = self._socket
+
+        def due() -> None:
+            if self._socket is socket is not None:
+                callback()
+
         assert self._clock is not None
-        self._clock.call_at(self._clock.now() + _LATE_NS, callback)
+        self._clock.call_at(self._clock.now() + _LATE_NS, due)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -495,7 +508,7 @@ class HyperliquidBroker:
     # --- questions ----------------------------------------------------------------------------------------------
 
     def _asked(self) -> Account:
-        if self._account is None:
+        if self._account is None or self._socket is None:
             raise ConnectivityError("there is no connection to Hyperliquid")
         return self._account
 

@@ -17,12 +17,14 @@ _MOST = 20_000
 class Line:
     """One order of ours: its numbers at the venue, oldest first, and those that were told of.
 
-    `canceling` says that its cancel was sent, `ended` that the end of its last number was told.
+    `sent` says that it was sent from here, `canceling` that its cancel was, `ended` that the end of its last number was
+    told.
     """
 
     name: str
     numbers: list[int] = attrs.Factory(list)
     told: list[int] = attrs.Factory(list)
+    sent: bool = False
     canceling: bool = False
     ended: bool = False
 

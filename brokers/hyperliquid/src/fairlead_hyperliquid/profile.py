@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fairlead import OrderType, TimeInForce, duration
 from fairlead.ports import RateLimit, VenueProfile
 from fairlead_hyperliquid.codes import DEFINITIVE
+from fairlead_hyperliquid.rest import WEIGHT
 
 SECOND = duration("1s")
 _DAY = duration("1d")
@@ -36,7 +37,7 @@ def profile(
         validity_ns=validity_ns,
         query_lag_ns=2 * SECOND,
         definitive_codes=DEFINITIVE,
-        rate_limits=(RateLimit("weight in 1 min", 1200, 60 * SECOND, reserve=120),),
+        rate_limits=(RateLimit("weight in 1 min", 1200 - WEIGHT, 60 * SECOND, reserve=100),),
         base_currency=currency,
         modes={"position_mode": "net", **modes} if perps else {},
         replace_renames=True,

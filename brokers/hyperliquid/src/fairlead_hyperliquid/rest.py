@@ -14,7 +14,10 @@ from fairlead_hyperliquid.places import Places
 T = TypeVar("T")
 MINUTE_NS = duration("1m")
 _MEASURED_NS = duration("5m")
-_WEIGHT, _KEPT = 1200, 200
+WEIGHT = 400
+"""What of the 1,200 in a minute is for questions: the rest is for orders."""
+
+_PAUSE_NS = duration("2s")
 _SECONDS = 8.0
 _LOADING_SECONDS = 30.0
 _LIGHT = frozenset(
@@ -28,7 +31,7 @@ class Rest:
 
     def __init__(self, places: Places, now: Callable[[], int]) -> None:
         self.clock = VenueClock(now, self._time)
-        self.weights = Weights(_WEIGHT, MINUTE_NS, now, kept=_KEPT)
+        self.weights = Weights(WEIGHT, MINUTE_NS, now)
         self._now = now
         self._places = places
         self._workers = Workers(4, "hyperliquid")
@@ -61,6 +64,10 @@ class Rest:
     async def _time(self) -> int:
         return int((await self.ask("exchangeStatus"))["time"]) * 1_000_000
 
+    def pause(self) -> None:
+        """Ask for nothing for a while: it was too much, and nobody says for how long."""
+        self.weights.close(self._now() + _PAUSE_NS)
+
     async def measure(self) -> None:
         """Measure the venue's clock, where that was done some minutes ago. Raises as `ask` does."""
         await self.clock.measure(_MEASURED_NS)
@@ -81,7 +88,7 @@ class Rest:
             answer = api.post("/info", {"type": kind, **words})
         except self._errors.ClientError as error:
             if error.status_code == 429:
-                self.weights.close(self._now() + MINUTE_NS // 6)
+                self.pause()
             raise Refusal(error.status_code, f"{kind}: {error.error_message}") from None
         except self._errors.ServerError as error:
             raise ConnectivityError(

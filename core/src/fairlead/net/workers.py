@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
 
 from fairlead.errors import ConnectivityError
 
@@ -20,6 +20,7 @@ class Workers:
     def __init__(self, size: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
         self._name = name
+        self._calls: list[Future[Any]] = []
 
     async def call(self, seconds: float, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn` returns, or raises. Raises ConnectivityError when it took longer, waiting for a thread included.
@@ -27,7 +28,9 @@ class Workers:
         A call that is given up runs on in its thread, for Python cannot end it: give `fn` a time limit of its own.
         """
         bound = functools.partial(fn, *args, **kwargs)
-        waiting = asyncio.get_running_loop().run_in_executor(self._pool, bound)
+        submitted = self._pool.submit(bound)
+        self._calls = [*(call for call in self._calls if not call.done()), submitted]
+        waiting = asyncio.wrap_future(submitted)
         try:
             async with asyncio.timeout(seconds):
                 return await waiting
@@ -38,5 +41,5 @@ class Workers:
             raise ConnectivityError(f"{self._name}: {called} gave no answer within {seconds:g} s") from None
 
     def close(self) -> None:
-        """Begin nothing more; harmless to repeat. What runs is not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Begin nothing more; harmless to repeat. What runs is not waited for, else no thread is left."""
+        self._pool.shutdown(wait=all(call.done() for call in self._calls), cancel_futures=True)

@@ -139,7 +139,8 @@ class Actions:
         found = [
             order
             for order in self._wallet(number).open_orders()
-            if name in {order.number, order.wanted.client_id} and order.extra.get("number") == number
+            if name in {order.number, order.wanted.client_id}
+            and order.wanted.instrument.id == self._assets.at(number)
         ]
         return found[-1] if found else None
 
