@@ -70,6 +70,7 @@ class Socket:
         self._count = 0
         self._posts: dict[int, tuple[OnAnswer, Callable[[str], None], Handle]] = {}
         self._asked: dict[bytes, asyncio.Future[None]] = {}
+        self._topics: set[bytes] = set()
 
     async def open(self, url: str, clock: Clock) -> None:
         """Connect. Raises ConnectivityError."""
@@ -125,11 +126,17 @@ class Socket:
             waiting[1]("no answer came")
 
     async def subscribe(self, wanted: Sequence[Subscribed]) -> None:
-        """Have these, and know that each was confirmed. Raises ConnectivityError or VenueError."""
-        await asyncio.gather(*(self._ask("subscribe", one) for one in wanted))
+        """Have these, and know that each was confirmed; one that was already is not asked for.
+
+        Raises ConnectivityError or VenueError.
+        """
+        new = [one for one in wanted if _key("subscribe", one) not in self._topics]
+        await asyncio.gather(*(self._ask("subscribe", one) for one in new))
+        self._topics |= {_key("subscribe", one) for one in new}
 
     async def unsubscribe(self, wanted: Sequence[Subscribed]) -> None:
         """Have these no more. Raises ConnectivityError or VenueError."""
+        self._topics -= {_key("subscribe", one) for one in wanted}
         await asyncio.gather(*(self._ask("unsubscribe", one) for one in wanted))
 
     async def _ask(self, method: str, subscription: Subscribed) -> None:
