@@ -351,5 +351,7 @@ class Weight:
         minute = self.now_ms() // 60_000
         if minute != self._minute:
             self._minute, self._used = minute, 0
+        if self._used + weight > self.most:
+            return False
         self._used += weight
-        return self._used <= self.most
+        return True
