@@ -240,8 +240,8 @@ def test_a_distribution_imports_what_it_declares(folder):
     assert wrong == []
 
 
-DATA = {"tzdata"}
-"""Read by the standard library where the system has none."""
+DATA = {"tzdata", "coincurve"}
+"""Read by the standard library where the system has none; used by eth-keys, ten times as fast, where it is installed."""
 
 
 @pytest.mark.parametrize("folder", [ROOT / "core", *DISTRIBUTIONS, *EXAMPLES], ids=lambda folder: folder.name)

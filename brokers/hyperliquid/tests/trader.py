@@ -10,15 +10,15 @@ from fairlead_hyperliquid import HyperliquidBroker, HyperliquidStream
 from fairlead_reconcile import WarnOnly
 
 BTC = "BTC/USDC:USDC"
-ORDERS = 200
+ORDERS = 210
 
 
 class Busy(Strategy):
-    """Two hundred orders: at the market, resting near it and far from it, canceled and let be; then it cleans up."""
+    """Over two hundred orders: at the market, resting near it and far from it, canceled and let be; then it cleans up."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.sent = 0
+        self.sent = self.step = 0
         self.said = False
 
     def on_start(self) -> None:
@@ -36,25 +36,26 @@ class Busy(Strategy):
                 self.said = True
                 self.note("done")
             return
-        self.sent += 1
-        side, way = (self.buy, 1) if self.sent // 4 % 2 else (self.sell, -1)
-        match self.sent % 4:
+        self.step += 1
+        side, way = (self.buy, 1) if self.step // 4 % 2 else (self.sell, -1)
+        match self.step % 4:
             case 0:
-                side("0.002")
+                order = side("0.002")
             case 1:
-                side("0.003", limit_price=price * (1 - way * 0.0001))
+                order = side("0.003", limit_price=price * (1 - way * 0.0001))
             case 2:
-                side("0.002", limit_price=price * (1 - way * 0.01), post_only=True)
-            case 3:
+                order = side("0.002", limit_price=price * (1 - way * 0.01), post_only=True)
+            case _:
                 for order in self.orders()[:3]:
                     self.cancel(order)
-                side("0.001", limit_price=price * (1 + way * 0.001), time_in_force="IOC")
+                order = side("0.001", limit_price=price * (1 + way * 0.001), time_in_force="IOC")
+        self.sent += order.status != "denied"  # as it is while a connection is gone
 
     def save(self) -> Any:
-        return {"sent": self.sent}
+        return {"sent": self.sent, "step": self.step}
 
     def load(self, saved: Any) -> None:
-        self.sent = saved["sent"]
+        self.sent, self.step = saved["sent"], saved["step"]
 
 
 def make_engine(run: str, rest: str, account: str) -> LiveTradingEngine:

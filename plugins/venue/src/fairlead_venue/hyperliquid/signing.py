@@ -138,6 +138,6 @@ def _tools() -> tuple[Any, Any]:
         from eth_utils.crypto import keccak
     except ImportError:
         raise ConfigurationError(
-            "Hyperliquid's signatures need eth-account: pip install 'fairlead-venue[hyperliquid]'"
+            "Hyperliquid's signatures need eth-keys: pip install 'fairlead-venue[hyperliquid]'"
         ) from None
     return KeyAPI(), keccak
