@@ -14,7 +14,7 @@ ORDERS = 210
 
 
 class Busy(Strategy):
-    """Over two hundred orders: at the market, resting near it and far from it, canceled and let be; then it cleans up."""
+    """Over two hundred orders: at the market, resting near and far, canceled and let be; then it cleans up."""
 
     def __init__(self) -> None:
         super().__init__()
