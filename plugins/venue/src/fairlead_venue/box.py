@@ -13,19 +13,20 @@ from fairlead_venue.control import Control
 from fairlead_venue.exchange import Exchange
 from fairlead_venue.faults import FaultPlan, Faults
 from fairlead_venue.feed import Feed
-from fairlead_venue.fronts import Settings, front_class
+from fairlead_venue.fronts import Settings, front_class, quote_of
 from fairlead_venue.gate import Latency
 from fairlead_venue.server import VenueServer
 
-_CASH = {"USDT": Decimal(100_000)}
-_PAIRS = {"BTC/USDT": Decimal("0.01"), "ETH/USDT": Decimal("0.01")}
+_CASH = Decimal(100_000)
+_BASES = ("BTC", "ETH")
+_TICK = Decimal("0.01")
 
 
 class Box:
     """Everything of one venue, in the running loop.
 
     `pairs` and `cash` of the settings have defaults here, since every front needs some: BTC/USDT and ETH/USDT, and
-    100,000 USDT.
+    100,000 USDT, or the same in the currency of the protocol's own.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Box:
         """Listen; returns all addresses, `control` among them. Raises ConfigurationError."""
         settings = self._settings
         if not settings.cash:
-            settings = attrs.evolve(settings, cash=_CASH)
+            settings = attrs.evolve(settings, cash={quote_of(self.protocol): _CASH})
         if not settings.pairs and not settings.instruments:
-            settings = attrs.evolve(settings, pairs=await self._feed.pairs() if self._feed else _PAIRS)
+            usual = {f"{base}/{quote_of(self.protocol)}": _TICK for base in _BASES}
+            settings = attrs.evolve(settings, pairs=await self._feed.pairs() if self._feed else usual)
         front: Any = front_class(self.protocol)(settings, self.server)
         if self._feed is not None:
             await self._feed.open(self.exchange.market, self.clock)

@@ -18,6 +18,7 @@ from fairlead_venue.wire import Call, Reply, RequestLog
 FRONTS = {
     "binance": "fairlead_venue.binance:BinanceFront",
     "bybit": "fairlead_venue.bybit:BybitFront",
+    "hyperliquid": "fairlead_venue.hyperliquid:HyperliquidFront",
 }
 """The protocols there are, each with the class of its front."""
 
@@ -147,6 +148,11 @@ class RawFront(Behaviour, Protocol):
     async def close(self) -> None:
         """Listen no more, and let go of everybody."""
         ...
+
+
+def quote_of(protocol: str) -> str:
+    """The currency in which a protocol's venue trades where nobody says another. Raises ConfigurationError."""
+    return str(getattr(front_class(protocol), "quote", "USDT"))
 
 
 def front_class(protocol: str) -> type:
