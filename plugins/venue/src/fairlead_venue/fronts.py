@@ -17,6 +17,7 @@ from fairlead_venue.wire import Call, Reply, RequestLog
 
 FRONTS = {
     "binance": "fairlead_venue.binance:BinanceFront",
+    "tws": "fairlead_venue.tws:TwsFront",
 }
 """The protocols there are, each with the class of its front."""
 
@@ -100,7 +101,7 @@ class Behaviour(Protocol):
         ...
 
     def struck(self, channel: Channel, fault: Fault) -> None:
-        """A `shutdown` (announce it; the server closes) or `expire` struck a stream."""
+        """A `shutdown` (announce it; the server closes), `expire` or `notice` struck a stream."""
         ...
 
 
