@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -41,7 +40,9 @@ _CANCELS = {
     "cancelMktData": "ticks", "cancelTickByTickData": "tick", "cancelMktDepth": "depth",
     "cancelRealTimeBars": "live", "cancelHistoricalData": "history",
 }  # fmt: skip
-_BUSIEST = 50
+_PER_SECOND = 50
+"""So many messages a second TWS takes; twice as many at once, since they may have been on their way together."""
+
 _SECOND = 10**9
 
 
@@ -145,17 +146,18 @@ class TwsFront:
             writer.close()
 
     async def _read(self, session: Session) -> None:
-        busy: deque[int] = deque(maxlen=_BUSIEST)
+        left, since = 2.0 * _PER_SECOND, self._clock.now()
         while session.open:
             payload = await session.frame()
             if session.silent:
                 continue
             now = self._clock.now()
-            if len(busy) == _BUSIEST and now - busy[0] < _SECOND:
+            left = min(2.0 * _PER_SECOND, left + (now - since) / _SECOND * _PER_SECOND) - 1
+            since = now
+            if left < 0:
                 session.tell("error", **_error(-1, rules.PACING))
                 session.close()
                 return
-            busy.append(now)
             self._server.serve(Call("TWS", "frame", body=payload.encode(), channel=session))
 
     # --- what the gate asks -------------------------------------------------------------------------------------

@@ -26,6 +26,9 @@ _TIMES = {
     "": TimeInForce.DAY, "DAY": TimeInForce.DAY, "GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC,
     "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD,
 }  # fmt: skip
+_MARGIN = {"STK": Decimal("0.25"), "CASH": Decimal("0.03"), "FUT": Decimal("0.05")}
+"""What of a position's worth it takes of the account, about as Reg T and IB's own rules have it."""
+
 _HUNDRED = Decimal(100)
 _SENT = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _REASONS = {
@@ -74,12 +77,30 @@ class Orders:
             raise Refused(
                 rules.VALIDATION, "Error validating request:-'what-if orders are not simulated here'"
             )
+        self._afford(listed, wanted)
         self._last[session.client_id] = number
         order = self._account.order(wanted, extra=extra)
         self._by_id[session.client_id, number] = order
         self._account.submit(order)
         if order.status == "rejected":
             raise refusal(order.code, order.reason)
+
+    def _afford(self, listed: Listed, wanted: Wanted) -> None:
+        """Refuse what opens more than the account's margin carries. Raises Refused."""
+        held = self._account.holding(listed.instrument.id).quantity
+        signed = wanted.quantity if wanted.side is Side.BUY else -wanted.quantity
+        if abs(held + signed) <= abs(held):
+            return
+        price = wanted.limit_price or wanted.stop_price or self._account.price(listed.instrument.id)
+        need = _worth(listed, wanted.quantity, price) * _MARGIN[listed.about["secType"]]
+        for name, holding in self._account.holdings().items():
+            other = self._catalogue.contracts[name]
+            need += (
+                _worth(other, abs(holding.quantity), self._account.price(name))
+                * _MARGIN[other.about["secType"]]
+            )
+        if need > self._account.equity():
+            raise refusal("margin", "")
 
     def _change(self, session: Session, order: VenueOrder, asked: Mapping[str, Any]) -> None:
         if not order.open:
@@ -92,13 +113,13 @@ class Orders:
             raise Refused(rules.MISMATCH, rules.text_of(rules.MISMATCH))
         before = order.extra["terms"]
         order.extra["terms"] = terms(asked)
-        code = self._account.amend(
+        why = self._account.amend(
             order, quantity=new.quantity, limit_price=new.limit_price, stop_price=new.stop_price, trail=new.trail,
             time_in_force=new.time_in_force, expires_ns=new.expires_ns,
         )  # fmt: skip
-        if code:
+        if why:
             order.extra["terms"] = before
-            raise refusal(code, "")
+            raise refusal(why, "")
 
     def _wanted(self, listed: Listed, asked: Mapping[str, Any]) -> Wanted:
         if asked["account"] not in ("", self._number):
@@ -195,6 +216,12 @@ class Orders:
             "account": self._number, "orderRef": wanted.client_id, "outsideRth": False, "whatIf": False,
             "status": said, "commission": "", "warning": "", **said_terms,
         }  # fmt: skip
+
+
+def _worth(listed: Listed, quantity: Decimal, price: Decimal) -> Decimal:
+    """In dollars; of a pair whose base they are, no price is needed."""
+    rule = listed.instrument
+    return quantity if rule.base == "USD" else rule.notional(quantity, price)
 
 
 def terms(asked: Mapping[str, Any]) -> dict[str, Any]:

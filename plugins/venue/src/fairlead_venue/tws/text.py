@@ -46,8 +46,6 @@ class TextCodec:
         if name == "placeOrder":
             return Request(name, self._order(fields))
         names = form.split()
-        if name in _SINCE:
-            names += [more for since, more in _SINCE[name] if self.version >= since]
         found: dict[str, Any] = {}
         values = iter(fields[1:])
         try:
@@ -85,15 +83,7 @@ class TextCodec:
         else:
             begin, names = ANSWERS[name]
             fields = [*begin.split(), *(values[key] for key in names.split())]
-            if name == "error" and self.version < 166:
-                fields.pop()
         return "".join(f"{plain(field)}\0" for field in fields)
-
-
-_SINCE: Mapping[str, tuple[tuple[int, str], ...]] = {
-    "reqContractDetails": ((176, "issuerId"),),
-    "cancelOrder": ((169, "manualOrderCancelTime"),),
-}
 
 
 def _more_after(key: str, value: str, values: Iterator[str]) -> int:
@@ -146,16 +136,20 @@ def _exec_details(values: Mapping[str, Any], version: int) -> list[Any]:
     return [*fields, False] if version >= 178 else fields
 
 
+_NOT_NEUTRAL = ("None", "", 0, "", "", "", "", 0, 0, "")
+"""An order that is not delta neutral says so by a word, and what would be fields of one follow."""
+
+
 def _open_order(values: Mapping[str, Any], version: int) -> list[Any]:
     profile = [""] if version < 177 else []
-    later = [""] * 5 if version >= 170 else []
+    later = [""] * 5
     return [
         5, values["orderId"], *_contract(values["contract"], _TRADED), values["action"],
         values["totalQuantity"], values["orderType"], values["lmtPrice"], values["auxPrice"], values["tif"], "",
         values["account"], "", 0, values["orderRef"], values["clientId"], values["permId"], values["outsideRth"],
         0, 0, "", "", "", "", "", *profile,
         "", values["goodTillDate"], "", "", "", 0, "", -1, 0, "", "", "", "", "", "", 0, 0, 0, "", 0, 0, 0, "",
-        values["parentId"], 0, "", "", "", "", 0, "", values["trailStopPrice"], values["trailingPercent"], "",
+        values["parentId"], 0, "", "", *_NOT_NEUTRAL, 0, "", values["trailStopPrice"], values["trailingPercent"], "",
         "", "", 0, 0, 0, "", "", "", "", 0, "", "", 0, 0, "", 0, values["whatIf"], values["status"],
         *[UNSET] * 9, values["commission"], UNSET, UNSET, "", values["warning"], 0, 0, 0, "None", UNSET,
         values["trailStopPrice"] or UNSET, UNSET, UNSET, UNSET, UNSET, 0, "", "", "", 0, 0, 0, 0, 0, "", 0, 0, *later,
@@ -164,13 +158,14 @@ def _open_order(values: Mapping[str, Any], version: int) -> list[Any]:
 
 def _completed_order(values: Mapping[str, Any], version: int) -> list[Any]:
     profile = [""] if version < 177 else []
-    later = [""] * 5 if version >= 170 else []
+    later = [""] * 5
     return [
         101, *_contract(values["contract"], _TRADED), values["action"], values["totalQuantity"],
         values["orderType"], values["lmtPrice"], values["auxPrice"], values["tif"], "", values["account"], "", 0,
         values["orderRef"], values["permId"], values["outsideRth"], 0, 0, "", "", "", "", *profile,
-        "", values["goodTillDate"], "", "", "", 0, "", -1, "", "", "", "", "", "", 0, 0, "", 0, 0, "", "", "", "",
-        0, "", values["trailStopPrice"], values["trailingPercent"], "", 0, 0, 0, "", "", "", "", "", "", 0, 0, "",
+        "", values["goodTillDate"], "", "", "", 0, "", -1, "", "", "", "", "", "", 0, 0, "", 0, 0, "", "",
+        "None", "", 0, 0, 0, "", 0, "", values["trailStopPrice"], values["trailingPercent"],
+        "", 0, 0, 0, "", "", "", "", "", "", 0, 0, "",
         0, values["status"], 0, 0, 0, values["trailStopPrice"], "", 0, 0, 0, "", values["filledQuantity"], "", 0, "",
         0, 0, values["parentPermId"], values["completedTime"], values["completedStatus"], *later,
     ]  # fmt: skip
