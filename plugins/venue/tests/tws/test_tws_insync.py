@@ -48,7 +48,9 @@ def local_index(python: Path) -> list[str]:
 
 
 def environment(folder: Path) -> Path:
-    """A Python with ib_insync, from the local index; skips where it cannot be had."""
+    """A Python with ib_insync: the one that FAIRLEAD_IB_INSYNC names, or a new one from the local index; or skips."""
+    if named := os.environ.get("FAIRLEAD_IB_INSYNC"):
+        return Path(named)
     made = subprocess.run(
         [sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False
     )
@@ -59,7 +61,7 @@ def environment(folder: Path) -> Path:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90, env=clean)
     if done.returncode:
-        pytest.skip("ib_insync cannot be installed here: there is no index, or it has no such distribution")
+        pytest.skip("the local index has no ib_insync: name a Python that has it by FAIRLEAD_IB_INSYNC")
     return python
 
 
