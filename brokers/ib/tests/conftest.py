@@ -19,10 +19,12 @@ _FAR = 1 << 62
 
 
 class Wall:
-    """The clock on the wall, with timers of the running loop."""
+    """The clock on the wall, or one that is ahead of it, with timers of the running loop."""
+
+    ahead_ns = 0
 
     def now(self) -> int:
-        return time.time_ns()
+        return time.time_ns() + self.ahead_ns
 
     def call_at(self, when_ns: int, callback: Callable[[], None]) -> Any:
         return asyncio.get_running_loop().call_later(max(0.0, (when_ns - self.now()) / 1e9), callback)
@@ -36,6 +38,7 @@ class Bench:
         self.reports: list[Any] = []
         self.events: list[Any] = []
         self.changed = asyncio.Event()
+        self.clock = Wall()
         self.broker = self.make_broker()
         self.stream = IbStream("AAPL.NASDAQ", "EUR/USD", url=venue.addresses["tws"])
         self._numbers = 0
@@ -58,10 +61,10 @@ class Bench:
         self.changed.set()
 
     async def connect(self) -> None:
-        await self.broker.connect(self.emit, Wall())
+        await self.broker.connect(self.emit, self.clock)
 
     async def listen(self) -> None:
-        await self.stream.connect(self.event, Wall())
+        await self.stream.connect(self.event, self.clock)
 
     async def close(self) -> None:
         await self.broker.close()

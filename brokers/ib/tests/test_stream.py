@@ -55,12 +55,15 @@ def test_history_joins_the_bars_that_follow(run):
     """Whole bars of the past; then each once, when it is whole: no gap, no overlap."""
 
     async def story(bench):
+        begun = await bench.venue_does("ask", "clock")
+        await bench.venue_does("advance", 61 * 10**9 - begun % (60 * 10**9))
         for price in (200.0, 201.0):
             await bench.venue_does("trade", "AAPL.NASDAQ", price, 2.0)
             await bench.venue_does("advance", "1m")
         await bench.venue_does("trade", "AAPL.NASDAQ", 202.0, 2.0)
-        await opened(bench, "bar:1m")
         now = await bench.venue_does("ask", "clock")
+        bench.clock.ahead_ns = now - bench.clock.now()
+        await opened(bench, "bar:1m")
         past = await bench.stream.history(Subscription(AAPL, "bar:1m"), now - 600 * 10**9, now)
         assert [bar.close for bar in past] == [200.0, 201.0]
         assert await bench.stream.history(Subscription(AAPL, "quote"), 0, now) == ()
@@ -184,7 +187,7 @@ def test_nobody_at_the_address_is_named():
     """Where it was looked for, and what to look at."""
 
     async def story():
-        with pytest.raises(ConnectivityError, match=r"127\.0\.0\.1:9 .*API is switched on"):
+        with pytest.raises(ConnectivityError, match=r"127\.0\.0\.1:9: .*API is switched on"):
             await IbStream("AAPL.NASDAQ", url="127.0.0.1:9").instruments()
 
     asyncio.run(story())

@@ -173,7 +173,7 @@ class IbBroker:
     def _lost(self, reason: str) -> None:
         self._still()
         if self._executions is not None:
-            self._executions.flush()
+            self._executions.lost()
         if self._book is not None:
             self._book.lost()
         if self._account is not None:

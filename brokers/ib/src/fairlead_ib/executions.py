@@ -95,13 +95,15 @@ class Executions:
                 return
         work()
 
-    def flush(self) -> None:
-        """Wait for nothing any more: the connection is gone."""
-        for name in list(self._waiting):
-            self._give_up(name)
+    def lost(self) -> None:
+        """The connection is gone: who connects again lists what waits, with what it cost."""
+        waiting = list(self._waiting.values())
+        self.forget()
+        for one in waiting:
+            _run(one.then)
 
     def forget(self) -> None:
-        """Tell of nothing that waits: who starts again lists it."""
+        """Tell of nothing that waits."""
         for waiting in self._waiting.values():
             waiting.timer.cancel()
         self._waiting.clear()

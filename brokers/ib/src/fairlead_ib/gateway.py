@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from itertools import count
@@ -42,12 +43,13 @@ class Ear:
 class Unread:
     """Stands for the SDK's logger of messages that it could not read: what it would only log is told."""
 
-    def __init__(self, told: Callable[[], None]) -> None:
+    def __init__(self, told: Callable[[str], None]) -> None:
         self._told = told
 
     def exception(self, *_: object) -> None:
         """A message, or what was made of it, raised."""
-        self._told()
+        error = sys.exception()
+        self._told(f"{type(error).__name__}: {error}")
 
 
 class Question:
@@ -317,9 +319,9 @@ class Gateway:
         if was:
             self._lost("TWS closed the connection")
 
-    def _unread(self) -> None:
+    def _unread(self, why: str) -> None:
         # Called while the SDK handles what it has read: it goes on before the connection is given up.
-        log.error("TWS sent a message that cannot be understood: what was missed is asked for again")
+        log.error("TWS sent a message that cannot be understood (%s): what was missed is asked for again", why)
         asyncio.get_running_loop().call_soon(self.fail, "a message could not be understood")
 
 

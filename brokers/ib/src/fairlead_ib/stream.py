@@ -134,7 +134,7 @@ class IbStream:
     async def _open(self) -> Gateway:
         if self._gateway is not None and self._gateway.connected:
             return self._gateway
-        handlers = {
+        handlers: dict[str, Callable[..., None]] = {
             "priceSizeTick": self._on_price, "tickSize": self._on_size, "tickByTickAllLast": self._on_last,
             "updateMktDepth": self._on_depth, "updateMktDepthL2": self._on_depth_l2,
             "historicalData": self._on_bars, "historicalDataEnd": _ended, "historicalDataUpdate": self._on_bar,
