@@ -145,14 +145,22 @@ class Gateway:
             await asyncio.gather(connecting, refused, return_exceptions=True)
             self._back.clear()
             if not self.client.isReady():
-                self.client.disconnect()
+                self._hang_up()
         self._open = True
 
     def close(self) -> None:
         """Leave; harmless to repeat."""
         self._open = False
-        self.client.disconnect()
+        self._hang_up()
         self._fail(ConnectivityError("the connection was closed"))
+
+    def _hang_up(self) -> None:
+        try:
+            self.client.disconnect()
+        except OSError:  # the SDK ends a socket in good order, which one that was reset does not let it
+            if (transport := self.client.conn.transport) is not None:
+                transport.abort()
+            self.client.reset()
 
     @property
     def ready(self) -> bool:
@@ -321,7 +329,9 @@ class Gateway:
 
     def _unread(self, why: str) -> None:
         # Called while the SDK handles what it has read: it goes on before the connection is given up.
-        log.error("TWS sent a message that cannot be understood (%s): what was missed is asked for again", why)
+        log.error(
+            "TWS sent a message that cannot be understood (%s): what was missed is asked for again", why
+        )
         asyncio.get_running_loop().call_soon(self.fail, "a message could not be understood")
 
 

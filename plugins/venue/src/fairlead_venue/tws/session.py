@@ -64,6 +64,8 @@ class Session(Channel):
                 self._write(payload.encode("utf-8", "backslashreplace"))
 
     def _write(self, payload: bytes) -> None:
+        if not self.open:
+            return  # a frame before this one was torn
         data = len(payload).to_bytes(4, "big") + payload
         if self._torn:
             self._writer.write(data[: 4 + len(payload) // 2])
