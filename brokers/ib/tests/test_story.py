@@ -89,7 +89,7 @@ class Story:
         self.child.send_signal(number)
         self.child.wait(30)
 
-    def trade_until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def trade_until(self, condition: Callable[[], bool], seconds: float = 150) -> None:
         """Quotes, some twenty a second, until it holds."""
         deadline, number = time.monotonic() + seconds, 0
         while not condition():
@@ -152,7 +152,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 def test_two_hundred_orders_and_a_kill(story: Story) -> None:
     """Nothing is sent twice, nothing is lost but what a person says so of, and venue and journal agree to the cent."""
     story.start()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fairlead import LiveTradingEngine, Order, Quote, Strategy
+from fairlead import LiveTradingEngine, Quote, Strategy
 from fairlead_breakers import Limits
 from fairlead_ib import IbBroker, IbStream
 
@@ -20,7 +20,6 @@ class Dealer(Strategy):
         super().__init__(allocation="500_000 USD")
         self.count = count
         self.placed = 0
-        self.resting: list[Order] = []
 
     def on_start(self) -> None:
         self.watch(SYMBOL, quotes=True)
@@ -29,8 +28,9 @@ class Dealer(Strategy):
         if self.placed < self.count:
             self.placed += 1
             self._deal(quote)
-        while len(self.resting) > (3 if self.placed < self.count else 0):
-            self.cancel(self.resting.pop(0))
+        resting = [order for order in self.orders() if order.type == "limit" and order.status == "accepted"]
+        for order in resting[3:] if self.placed < self.count else resting:
+            self.cancel(order)
 
     def _deal(self, quote: Quote) -> None:
         if self.placed == 1:
@@ -40,7 +40,6 @@ class Dealer(Strategy):
         if self.placed % 5 == 0:
             price = quote.bid - 5 if self.placed % 2 else quote.ask + 5
             order = deal(quantity=10, limit_price=price)
-            self.resting.append(order)
         else:
             order = deal(quantity=10)
         if order.denied:

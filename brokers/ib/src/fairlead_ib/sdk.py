@@ -19,10 +19,21 @@ def load() -> Any:
     """The SDK's module. Call it in a running loop: on import it asks for one. Raises ConfigurationError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for name in NAMES:
-            try:
-                return importlib.import_module(name)
-            except ModuleNotFoundError as error:
-                if error.name != name:
-                    raise
-    raise ConfigurationError(f"no SDK of Interactive Brokers is installed: pip install {NAMES[0]}")
+        try:
+            import ib_async
+        except ModuleNotFoundError as error:
+            if error.name != NAMES[0]:
+                raise
+            return _older()
+    return ib_async
+
+
+def _older() -> Any:
+    try:
+        return importlib.import_module(NAMES[1])
+    except ModuleNotFoundError as error:
+        if error.name != NAMES[1]:
+            raise
+        raise ConfigurationError(
+            f"no SDK of Interactive Brokers is installed: pip install {NAMES[0]}"
+        ) from None
