@@ -174,7 +174,13 @@ def compare(story: Story) -> None:
     assert max(Counter(submitted).values()) == 1
     at_venue = Counter(order["client_id"] for order in books["orders"])
     assert max(at_venue.values()) == 1
-    assert set(submitted) == set(at_venue) | set(story.lost)
+    unsent = {
+        fact.client_order_id
+        for fact in facts
+        if isinstance(fact, f.OrderRejected) and fact.code == "not_sent"
+    }
+    assert set(submitted) == set(at_venue) | set(story.lost) | unsent
+    assert not set(at_venue) & (set(story.lost) | unsent)
     filled = {fact.fill.fill_id: fact.fill for fact in facts if isinstance(fact, f.Filled)}
     mine = sorted((fill.client_order_id, fill.quantity, fill.price) for fill in filled.values())
     theirs = sorted(
