@@ -88,6 +88,19 @@ SEAMS = {
         "plugins/sim/src/fairlead_sim/serve.py",
         "time.time_ns",
     ): "a venue in a process of its own has its own clock",
+    ("plugins/conformance/src/fairlead_conformance/wall.py", "time.time_ns"): "the date of a report",
+    (
+        "plugins/conformance/src/fairlead_conformance/watch.py",
+        "time.perf_counter_ns",
+    ): "how long a callback of an adapter held the loop, which virtual time cannot tell",
+    (
+        "plugins/conformance/src/fairlead_conformance/broker/model.py",
+        "random.Random",
+    ): "random days of a broker, from their seeds",
+    (
+        "plugins/conformance/src/fairlead_conformance/reconciler.py",
+        "random.Random",
+    ): "random differences, from a seed",
     (
         "plugins/venue/src/fairlead_venue/clock.py",
         "time.time_ns",

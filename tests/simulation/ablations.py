@@ -216,7 +216,7 @@ def _no_memory_of_strangers(stack: contextlib.ExitStack) -> None:
 
 
 def _no_flags(stack: contextlib.ExitStack) -> None:
-    stack.enter_context(mock.patch.object(Fills, "_lower", return_value=None))
+    stack.enter_context(mock.patch.object(Fills, "lower", return_value=None))
 
 
 ABLATIONS = {

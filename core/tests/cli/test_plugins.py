@@ -93,7 +93,7 @@ def test_every_plugin_is_listed_with_what_it_fills(process) -> None:
         "version": "0.1.0",
         "object": "fairlead_paper:PaperBroker",
         "hooks": ["fairlead_register_broker"],
-        "tier": None,
+        "tier": "T4",
         "state": "ok",
         "fault": None,
     }

@@ -173,5 +173,22 @@ class Brackets(RuleBasedStateMachine):
             self.bench.check()
 
 
+def test_a_stop_that_is_being_resized_comes_back_once():
+    """A take-profit that is reached meanwhile waits for the old stop too, and brings back none of the old size."""
+    venue = Brackets()
+    venue.begin(STOPS_ONLY)
+    venue.enter(D("0.2"))
+    venue.fill(0, D("0.2"))
+    venue.hand_over(D("0.1"))
+    venue.move(110)
+    venue.confirm_a_cancel(0)
+    assert [(o.type, o.quantity) for o in venue.exits()] == [
+        (OrderType.LIMIT, D("0.1")),
+        (OrderType.STOP, D("0.1")),
+    ]
+    venue.never_bare()
+    venue.teardown()
+
+
 Brackets.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestBrackets = pytest.mark.full(Brackets.TestCase)

