@@ -125,3 +125,11 @@ def test_an_emergency_stop_leaves_nothing(tmp_path: Path, capsys) -> None:
     assert all(intent.sweep and intent.reduce_only for intent in late)
     fills = [fact.fill for fact in facts if isinstance(fact, Filled)]
     assert sum(fill.quantity if fill.side == "buy" else -fill.quantity for fill in fills) == 0
+
+
+@pytest.mark.full
+def test_interactive_brokers_are_traded_in_a_box() -> None:
+    """A share is bought and sold again, at a TWS in a box with a market that moves."""
+    example = runpy.run_path(str(EXAMPLES / "14_ib.py"))
+    fills = example["in_a_box"](10.0)
+    assert [fact.fill.side for fact in fills] == ["buy", "sell"]

@@ -25,8 +25,8 @@ _TICK = Decimal("0.01")
 class Box:
     """Everything of one venue, in the running loop.
 
-    `pairs` and `cash` of the settings have defaults here, since every front needs some: BTC/USDT and ETH/USDT, and
-    100,000 USDT, or the same in the currency of the protocol's own.
+    `pairs` and `cash` of the settings have defaults, since every front needs some: a front's own of these names, else
+    BTC and ETH in the currency of its protocol, and 100,000 of that.
     """
 
     def __init__(
@@ -50,13 +50,14 @@ class Box:
 
     async def open(self, host: str = "127.0.0.1", port: int = 0) -> Mapping[str, str]:
         """Listen; returns all addresses, `control` among them. Raises ConfigurationError."""
-        settings = self._settings
+        settings, kind = self._settings, front_class(self.protocol)
         if not settings.cash:
-            settings = attrs.evolve(settings, cash={quote_of(self.protocol): _CASH})
+            settings = attrs.evolve(settings, cash=getattr(kind, "cash", {quote_of(self.protocol): _CASH}))
         if not settings.pairs and not settings.instruments:
             usual = {f"{base}/{quote_of(self.protocol)}": _TICK for base in _BASES}
-            settings = attrs.evolve(settings, pairs=await self._feed.pairs() if self._feed else usual)
-        front: Any = front_class(self.protocol)(settings, self.server)
+            listed = await self._feed.pairs() if self._feed else getattr(kind, "pairs", usual)
+            settings = attrs.evolve(settings, pairs=listed)
+        front: Any = kind(settings, self.server)
         if self._feed is not None:
             await self._feed.open(self.exchange.market, self.clock)
         addresses = await self.server.open(front, host, port)

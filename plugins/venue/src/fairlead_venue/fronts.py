@@ -19,6 +19,7 @@ FRONTS = {
     "binance": "fairlead_venue.binance:BinanceFront",
     "bybit": "fairlead_venue.bybit:BybitFront",
     "hyperliquid": "fairlead_venue.hyperliquid:HyperliquidFront",
+    "tws": "fairlead_venue.tws:TwsFront",
 }
 """The protocols there are, each with the class of its front."""
 
@@ -102,7 +103,7 @@ class Behaviour(Protocol):
         ...
 
     def struck(self, channel: Channel, fault: Fault) -> None:
-        """A `shutdown` (announce it; the server closes) or `expire` struck a stream."""
+        """A `shutdown` (announce it; the server closes), `expire` or `notice` struck a stream."""
         ...
 
 
