@@ -18,6 +18,7 @@ from fairlead_ccxt.sdk import Sdk
 
 log = logging.getLogger("fairlead.ccxt")
 
+_NEEDED = ("createOrder", "cancelOrder", "fetchOpenOrders", "fetchMyTrades", "fetchOrder")
 _AT_ONCE = 8
 _PAGE = 500
 _FEW = 3
@@ -54,7 +55,8 @@ class Account:
         ]
         if lacking:
             raise ConfigurationError(
-                f"{self._facts.venue} has no {', '.join(lacking)} in ccxt: a live account needs all of it; use another adapter"
+                f"{self._facts.venue} has no {', '.join(lacking)} in ccxt, and an account needs it: "
+                f"use another adapter"
             )
         if self._kind != SPOT and has.get("fetchPositionMode"):
             mode = await sdk.ask("fetch_position_mode", self._symbols[0])

@@ -30,7 +30,8 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
 _ENDS = frozenset({"eventStreamTerminated", "listenKeyExpired"})
 _CAUSES = {
     "DEPOSIT": "deposit", "WITHDRAW": "withdrawal", "FUNDING_FEE": "funding", "MARGIN_TRANSFER": "transfer",
-    "ASSET_TRANSFER": "transfer", "ADMIN_DEPOSIT": "deposit", "ADMIN_WITHDRAW": "withdrawal", "INSURANCE_CLEAR": "liquidation",
+    "ASSET_TRANSFER": "transfer", "ADMIN_DEPOSIT": "deposit", "ADMIN_WITHDRAW": "withdrawal",
+    "INSURANCE_CLEAR": "liquidation",
 }  # fmt: skip
 """https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams/Event-Balance-and-Position-Update"""
 

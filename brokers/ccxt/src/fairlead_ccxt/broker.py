@@ -62,12 +62,13 @@ class CcxtBroker:
 
         CcxtBroker("binance", "BTC/USDT", key="secret:BINANCE_KEY", secret="secret:BINANCE_SECRET")
 
-    Of `key`, `secret`, `password`, `uid`, `wallet` and `private_key`, references or `Secret`s, it wants what the exchange
-    wants. `environment` is testnet, demo or live. `currency` is what the account is measured in, by default what the first
-    symbol is settled in. `valid` is how long the exchange may take to accept an order, where it knows such a bound.
-    `account_id` names the account: without it one account with two keys is taken for two. `poll` is how often an
-    exchange without a private stream is asked. `facts` replace what we know of the exchange. A key that may withdraw is
-    refused unless `allow_withdrawal`. `url` puts all addresses somewhere else. Raises ConfigurationError.
+    Of `key`, `secret`, `password`, `uid`, `wallet` and `private_key`, references or `Secret`s, it wants what
+    the exchange wants. `environment` is testnet, demo or live. `currency` is what the account is measured in,
+    by default what the first symbol is settled in. `valid` is how long the exchange may take to accept an
+    order, where it knows such a bound. `account_id` names the account: without it one account with two keys
+    is taken for two. `poll` is how often an exchange without a private stream is asked. `facts` replace what
+    we know of the exchange. A key that may withdraw is refused unless `allow_withdrawal`. `url` puts all
+    addresses somewhere else. Raises ConfigurationError.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class CcxtBroker:
         self._validity = self._facts.validity_ns if valid is None else duration(valid)
         if self._validity is not None and not self._facts.window:
             raise ConfigurationError(
-                f"valid={valid!r}: {exchange} has no bound that we know of on how late an order is taken: leave `valid` out"
+                f"valid={valid!r}: nothing is known that bounds how late {exchange} takes an order: leave `valid` out"
             )
         self.profile: VenueProfile = profile(
             self._facts, self._place.kind, environment, currency or _settled(self._symbols[0]), self._validity

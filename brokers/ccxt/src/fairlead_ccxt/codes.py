@@ -1,4 +1,7 @@
-"""What an error proves: the exchange's own code decides where we know its codes, and ccxt's class only where it is clear."""
+"""What an error proves.
+
+The exchange's own code decides where we know its codes, and ccxt's class only where it is clear.
+"""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _reference(name: str, value: Secret | str) -> Secret:
         return value
     if not value.startswith(_PREFIX):
         raise ConfigurationError(
-            f"CcxtBroker's {name} is written out: give a reference such as {name}='secret:EXCHANGE_KEY', and keep the text in "
-            f"the environment or a .env file"
+            f"CcxtBroker's {name} is written out: give a reference such as {name}='secret:EXCHANGE_KEY', and keep "
+            f"the text in the environment or a .env file"
         )
     return Secret(value.removeprefix(_PREFIX))

@@ -31,9 +31,9 @@ class Standing(enum.Enum):
 class Codes:
     """An exchange's own codes of errors: `key` is where its answers have them.
 
-    `refused` are those that prove that an order is not there, `duplicate` that one of this id is, `absent` that there is
-    no such order, `clock` that our time is wrong. After any other code the outcome is unknown. `duplicate_text` is found in
-    the text where the code alone does not say.
+    `refused` are those that prove that an order is not there, `duplicate` that one of this id is, `absent`
+    that there is no such order, `clock` that our time is wrong. After any other code the outcome is unknown.
+    `duplicate_text` is found in the text where the code alone does not say.
     """
 
     key: str
@@ -44,24 +44,27 @@ class Codes:
     clock: frozenset[str] = frozenset()
 
 
-def _no_news(message: Any) -> tuple[str, tuple[Report, ...]]:
+def _no_news(_: Any) -> tuple[str, tuple[Report, ...]]:
     return "", ()
 
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """What is known of one exchange; the defaults are what is safe to believe of one that nothing is known of.
+    """What is known of one exchange; the defaults are what is safe to believe of one that nothing is known
+    of.
 
     - `venue` is its name in symbols such as `BTC/USDT@binance`.
-    - `client_id` is its own parameter for our id in a new order, `find` in a look-up and `cancel` in a cancel ("" where it
-      finds no order by it), `find_more` what a look-up needs besides, `names` the shape of ids.
-    - `window` is its parameter, in ms, that bounds how late a request is taken, `validity_ns` the bound we ask for; None
-      where there is none: then an order whose answer was lost ends by evidence or by a person.
-    - `statuses` read `status_key` of a raw order; without them ccxt's own word is taken. `client_id_keys`, `filled_key` are
-      where a raw order or trade has our id and what had filled with it.
+    - `client_id` is its own parameter for our id in a new order, `find` in a look-up and `cancel` in a cancel
+      ("" where it finds no order by it), `find_more` what a look-up needs besides, `names` the shape of ids.
+    - `window` is its parameter, in ms, that bounds how late a request is taken, `validity_ns` the bound we
+      ask for; None where there is none: then an order whose answer was lost ends by evidence or by a person.
+    - `statuses` read `status_key` of a raw order; without them ccxt's own word is taken. `client_id_keys`,
+      `filled_key` are where a raw order or trade has our id and what had filled with it.
     - `codes` judge its errors; without them only refusals of clear kinds count as refusals.
-    - `acknowledges`: its answer to an order only says that it was read; the private stream says what became of it.
-    - `wallet`: balances of derivatives are what the wallet holds, without open profit; they are left out elsewhere.
+    - `acknowledges`: its answer to an order only says that it was read; the private stream says what became
+      of it.
+    - `wallet`: balances of derivatives are what the wallet holds, without open profit; they are left out
+      elsewhere.
     - `asks_only`: requests whose address ends so change something, and leave for a command of ours only.
     - `conditional`: parameters that list orders which its usual lists leave out.
     """

@@ -92,18 +92,18 @@ class Books(Feed):
         self._levels = levels
 
     def _tell(self, entry: Any) -> None:
-        sides = [
+        bids, asks = (
             tuple((float(row[0]), float(row[1])) for row in entry[side][: self._levels])
             for side in ("bids", "asks")
-        ]
-        self._emit(Book(self._instrument, *sides, self._when(entry), self._clock.now()))
+        )
+        self._emit(Book(self._instrument, bids, asks, self._when(entry), self._clock.now()))
 
 
 class Bars(Feed):
     """Bars of one interval. One is over when a later one begins, or `settle_ns` after its end at the latest.
 
-    `told_ms` is the end of the last one that was told of, live or as history: nothing before it is told again. While it is
-    `held` what comes waits, so that what was missed goes first.
+    `told_ms` is the end of the last one that was told of, live or as history: nothing before it is told
+    again. While it is `held` what comes waits, so that what was missed goes first.
     """
 
     def __init__(

@@ -11,7 +11,10 @@ _PAGE = 500
 
 
 async def fetch_bars(sdk: Sdk, symbol: str, timeframe: str, start_ms: int, end_ms: int) -> list[list[Any]]:
-    """Rows of bars that open from about `start_ms` on, and before `end_ms`. Raises ConnectivityError or VenueError."""
+    """Rows of bars that open from about `start_ms` on, and before `end_ms`.
+
+    Raises ConnectivityError or VenueError.
+    """
     if not sdk.exchange.has.get("fetchOHLCV"):
         return []
     size = duration(timeframe) // 1_000_000

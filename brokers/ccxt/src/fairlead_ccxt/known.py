@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+K = TypeVar("K", str, tuple[str, str])
 _MOST = 20_000
 
 
@@ -36,6 +39,6 @@ class Known:
         return self._names.get((symbol, number))
 
 
-def _trim(kept: dict[str, str] | dict[tuple[str, str], str]) -> None:
+def _trim(kept: dict[K, str]) -> None:
     while len(kept) > _MOST:
-        kept.pop(next(iter(kept)))  # type: ignore[arg-type]
+        del kept[next(iter(kept))]

@@ -46,7 +46,7 @@ class Place:
                 made.enable_demo_trading(True)
         except Exception:  # ccxt's own class, which is not imported here
             raise ConfigurationError(
-                f"ccxt knows no {wanted} of {self.exchange}: give environment='demo' or, for real money, environment='live'"
+                f"ccxt knows no {wanted} of {self.exchange}: give environment='demo' or, for real money, 'live'"
             ) from None
         if self.url:
             self._redirect(made)

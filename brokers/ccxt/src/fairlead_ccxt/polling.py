@@ -70,5 +70,6 @@ class Polling:
             if found is None or found.open:
                 now_open[name] = self._open[name]  # nothing proves that it has ended
             elif found.filled_quantity < found.quantity:
-                emit(Canceled(client_order_id=name, broker_order_id=found.broker_order_id, filled_quantity=found.filled_quantity))  # fmt: skip
+                filled, number = found.filled_quantity, found.broker_order_id
+                emit(Canceled(client_order_id=name, broker_order_id=number, filled_quantity=filled))
         self._open = now_open

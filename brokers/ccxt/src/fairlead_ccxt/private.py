@@ -60,7 +60,10 @@ class Private:
             await self._confirmed("orders" if way == "watch_orders" else "myTrades")
 
     async def _confirmed(self, word: str) -> None:
-        """Wait until ccxt waits for frames: then its subscription is written and, where the exchange says so, confirmed."""
+        """Wait until ccxt waits for frames.
+
+        Then its subscription is written and, where the exchange says so, confirmed.
+        """
         assert self._lines is not None
         keeper, loop = self._keepers[-1], asyncio.get_running_loop()
         until = loop.time() + SECONDS
@@ -126,7 +129,10 @@ class Private:
             self._keepers.append(self._sdk.start(self._ask_name(*which)))
 
     async def _ask_name(self, symbol: str, number: str) -> None:
-        """A fill came before its order was told of: ask whose it is. Without an answer the stream is taken for broken."""
+        """A fill came before its order was told of.
+
+        Ask whose it is. Without an answer the stream is taken for broken.
+        """
         try:
             await self._account.learn(symbol, number)
             self._release(symbol, number)

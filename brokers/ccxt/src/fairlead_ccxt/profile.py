@@ -12,8 +12,8 @@ def profile(
 ) -> VenueProfile:
     """Its profile. Stops, trails and linked exits are held by the engine, whatever the exchange has.
 
-    An order is changed by a cancel and a new order: what ccxt calls an edit is, on some exchanges, a new order under an id
-    that we did not choose.
+    An order is changed by a cancel and a new order: what ccxt calls an edit is, on some exchanges, a new
+    order under an id that we did not choose.
     """
     kinds = {OrderType.LIMIT, OrderType.MARKET} if facts.market_orders else {OrderType.LIMIT}
     return VenueProfile(

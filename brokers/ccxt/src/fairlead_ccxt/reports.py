@@ -58,13 +58,13 @@ class Reader:
         if ours is not None:
             return ours
         info = order.get("info")
-        raw = (
-            next((info[key] for key in self._facts.client_id_keys if info.get(key)), None)
-            if isinstance(info, Mapping)
-            else None
-        )
+        raw = self._raw_name(info)
         text = raw or order.get("clientOrderId")
         return self._facts.names.read(str(text)) if text else f"{symbol}-{number}"
+
+    def _raw_name(self, info: Any) -> Any:
+        keys = self._facts.client_id_keys if isinstance(info, Mapping) else ()
+        return next((info[key] for key in keys if info.get(key)), None)
 
     def order(self, order: Mapping[str, Any]) -> list[Report]:
         """What a frame about an order reports, fills apart. Raises NotUnderstood."""
@@ -118,7 +118,7 @@ class Reader:
         info = trade.get("info")
         if ours is not None or not isinstance(info, Mapping):
             return ours
-        raw = next((info[key] for key in self._facts.client_id_keys if info.get(key)), None)
+        raw = self._raw_name(info)
         return self._facts.names.read(str(raw)) if raw else None
 
     def fill(self, trade: Mapping[str, Any], name: str) -> FillReport:
@@ -163,7 +163,8 @@ def _ended(standing: Standing, name: str, number: str, filled: Decimal | None, a
                 Expired(client_order_id=name, broker_order_id=number, filled_quantity=filled, event_ns=at_ns)
             ]
         case Standing.REJECTED:
-            return [Rejected(client_order_id=name, code="rejected", reason="the exchange took it, and rejected it then", event_ns=at_ns)]  # fmt: skip
+            why = "the exchange took it, and rejected it then"
+            return [Rejected(client_order_id=name, code="rejected", reason=why, event_ns=at_ns)]
     return []
 
 

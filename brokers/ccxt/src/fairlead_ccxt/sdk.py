@@ -44,9 +44,11 @@ class Unsent(Exception):
 
 @attrs.define
 class Call:
-    """One passage through ccxt: a command has a deadline; `writes` counts what left, `status` and `body` are the answer.
+    """One passage through ccxt: a command has a deadline; `writes` counts what left, `status` and `body` are
+    the answer.
 
-    `at_ms` pins the time that the request is stamped with, so that the exchange takes it no later than we allow.
+    `at_ms` pins the time that the request is stamped with, so that the exchange takes it no later than we
+    allow.
     """
 
     deadline_ns: int = 0
@@ -72,7 +74,10 @@ async def load() -> Any:
 
 
 class Sdk:
-    """An exchange of ccxt, open. `now` is our own time in ns; `clock` is the exchange's, `weights` what it still takes."""
+    """An exchange of ccxt, open.
+
+    `now` is our own time in ns; `clock` is the exchange's, `weights` what it still takes.
+    """
 
     def __init__(self, made: Any, facts: Facts, now: Callable[[], int], weights: Weights) -> None:
         self.exchange = made
@@ -147,7 +152,10 @@ class Sdk:
         return task
 
     async def ask(self, method: str, *args: Any) -> Any:
-        """The answer to a question. Raises ConnectivityError where there was none, VenueError where it was refused."""
+        """The answer to a question.
+
+        Raises ConnectivityError where there was none, VenueError where it was refused.
+        """
         call = Call()
         try:
             async with asyncio.timeout(2 * SECONDS):
@@ -245,5 +253,5 @@ def _weights(made: Any, now: Callable[[], int]) -> Weights:
     return Weights(whole, _WINDOW_NS, now, kept=whole // 4)
 
 
-async def _nothing(*args: Any) -> bool:
+async def _nothing(*_: Any) -> bool:
     return True

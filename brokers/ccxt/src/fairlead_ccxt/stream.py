@@ -37,14 +37,15 @@ class _Watch:
 
 
 class CcxtStream:
-    """The markets of `symbols`, all spot or all derivatives, at an `exchange`, by ccxt's name of it; no key is needed.
+    """The markets of `symbols`, all spot or all derivatives, at an `exchange`, by ccxt's name of it; no key
+    is needed.
 
         CcxtStream("binance", "BTC/USDT", environment="live")
 
-    `environment` is testnet, demo or live: the prices of a testnet are its own. `levels` is how many of each side a book
-    has, `poll` how often what does not stream is asked for, `settle` how long after its end a bar may still change,
-    `silence` how long it may be silent. `facts` replace what we know of the exchange. `url` puts all addresses somewhere
-    else. Raises ConfigurationError.
+    `environment` is testnet, demo or live: the prices of a testnet are its own. `levels` is how many of each
+    side a book has, `poll` how often what does not stream is asked for, `settle` how long after its end a bar
+    may still change, `silence` how long it may be silent. `facts` replace what we know of the exchange. `url`
+    puts all addresses somewhere else. Raises ConfigurationError.
     """
 
     def __init__(
@@ -168,7 +169,7 @@ class CcxtStream:
     async def _catch_up(self, feed: Bars, symbol: str, timeframe: str) -> None:
         """Bars that were over between the last one told and now: of a history, or before the connection broke."""
         assert self._sdk is not None
-        missed: list[Sequence[Any]] = []
+        missed: Sequence[Sequence[Any]] = []
         try:
             if feed.told_ms:
                 missed = await fetch_bars(

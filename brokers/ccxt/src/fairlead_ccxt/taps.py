@@ -1,7 +1,9 @@
-"""Taps on ccxt's streams: each frame is seen as it comes, not only what the last `watch_…` happened to wake for.
+"""Taps on ccxt's streams: each frame is seen as it comes, not only what the last `watch_…` happened to wake
+for.
 
-ccxt keeps what its frames say in caches that are bounded, and wakes whoever waits for the next frame: who is slow loses the
-ones between. Our caches tell of each entry as it is put in. What ends a connection, or breaks it, is told once.
+ccxt keeps what its frames say in caches that are bounded, and wakes whoever waits for the next frame: who is
+slow loses the ones between. Our caches tell of each entry as it is put in. What ends a connection, or breaks
+it, is told once.
 """
 
 from __future__ import annotations
@@ -45,10 +47,12 @@ class Table(dict[str, Any]):
 
 
 class Lines:
-    """The connections that an exchange of ccxt opens: `lost` is called once, with the reason, when one has ended.
+    """The connections that an exchange of ccxt opens: `lost` is called once, with the reason, when one has
+    ended.
 
-    `frame` sees each message before ccxt does. What ccxt, or whoever taps it, cannot read ends the connection: ccxt would
-    only stop to listen, and say nothing. `notes` counts messages that brought no entry to a tap, `entries` the entries.
+    `frame` sees each message before ccxt does. What ccxt, or whoever taps it, cannot read ends the
+    connection: ccxt would only stop to listen, and say nothing. `notes` counts messages that brought no entry
+    to a tap, `entries` the entries.
     """
 
     def __init__(self, exchange: Any, lost: Callable[[str], None], frame: Seen | None = None) -> None:
@@ -61,16 +65,6 @@ class Lines:
         self.frames = self.notes = self.entries = 0
         exchange.client, exchange.handle_message = self._client, self._message
         exchange.on_close, exchange.on_error = self._closed, self._failed
-
-    @property
-    def open(self) -> bool:
-        """Whether there is a connection, and each is there."""
-        clients = [
-            one
-            for one in (self._exchange.clients or {}).values()
-            if one.connection is not None or one.connecting
-        ]
-        return bool(clients) and all(one.isConnected for one in clients)
 
     def waits_for(self, word: str) -> bool:
         """Whether somebody waits at an open connection for what begins so."""

@@ -1,4 +1,7 @@
-"""How each kind of feed is had from ccxt: which method, which of its caches is tapped, what is asked where none streams."""
+"""How each kind of feed is had from ccxt.
+
+Which method, which of its caches is tapped, what is asked where none streams.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from fairlead_ccxt import taps
 
 @attrs.frozen
 class Way:
-    """One way to have a feed. `watch` gives a method's name and arguments, `tap` puts a cache of ours in and returns it.
+    """One way to have a feed. `watch` gives a method's name and arguments, `tap` puts a cache of ours in and
+    returns it.
 
-    A way without a tap tells the state that ccxt keeps at each wake: a book, of which only the last state counts.
+    A way without a tap tells the state that ccxt keeps at each wake: a book, of which only the last state
+    counts.
     """
 
     has: str
@@ -47,7 +52,7 @@ def _table(name: str) -> Callable[[Any, str, str, taps.Seen], Any]:
 
 
 def _of_table(name: str) -> Callable[[Any, str, str], Any]:
-    return lambda exchange, symbol, timeframe: getattr(exchange, name)
+    return lambda exchange, _symbol, _timeframe: getattr(exchange, name)
 
 
 _TRADES = Way(
