@@ -49,7 +49,7 @@ from fairlead_ccxt.place import place
 from fairlead_ccxt.polling import Polling
 from fairlead_ccxt.private import Private
 from fairlead_ccxt.profile import profile
-from fairlead_ccxt.reports import NotUnderstood, Reader, decimal_of
+from fairlead_ccxt.reports import NotUnderstood, Reader, decimal_of, time_of
 from fairlead_ccxt.sdk import Call, Sdk, Unsent
 
 log = logging.getLogger("fairlead.ccxt")
@@ -234,7 +234,7 @@ class CcxtBroker:
 
         def lost(reason: str) -> None:
             if self._stream is stream:
-                self._stream = None
+                self._stream = self._account.sdk = None
                 stream.close()
                 self._tell(StreamDown(reason=reason))
 
@@ -284,7 +284,7 @@ class CcxtBroker:
         if clock is None:
             return
         try:
-            if sdk is None:
+            if sdk is None or self._stream is None:
                 raise Unsendable("there is no connection")
             if clock.now() > command.deadline_ns:
                 raise Unsendable("its deadline had passed")
@@ -353,8 +353,12 @@ class CcxtBroker:
         if strange:
             log.error("%s: order %s was placed with another %s", self.name, name, strange)
             self._tell(OutcomeUnknown(client_order_id=name, reason=f"the exchange repeats another {strange}"))
-        elif not self._facts.acknowledges:
-            self._tell(Accepted(client_order_id=name, broker_order_id=number))
+        elif not self._facts.acknowledges and self._known.accept(name):
+            self._tell(Accepted(client_order_id=name, broker_order_id=number, event_ns=self._at(answer)))
+
+    def _at(self, answer: Any) -> int:
+        assert self._clock is not None
+        return time_of(answer) or self._clock.now()
 
     def _failed(self, sdk: Sdk, command: Command, call: Call, error: Exception) -> None:
         verdict = judge(self._facts, call, error)

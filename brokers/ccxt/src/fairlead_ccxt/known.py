@@ -15,6 +15,7 @@ class Known:
         self._instruments: dict[str, str] = {}
         self._numbers: dict[str, str] = {}
         self._names: dict[tuple[str, str], str] = {}
+        self._accepted: dict[str, str] = {}
 
     def order(self, name: str, symbol: str, number: str = "") -> None:
         """An order, by our id; `number` is theirs."""
@@ -25,6 +26,14 @@ class Known:
             self._numbers[name] = number
             _trim(self._names)
             _trim(self._numbers)
+
+    def accept(self, name: str) -> bool:
+        """Whether an order is accepted only now; it is told of once, by its answer or on the stream."""
+        if name in self._accepted:
+            return False
+        self._accepted[name] = ""
+        _trim(self._accepted)
+        return True
 
     def symbol(self, name: str) -> str | None:
         """What an order trades."""

@@ -13,7 +13,7 @@ from fairlead_ccxt import watching
 from fairlead_ccxt.facts import Facts
 from fairlead_ccxt.instruments import instruments
 from fairlead_ccxt.place import Place
-from fairlead_ccxt.sdk import Sdk
+from fairlead_ccxt.sdk import Sdk, aside
 
 
 @attrs.frozen
@@ -36,7 +36,8 @@ class Markets:
 
     async def give(self, exchange: Any) -> None:
         """Let another instance know them."""
-        exchange.set_markets(list(self._exchange.markets.values()), self._exchange.currencies)
+        there = self._exchange
+        await aside(exchange.set_markets, list(there.markets.values()), there.currencies)
 
 
 def _is_interval(name: str) -> bool:

@@ -77,9 +77,10 @@ class Reader:
             self._known.order(name, symbol, number)
             if standing is Standing.FILLED:
                 return []  # its fills say so
-            return _ended(standing, name, number, _filled(order), _time(order)) or [
-                Accepted(client_order_id=name, broker_order_id=number, event_ns=_time(order))
-            ]
+            over = _ended(standing, name, number, _filled(order), time_of(order))
+            if over or not self._known.accept(name):
+                return over
+            return [Accepted(client_order_id=name, broker_order_id=number, event_ns=time_of(order))]
         except (KeyError, TypeError, ValueError, InvalidOperation) as error:
             raise NotUnderstood(f"a frame about an order cannot be read: {error!r}") from error
 
@@ -137,7 +138,7 @@ class Reader:
             )
             return FillReport(
                 client_order_id=name,
-                event_ns=_time(trade),
+                event_ns=time_of(trade),
                 fill_id=f"{instrument.native if instrument is not None else symbol}:{trade['id']}",
                 instrument=self._listing.id(symbol),
                 side=SIDES[trade["side"]],
@@ -189,7 +190,8 @@ def _filled(order: Mapping[str, Any]) -> Decimal | None:
     return decimal_of(order.get("filled"))
 
 
-def _time(row: Mapping[str, Any]) -> int:
+def time_of(row: Mapping[str, Any]) -> int:
+    """When it happened, in ns; 0 where that is not said."""
     found = row.get("lastUpdateTimestamp") or row.get("timestamp")
     return int(found) * 1_000_000 if found else 0
 

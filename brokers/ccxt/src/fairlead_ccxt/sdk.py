@@ -13,6 +13,7 @@ import decimal
 import importlib
 import json
 import logging
+import ssl
 import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 import attrs
 
 from fairlead import ConfigurationError, ConnectivityError, VenueError, duration
-from fairlead.net import VenueClock, Weights
+from fairlead.net import VenueClock, Weights, Workers
 from fairlead_ccxt.codes import reason_of
 from fairlead_ccxt.credentials import Credentials
 from fairlead_ccxt.facts import Facts
@@ -31,6 +32,7 @@ log = logging.getLogger("fairlead.ccxt")
 _quiet = logging.getLogger("fairlead.ccxt.sdk")
 
 SECONDS = 9.0
+_PATIENCE = 30.0
 _WINDOW_NS = duration("10s")
 _PAUSE_NS = duration("10s")
 _MEASURED_NS = duration("5m")
@@ -61,16 +63,25 @@ class Call:
 _CALL: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
 
 
-async def load() -> Any:
-    """The library, imported in a thread, for that takes a second. Raises ConfigurationError where it is missing."""
+def _make(exchange: str, words: dict[str, Any], local: bool) -> Any:
+    """One of ccxt's exchanges, or None where it has no such one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            return await asyncio.to_thread(importlib.import_module, "ccxt.pro")
-        except ImportError:
-            raise ConfigurationError(
-                "fairlead-ccxt needs ccxt: pip install 'ccxt>=4.5.90,<4.6', best in an environment of its own"
-            ) from None
+        library = importlib.import_module("ccxt.pro")
+    if exchange not in library.exchanges:
+        return None
+    made = getattr(library, exchange)(words)
+    made.ssl_context = False if local else ssl.create_default_context(cafile=made.cafile)
+    return made
+
+
+async def aside(fn: Callable[..., T], *args: Any) -> T:
+    """What a function returns that would hold the loop: ccxt's import takes a second, thousands of markets as long."""
+    workers = Workers(1, "ccxt")
+    try:
+        return await workers.call(_PATIENCE, fn, *args)
+    finally:
+        workers.close()
 
 
 class Sdk:
@@ -110,22 +121,23 @@ class Sdk:
         keep_alive: int = 10_000,
     ) -> Sdk:
         """Make one; nothing is sent. Raises ConfigurationError."""
-        library = await load()
-        if place.exchange not in library.exchanges:
+        words = {
+            **(credentials.words() if credentials is not None else {}),
+            "number": str,
+            "enableRateLimit": True,  # by `_throttle`
+            "timeout": int(SECONDS * 1000),
+            "options": {"defaultType": place.kind, **facts.options},
+        }
+        try:
+            made = await aside(_make, place.exchange, words, place.local)
+        except ImportError:
             raise ConfigurationError(
-                f"ccxt has no streaming exchange named {place.exchange!r}: see ccxt.pro.exchanges"
+                "fairlead-ccxt needs ccxt: pip install 'ccxt>=4.5.90,<4.6', best in an environment of its own"
+            ) from None
+        if made is None:
+            raise ConfigurationError(
+                f"ccxt streams from no exchange named {place.exchange!r}: see ccxt.pro.exchanges"
             )
-        words = credentials.words() if credentials is not None else {}
-        made = getattr(library, place.exchange)(
-            {
-                **words,
-                "number": str,
-                "enableRateLimit": True,  # by `_throttle`
-                "timeout": int(SECONDS * 1000),
-                "logger": _quiet,
-                "options": {"defaultType": place.kind, **facts.options},
-            }
-        )
         _quiet.setLevel(logging.WARNING)
         made.logger = _quiet
         made.streaming = {**made.streaming, "keepAlive": keep_alive}
