@@ -243,6 +243,8 @@ class Account:
         """All pages of them, by id: pages overlap by the trades of one moment."""
         sdk, found = self._open(), dict[str, Mapping[str, Any]]()
         window, now_ms = self._facts.trades_window_ns // 1_000_000, sdk.clock.now() // 1_000_000
+        if self._kind != SPOT and self._facts.trades_reach_ns:
+            since_ms = max(since_ms, now_ms - self._facts.trades_reach_ns // 1_000_000)
         while True:
             rows = await sdk.ask("fetch_my_trades", symbol, since_ms, _PAGE)
             new = [row for row in rows if str(row["id"]) not in found]

@@ -66,6 +66,7 @@ class Facts:
     - `wallet`: balances of derivatives are what the wallet holds, without open profit; they are left out
       elsewhere.
     - `asks_only`: requests whose address ends so change something, and leave for a command of ours only.
+    - `trades_window_ns` is how far one question for fills of derivatives reaches, `trades_reach_ns` how far back all do.
     - `conditional`: parameters that list orders which its usual lists leave out.
     """
 
@@ -95,6 +96,7 @@ class Facts:
     confirms: bool = False
     permissions: Callable[[Any], Any] | None = None
     trades_window_ns: int = 0
+    trades_reach_ns: int = 0
     asks_only: str = ""
     conditional: Mapping[str, Mapping[str, Any]] = attrs.Factory(dict)
     testnet: Mapping[str, str] = attrs.Factory(dict)
@@ -159,6 +161,7 @@ _BINANCE = Facts(
     permissions=binance.permissions,
     # https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Account-Trade-List
     trades_window_ns=7 * 86_400 * SECOND,
+    trades_reach_ns=180 * 86_400 * SECOND,
     conditional={SWAP: {"trigger": True}},
     testnet={SWAP: "demo"},
     options={

@@ -104,6 +104,7 @@ class Sdk:
         self._heard_there = made.on_rest_response
         made.fetch, made.on_rest_response = self._fetch, self._heard
         made.throttle, made.milliseconds = self._throttle, self._milliseconds
+        self._open_there, made.open = made.open, self._connect
         if hasattr(made, "initialize_client"):
             made.initialize_client = (
                 _nothing  # it would approve fees and set a referrer, signed with the user's key
@@ -211,6 +212,11 @@ class Sdk:
             await self.start(self.exchange.close())
 
     # --- what ccxt calls ----------------------------------------------------------------------------------------
+
+    def _connect(self, lazy: bool = False) -> None:
+        self._open_there(lazy)
+        if self.exchange.session is not None:
+            self.exchange.session._retry_connection = False  # aiohttp would send a cancel again by itself
 
     async def _fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         call = _CALL.get()
