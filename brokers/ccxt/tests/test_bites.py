@@ -31,7 +31,9 @@ from fairlead_ccxt import CcxtBroker
 from fairlead_ccxt.facts import facts_of
 
 pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"
+    ),
     pytest.mark.filterwarnings("ignore"),
 ]
 SECOND = 1_000_000_000
@@ -63,7 +65,11 @@ class Desk:
         return name
 
     def of(self, kind: type, name: str = "") -> list[Any]:
-        return [one for one in self.said if isinstance(one, kind) and name in ("", getattr(one, "client_order_id", ""))]
+        return [
+            one
+            for one in self.said
+            if isinstance(one, kind) and name in ("", getattr(one, "client_order_id", ""))
+        ]
 
     async def until(self, kind: type, name: str = "", count: int = 1) -> Any:
         end = asyncio.get_running_loop().time() + 8
@@ -198,7 +204,9 @@ def test_a_request_carries_the_deadline_and_none_leaves_after_it() -> None:
         assert 2_000 < int(request["params"]["recvWindow"]) <= 3_000
         late = desk.send("0.01", "49000", left=-1)
         assert desk.of(NotSent, late)
-        waiting = desk.send("0.01", "49000", left=2_000)  # two microseconds: it passes on the way through ccxt
+        waiting = desk.send(
+            "0.01", "49000", left=2_000
+        )  # two microseconds: it passes on the way through ccxt
         await desk.until(NotSent, waiting)
         assert len(box.box.requests("order")) == 1
 
@@ -206,12 +214,17 @@ def test_a_request_carries_the_deadline_and_none_leaves_after_it() -> None:
 
 
 def test_nothing_is_asked_that_nobody_wants_to_know() -> None:
-    """With a key ccxt asks for margin pairs and currencies when it loads markets, and wants to pace orders behind it."""
+    """With a key ccxt asks for margin pairs and currencies when it loads markets."""
 
     async def story(box: Box, desk: Desk) -> None:
         await desk.broker.instruments()
         asked = {request["path"] for request in box.box.requests()}
-        assert asked == {"/api/v3/exchangeInfo", "/api/v3/time", "/sapi/v1/account/apiRestrictions", "/ws-api/v3"}
+        assert asked == {
+            "/api/v3/exchangeInfo",
+            "/api/v3/time",
+            "/sapi/v1/account/apiRestrictions",
+            "/ws-api/v3",
+        }
         signed = {request["path"] for request in box.box.requests() if "timestamp" in request["params"]}
         assert signed <= {"/sapi/v1/account/apiRestrictions", "/ws-api/v3"}
 
@@ -250,7 +263,9 @@ def test_orders_that_usual_lists_leave_out_are_seen() -> None:
 
     async def story(box: Box, desk: Desk) -> None:
         sdk = desk.broker._sdk
-        other = sdk.start(sdk.exchange.create_order(desk.symbol, "market", "sell", "0.01", None, {"triggerPrice": "40000"}))
+        other = sdk.start(
+            sdk.exchange.create_order(desk.symbol, "market", "sell", "0.01", None, {"triggerPrice": "40000"})
+        )
         await other
         snapshot = await desk.broker.snapshot()
         assert snapshot.orders is not None
@@ -290,7 +305,9 @@ def test_no_order_is_edited() -> None:
         name = desk.send("0.01", "49000")
         await desk.until(Accepted, name)
         now = box.clock.now()
-        desk.broker.send(Replace(name, "", "BTC/USDT@binance", 1, Decimal("0.02"), Decimal(48_000), None, now + SECOND))
+        desk.broker.send(
+            Replace(name, "", "BTC/USDT@binance", 1, Decimal("0.02"), Decimal(48_000), None, now + SECOND)
+        )
         assert (await desk.until(ReplaceRejected, name)).code == "not_sent"
         assert desk.broker.profile.replaces == frozenset()
 

@@ -1,7 +1,6 @@
 """The adapter, proven against Binance in a box: spot and futures."""
 
 import importlib.util
-from typing import Any
 
 import pytest
 from box import KEY, MID, SECRET, Box
@@ -11,7 +10,9 @@ from fairlead_conformance import BrokerConformance, Tier, case
 from fairlead_conformance.desk import Desk
 
 pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"
+    ),
     pytest.mark.filterwarnings("ignore"),
 ]
 
@@ -35,9 +36,14 @@ class TestSpot(BrokerConformance):
     def make(self) -> CcxtBroker:
         url = self.venue.url if self.venue is not None else ""
         return CcxtBroker(
-            "binance", "BTC/USDT", "ETH/USDT", key="secret:BOX_KEY", secret="secret:BOX_SECRET", url=url, valid="1s"
+            "binance",
+            "BTC/USDT",
+            "ETH/USDT",
+            key="secret:BOX_KEY",
+            secret="secret:BOX_SECRET",
+            url=url,
+            valid="1s",
         )
-
 
     def test_positions_equal_the_fills(self) -> None:
         """Spot has no positions; its balances have a case of their own."""

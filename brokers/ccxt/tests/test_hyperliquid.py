@@ -17,7 +17,9 @@ from fairlead_ccxt.place import place
 from fairlead_ccxt.sdk import Call, Sdk, Unsent
 
 pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"
+    ),
     pytest.mark.filterwarnings("ignore"),
 ]
 META = [
@@ -25,8 +27,16 @@ META = [
     [{"funding": "0.00001", "openInterest": "1", "prevDayPx": "50000", "dayNtlVlm": "1", "premium": "0",
       "oraclePx": "50000", "markPx": "50000", "midPx": "50000", "impactPxs": ["50000", "50000"], "dayBaseVlm": "1"}],
 ]  # fmt: skip
-SPOT_META = {"tokens": [{"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": 0, "tokenId": "0x0", "isCanonical": True}], "universe": []}
-ANSWERS = {"metaAndAssetCtxs": META, "spotMeta": SPOT_META, "spotMetaAndAssetCtxs": [SPOT_META, []], "perpDexs": [None], "userAbstraction": "default"}  # fmt: skip
+USDC = {"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": 0, "tokenId": "0x0", "isCanonical": True}
+SPOT_META = {"tokens": [USDC], "universe": []}
+ANSWERS = {
+    "metaAndAssetCtxs": META,
+    "spotMeta": SPOT_META,
+    "spotMetaAndAssetCtxs": [SPOT_META, []],
+    "perpDexs": [None],
+    "userAbstraction": "default",
+}
+SYMBOL = "BTC/USDC:USDC"
 RESTING = {"status": "ok", "response": {"type": "order", "data": {"statuses": [{"resting": {"oid": 7}}]}}}
 
 
@@ -71,7 +81,10 @@ def test_only_the_order_is_signed_and_sent() -> None:
         )
         loop = asyncio.get_running_loop()
         sdk = await Sdk.open(
-            place("hyperliquid", ["BTC/USDC:USDC"], "testnet", url), facts, lambda: int(loop.time() * 1e9), credentials
+            place("hyperliquid", ["BTC/USDC:USDC"], "testnet", url),
+            facts,
+            lambda: int(loop.time() * 1e9),
+            credentials,
         )
         try:
             await sdk.ask("load_markets")
@@ -83,7 +96,12 @@ def test_only_the_order_is_signed_and_sent() -> None:
                 quantity=Decimal("0.001"), type=OrderType.LIMIT, limit_price=Decimal(49_000),
             )  # fmt: skip
             deadline = int(loop.time() * 1e9) + 5_000_000_000
-            request = submit(facts, Submit("ab" * 16, intent, intent.quantity, False, deadline), "BTC/USDC:USDC", 5_000_000_000)
+            request = submit(
+                facts,
+                Submit("ab" * 16, intent, intent.quantity, False, deadline),
+                "BTC/USDC:USDC",
+                5_000_000_000,
+            )
             answer = await sdk.start(sdk.exchange.create_order(*request.args), Call(deadline_ns=deadline))
             assert answer["id"] == "7"
             [(_, sent)] = [one for one in there.asked if one[0] == "/exchange"]
@@ -96,5 +114,3 @@ def test_only_the_order_is_signed_and_sent() -> None:
             await there.close()
 
     asyncio.run(story())
-
-

@@ -18,7 +18,9 @@ from evidence import journal
 from fairlead_venue import Fault, FaultPlan, Venue
 
 pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"
+    ),
     pytest.mark.full,
 ]
 TRADER = Path(__file__).parent / "trader.py"
@@ -47,7 +49,15 @@ PLAN = FaultPlan(
 
 def start(folder: Path, venue: Venue) -> "subprocess.Popen[bytes]":
     with (folder / "log").open("ab") as log:
-        words = [sys.executable, "-W", "ignore", str(TRADER), str(folder), venue.addresses["rest"], str(STEPS)]
+        words = [
+            sys.executable,
+            "-W",
+            "ignore",
+            str(TRADER),
+            str(folder),
+            venue.addresses["rest"],
+            str(STEPS),
+        ]
         return subprocess.Popen(words, stdout=log, stderr=log)
 
 
@@ -61,7 +71,10 @@ def step(folder: Path) -> int:
 def wrong(facts: list[dict[str, Any]], book: dict[str, Any], balances: dict[str, str]) -> list[str]:
     """What differs between a journal and the venue's own ledger."""
     submitted = [fact for fact in facts if fact["t"] == "OrderSubmitted"]
-    ours, theirs = {fact["client_order_id"] for fact in submitted}, Counter(o["client_id"] for o in book["orders"])
+    ours, theirs = (
+        {fact["client_order_id"] for fact in submitted},
+        Counter(o["client_id"] for o in book["orders"]),
+    )
     found = [f"{name} is there {count} times" for name, count in theirs.items() if count > 1]
     found += [f"{name} was never written down" for name in theirs if name not in ours]
     tags = Counter(fact["intent"]["tag"] for fact in submitted)
@@ -73,7 +86,9 @@ def wrong(facts: list[dict[str, Any]], book: dict[str, Any], balances: dict[str,
             booked[fact["fill"]["client_order_id"]] += sign * Decimal(fact["fill"]["quantity"])
     for order in book["orders"]:
         if booked[order["client_id"]] != Decimal(order["filled"]):
-            found.append(f"{order['client_id']} filled {order['filled']}, and {booked[order['client_id']]} is booked")
+            found.append(
+                f"{order['client_id']} filled {order['filled']}, and {booked[order['client_id']]} is booked"
+            )
     for currency in {*balances, *book["balances"]}:
         here, there = Decimal(balances.get(currency, 0)), Decimal(book["balances"].get(currency, 0))
         if abs(here - there) > Decimal("1e-6"):
@@ -106,3 +121,13 @@ def test_a_kill_amid_two_hundred_orders(tmp_path: Path) -> None:
     assert wrong(facts, book, json.loads((tmp_path / "books").read_text())) == []
     assert sum(fact["t"] == "OrderSubmitted" for fact in facts) >= 200
     assert len(book["executions"]) > 50
+
+
+def test_the_example_trades_in_a_box(tmp_path: Path) -> None:
+    """Without a key it starts a venue of its own, trades there, and says what it came to."""
+    script = Path(__file__).parents[3] / "examples" / "13_ccxt.py"
+    words = [sys.executable, "-W", "ignore", str(script), "--seconds", "12"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "buy 0.004 at" in done.stdout
+    assert "that is enough of a box: " in done.stdout

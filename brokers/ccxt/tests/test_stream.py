@@ -3,6 +3,7 @@
 import asyncio
 import decimal
 import importlib.util
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,9 @@ from fairlead.ports import Subscription
 from fairlead_ccxt import CcxtStream
 
 pytestmark = [
-    pytest.mark.skipif(importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("ccxt") is None, reason="ccxt is not installed: see conftest.py"
+    ),
     pytest.mark.filterwarnings("ignore"),
 ]
 MINUTE_NS = 60_000_000_000
@@ -28,7 +31,9 @@ async def until(true: Callable[[], Any], what: str) -> None:
         await asyncio.sleep(0.002)
 
 
-def played(story: Callable[[Box, CcxtStream, list[Any], str], Any], name: str, symbol: str, **words: Any) -> None:
+def played(
+    story: Callable[[Box, CcxtStream, list[Any], str], Any], name: str, symbol: str, **words: Any
+) -> None:
     """Run a story with a connected stream and what it has emitted."""
 
     async def whole() -> None:
@@ -50,7 +55,7 @@ def played(story: Callable[[Box, CcxtStream, list[Any], str], Any], name: str, s
 
 @pytest.mark.parametrize(("name", "symbol"), PRODUCTS)
 def test_quotes_trades_and_books_arrive(name: str, symbol: str) -> None:
-    """Each kind is confirmed, arrives as its own event, and goes under the symbol that was asked for, spot or futures."""
+    """Each kind is confirmed, and arrives under the symbol that was asked for, spot or futures."""
 
     async def story(box: Box, stream: CcxtStream, seen: list[Any], instrument: str) -> None:
         await box.quote(symbol, 49_999.0, 50_001.0, 2.0)
@@ -59,11 +64,16 @@ def test_quotes_trades_and_books_arrive(name: str, symbol: str) -> None:
         await box.quote(symbol, 49_990.0, 50_010.0, 3.0)
         await asyncio.to_thread(box.box.trade, "BTC/USDT", 50_005.0, 0.5)
         for kind in (Quote, Trade, Book):
-            await until(lambda kind=kind: any(type(event) is kind for event in seen), f"no {kind.__name__} came")
+            await until(
+                lambda kind=kind: any(type(event) is kind for event in seen), f"no {kind.__name__} came"
+            )
         assert {event.instrument for event in seen} == {instrument}
         trade = next(event for event in seen if type(event) is Trade)
         assert (trade.price, trade.size, trade.aggressor) == (50_005.0, 0.5, "buy")
-        await until(lambda: any(type(e) is Quote and (e.bid, e.ask) == (49_990.0, 50_010.0) for e in seen), "no new quote")
+        await until(
+            lambda: any(type(e) is Quote and (e.bid, e.ask) == (49_990.0, 50_010.0) for e in seen),
+            "no new quote",
+        )
 
     played(story, name, symbol)
 
@@ -127,7 +137,7 @@ def test_history_and_live_bars_meet() -> None:
         assert await stream.subscribe([feed]) == {feed}
         await until(lambda: len(seen) >= 3, "what was missed did not come")
         ends = [bar.event_ns for bar in [*past, *seen] if isinstance(bar, Bar)]
-        assert [later - sooner for sooner, later in zip(ends, ends[1:], strict=False)] == [MINUTE_NS] * (len(ends) - 1)
+        assert [later - sooner for sooner, later in itertools.pairwise(ends)] == [MINUTE_NS] * (len(ends) - 1)
 
     played(story, "binance", "BTC/USDT")
 

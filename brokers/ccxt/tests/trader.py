@@ -15,6 +15,7 @@ from fairlead_ccxt import CcxtBroker, CcxtStream
 MS = 1_000_000
 SYMBOL = "BTC/USDT"
 
+
 class Steps(Strategy):
     """Order number N follows from N alone: had the journal lost one, the next life would place it again."""
 
@@ -50,11 +51,18 @@ class Steps(Strategy):
     def load(self, saved: Any) -> None:
         self.step = saved["step"]
 
+
 async def main(folder: Path, url: str, steps: int) -> None:
     broker = CcxtBroker(
         "binance", SYMBOL, key=Secret.of("venue-key"), secret=Secret.of("venue-secret"), url=url, valid="1s"
     )
-    quick = {"query_lag_ns": 0, "answer_ns": 500 * MS, "backfill_ns": 1000 * MS, "watch_ns": 5000 * MS, "rate_limits": ()}
+    quick = {
+        "query_lag_ns": 0,
+        "answer_ns": 500 * MS,
+        "backfill_ns": 1000 * MS,
+        "watch_ns": 5000 * MS,
+        "rate_limits": (),
+    }
     broker.profile = attrs.evolve(broker.profile, **quick)
     strategy = Steps(steps)
     engine = LiveTradingEngine(
@@ -77,12 +85,14 @@ async def main(folder: Path, url: str, steps: int) -> None:
     print(await engine.run(), flush=True)
     watching.cancel()
 
+
 def _agrees(kernel: Any, folder: Path) -> bool:
     balances = kernel.state.accounts["binance"].balances
-    (folder / "books").write_text(json.dumps({currency: str(amount) for currency, amount in balances.items()}))
+    (folder / "books").write_text(
+        json.dumps({currency: str(amount) for currency, amount in balances.items()})
+    )
     return not kernel.state.discrepancies
+
 
 if __name__ == "__main__":
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
-
-__all__ = ["Order"]

@@ -137,7 +137,7 @@ class CcxtBroker:
         """Which account it is. Raises ConfigurationError where the secret that names it is nowhere."""
         if self._account_id:
             return f"{self._place.exchange}.{self._account_id}"
-        return self._credentials.fingerprint(f"{self._place.exchange}:{self._place.kind}")
+        return self._credentials.fingerprint(f"{self._place.exchange}:{self._place.kind}{self._place.url}")
 
     def endpoints(self) -> Sequence[str]:
         """The addresses that it connects to, as far as they are known without ccxt."""

@@ -66,7 +66,8 @@ class Facts:
     - `wallet`: balances of derivatives are what the wallet holds, without open profit; they are left out
       elsewhere.
     - `asks_only`: requests whose address ends so change something, and leave for a command of ours only.
-    - `trades_window_ns` is how far one question for fills of derivatives reaches, `trades_reach_ns` how far back all do.
+    - `trades_window_ns` is how far one question for fills of derivatives reaches, `trades_reach_ns` how far
+      back all of them do.
     - `conditional`: parameters that list orders which its usual lists leave out.
     """
 
