@@ -27,6 +27,7 @@ HAPPENINGS = (
     "held orders triggered",
     "sent as a bracket's exit",
     "sent in the place of another",
+    "replaced in place",
     "sent while others work",
     "sent while others are in doubt",
     "sent by a person",
@@ -64,7 +65,7 @@ def test_every_limit_there_is_is_drawn():
 @pytest.mark.full
 def test_everything_that_should_happen_happens():
     """Doubt, parts, replacements, brackets, held orders, people, restarts; each limit refuses something."""
-    found = fuzz(4_000)
+    found = fuzz(8_000)
     assert found.wrong == []
     assert {name for name in LIMITS if not found.refused[name]} == set()
     assert {what for what in HAPPENINGS if found.seen[what] < 5} == set()

@@ -37,9 +37,15 @@ class Sent:
         self.intent = intent
         self.quantity = quantity
         self.filled = Decimal(0)
+        self.before = quantity
         self.there = False
         self.held = False
         self.unknown = False
+
+    def stand(self, quantity: Decimal) -> None:
+        """It is known what it is to fill in all."""
+        self.quantity = quantity
+        self.there = self.there and self.left > 0
 
     @property
     def left(self) -> Decimal:
@@ -105,6 +111,13 @@ class Checker:
                 self.orders[fact.client_order_id].quantity = fact.quantity
             case f.OrderSubmitted():
                 self.submitted(fact)
+            case f.ReplaceRequested():
+                self.replaced(fact)
+            case f.OrderReplaced():
+                self.orders[fact.client_order_id].stand(fact.quantity)
+            case f.ReplaceRefused():
+                order = self.orders[fact.client_order_id]
+                order.stand(order.before)
             case f.OrderAccepted():
                 order = self.orders[fact.client_order_id]
                 order.there, order.unknown = order.left > 0, False
@@ -250,6 +263,24 @@ class Checker:
         order.intent, order.quantity = intent, order.filled + fact.quantity if order.filled else fact.quantity
         order.there = True
         self.sent_ns.append((fact.now, intent))
+        self.checked += 1
+
+    def replaced(self, fact: Any) -> None:
+        """New terms of an order are judged as if it were gone; until they are confirmed the larger quantity counts."""
+        order = self.orders[fact.client_order_id]
+        fields = {name: getattr(order.intent, name) for name in order.intent.__struct_fields__}
+        fields |= {
+            "quantity": fact.quantity - order.filled,
+            "limit_price": fact.limit_price,
+            "stop_price": fact.stop_price,
+        }
+        intent = type(order.intent)(**fields)
+        order.there = False
+        self.judge(fact.client_order_id, intent, fact.now)
+        order.there, order.before = True, order.quantity
+        order.intent, order.quantity = intent, max(order.quantity, fact.quantity)
+        self.sent_ns.append((fact.now, intent))
+        self.seen["replaced in place"] += 1
         self.checked += 1
 
     def judge(self, name: str, intent: Any, now: int) -> None:

@@ -14,7 +14,9 @@ import sys
 from collections import Counter
 from typing import Any
 
-from fairlead import ConfigurationError
+import attrs
+
+from fairlead import ConfigurationError, OrderType
 from fairlead.facts import OrderDenied
 from fairlead.testing import (
     EVERYTHING,
@@ -31,6 +33,7 @@ from fairlead.testing import (
     reordered,
     silence,
 )
+from fairlead.testing.broker import change
 from fairlead_breakers import Limits
 from fuzz.limits_checker import Checker
 
@@ -59,7 +62,7 @@ LIMITS: dict[str, tuple[Any, ...]] = {
     "require_stop": (True,),
     "max_stop": ("3%",),
     "max_risk": ("500 USDT", "0.2%"),
-    "min_free": ("900_000 USDT", "98%"),
+    "min_free": ("980_000 USDT", "99%"),
     "max_cancel_rate": ("1/10s", "3/1m"),
     "max_unknown_orders": (1, 2),
     "allowed": (IDS[:2], IDS[1:]),
@@ -133,7 +136,10 @@ class Round:
         broker = FakeBroker(
             *[make_instrument(symbol, tick="0.01") for symbol in SYMBOLS],
             cash=f"{CASH} USDT",
-            profile=dice.choice([EVERYTHING, MARKET_AND_LIMIT]),
+            profile=attrs.evolve(
+                dice.choice([EVERYTHING, MARKET_AND_LIMIT]),
+                replaces=dice.choice([frozenset(), frozenset({OrderType.LIMIT, OrderType.STOP})]),
+            ),
         )
         broker.fee = 0
         strategies = [Puppet(*SYMBOLS, name=name, allocation="50%") for name in ("one", "two")]
@@ -248,7 +254,12 @@ class Round:
         if self.dice.random() < 0.5:
             self.bench.do(lambda one: one.cancel(order), strategy)
         else:
-            self.bench.do(lambda one: one.replace(order, quantity=float(order.quantity) * 3), strategy)
+            broker = self.bench.broker
+            broker.replaces = self.dice.choice((change, change, silence(), lose()))
+            terms: dict[str, float] = {"quantity": float(order.quantity) * self.dice.choice((0.5, 3))}
+            if order.limit_price is not None and self.dice.random() < 0.5:
+                terms["limit_price"] = round(float(order.limit_price) * self.dice.uniform(0.95, 1.05), 2)
+            self.bench.do(lambda one: one.replace(order, **terms), strategy)
 
     def _person(self) -> None:
         command, limits = self.bench.kernel.command, self.bench.breakers[0].limits()

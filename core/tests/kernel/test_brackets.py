@@ -1,5 +1,6 @@
 """Brackets under random fills, cancels, prices, sales by hand and restarts: never bare, never able to flip."""
 
+import os
 from decimal import Decimal
 
 import attrs
@@ -173,5 +174,47 @@ class Brackets(RuleBasedStateMachine):
             self.bench.check()
 
 
-Brackets.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
-TestBrackets = pytest.mark.full(Brackets.TestCase)
+def test_a_stop_that_is_being_resized_comes_back_once():
+    """A take-profit that is reached meanwhile waits for the old stop too, and brings back none of the old size."""
+    venue = Brackets()
+    venue.begin(STOPS_ONLY)
+    venue.enter(D("0.2"))
+    venue.fill(0, D("0.2"))
+    venue.hand_over(D("0.1"))
+    venue.move(110)
+    venue.confirm_a_cancel(0)
+    assert [(o.type, o.quantity) for o in venue.exits()] == [
+        (OrderType.LIMIT, D("0.1")),
+        (OrderType.STOP, D("0.1")),
+    ]
+    venue.never_bare()
+    venue.teardown()
+
+
+def test_an_exit_that_filled_on_its_way_out_leaves_no_other_in_its_place():
+    """What then is held was bought without exits: nothing of the entry is left to close, so nothing may close it."""
+    venue = Brackets()
+    venue.begin(STOPS_ONLY)
+    venue.enter(D("0.2"))
+    venue.fill(0, D("0.1"))
+    venue.move(110)
+    venue.hand_over(D("0.1"))
+    venue.fill(0, D("0.1"))
+    venue.fill(0, D("0.1"))
+    assert venue.held == D("0.1")
+    assert not venue.exits()
+    venue.teardown()
+
+
+def at(examples: int) -> settings:
+    return settings(max_examples=examples, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.full
+class TestBrackets(Brackets.TestCase):
+    settings = at(50)
+
+
+@pytest.mark.prove
+class TestBracketsAtLength(Brackets.TestCase):
+    settings = at({"full": 1000}.get(os.environ.get("FAIRLEAD_PROVE", ""), 200))

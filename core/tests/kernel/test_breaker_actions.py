@@ -1,5 +1,7 @@
 """What a tripped breaker does besides lowering trading, what it remembers, and when it looks."""
 
+from math import inf
+
 import pytest
 
 from fairlead import OrderStatus, TradingState
@@ -12,7 +14,7 @@ from fairlead.facts import (
     SweepEnded,
     SweepStarted,
 )
-from fairlead.ports import Quote, Trip
+from fairlead.ports import EQUITY, Quote, Trip
 from fairlead.testing import Bench, reject
 from fairlead.units import SECOND
 
@@ -164,6 +166,63 @@ def test_a_fact_may_bring_the_next_look_forward():
     assert [reset.who for reset in bench.of(BreakerReset)] == ["counting"]
 
 
+class Restless(Counting):
+    """Always wants to look at once, and calls itself clean."""
+
+    def due(self, view):
+        return view.now
+
+    def clean(self, scope, view):
+        return True
+
+
+def test_a_breaker_that_wants_to_look_at_each_nanosecond_trips():
+    """It is named and counts as tripped, whatever it says of itself, and time goes on without its looks."""
+    bench = Bench(breakers=[Restless()])
+    (breaker,) = bench.breakers
+    bench.price(100)
+    bench.advance("1m")
+    (trip,) = bench.of(BreakerTripped)
+    assert (trip.breaker, trip.scope, trip.state) == ("counting", "engine", TradingState.REDUCE_ONLY)
+    assert trip.reason.startswith("counting.due asked 1000 times in a row for another look at once")
+    assert bench.do(lambda s: s.buy(1)).status is OrderStatus.DENIED
+    looks = len(breaker.looks)
+    assert looks == 1000
+    bench.advance("1h")
+    assert len(breaker.looks) == looks
+    assert not bench.of(BreakerReset)
+    bench.check()
+
+
+def test_a_restless_breaker_that_is_reset_looks_again():
+    """A person's reset gives it another chance; where it is no better, it trips again."""
+    bench = Bench(breakers=[Restless()])
+    bench.price(100)
+    bench.advance("1m")
+    bench.kernel.command("reset", "ann", "repaired", breaker="counting")
+    bench.advance("1m")
+    assert [reset.who for reset in bench.of(BreakerReset)] == ["ann"]
+    assert len(bench.of(BreakerTripped)) == 2
+    bench.check()
+
+
+def test_a_breaker_may_look_several_times_at_once():
+    """One that reports its scopes one by one is no fault, as long as it ends."""
+    bench = Bench(breakers=[Reporting()])
+    (breaker,) = bench.breakers
+    bench.price(100)
+    bench.advance("10m")
+    assert len(breaker.looks) > 3_000
+    assert not bench.of(BreakerTripped)
+
+
+class Reporting(Counting):
+    """Looks 500 times at once, then not for a minute."""
+
+    def due(self, view):
+        return view.now + (0 if len(self.looks) % 500 else 60 * SECOND)
+
+
 class Forgetful(Counting):
     """Cannot say what it remembers."""
 
@@ -179,3 +238,61 @@ def test_a_breaker_that_cannot_save_trips():
     (trip,) = bench.of(BreakerTripped)
     assert trip.scope == "engine"
     assert "no ink" in trip.reason
+
+
+class Failing:
+    """Trips when an order asks for it, is half-open at once, and fails in one of its methods when it is told to."""
+
+    name = "failing"
+    wants = (EQUITY,)
+
+    def __init__(self):
+        self.fails = ""
+
+    def check(self, intent, view):
+        return Trip("asked for", TradingState.HALTED) if intent.tag == "trip" else None
+
+    def watch(self, item, view):
+        return None
+
+    def _maybe(self, method, found):
+        if self.fails == method:
+            raise KeyError(method)
+        return found
+
+    def clean(self, scope, view):
+        return self._maybe("clean", True)
+
+    def probe(self, scope, view):
+        return self._maybe("probe", SECOND)
+
+    def due(self, view):
+        return self._maybe("due", view.now + SECOND)
+
+    def quiet(self, account, view):
+        return self._maybe("quiet", (inf, -inf))
+
+
+@pytest.mark.parametrize("method", ["clean", "probe", "due", "quiet"])
+def test_a_breaker_that_fails_wherever_it_is_asked_lowers_trading_and_ends_no_engine(method):
+    """What it cannot say is not fine: nothing opens again, and what protects a position goes on working."""
+    breaker = Failing()
+    bench = Bench(breakers=[breaker])
+    bench.price(100)
+    bench.do(lambda s: s.buy(2, stop_loss=90))
+    bench.do(lambda s: s.buy(1, tag="trip"))
+    breaker.fails = method
+    for price in (99, 101):
+        bench.advance("2s")
+        bench.price(price)
+        assert bench.do(lambda s: s.buy(1)).denied or method in ("due", "quiet")
+    trips = [(trip.scope, trip.reason) for trip in bench.of(BreakerTripped)]
+    assert ("engine", f"it failed: KeyError: '{method}'") in trips
+    held = bench.state.quantity("fake", bench.instrument)
+    bench.price(89)
+    assert bench.state.quantity("fake", bench.instrument) == held - 2
+    breaker.fails = ""
+    bench.advance("2m")
+    bench.price(100)
+    assert not bench.state.tripped
+    bench.check()

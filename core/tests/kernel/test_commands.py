@@ -260,3 +260,18 @@ def test_a_timer_of_one_moment_fires_once_over_all_restarts():
     bench.clock.advance("2m")
     assert bench.strategy.fired == 0
     bench.check()
+
+
+def test_a_breaker_that_is_not_in_the_list_any_more_is_reset_by_a_person():
+    """Its trip holds on, and somebody must be able to end that without putting it back."""
+    bench = Bench(breakers=[FillsPerDay(1)])
+    bench.price(100)
+    bench.do(lambda s: s.buy(1))
+    bench.breakers = []
+    bench.restart()
+    bench.price(100)
+    assert bench.do(lambda s: s.buy(1)).denied
+    answer = bench.kernel.command("reset", "ann", "it is gone", breaker="fills_per_day")
+    assert answer["scopes"] == ["account:fake"]
+    assert not bench.do(lambda s: s.buy(1)).denied
+    bench.check()

@@ -282,3 +282,21 @@ def test_a_deposit_does_not_look_like_profit_nor_a_withdrawal_like_loss():
     assert bench.kernel.view.day_start("fake") == 50_000
     assert bench.kernel.view.high_water("fake") == pytest.approx(before - 50_000)
     assert equity(bench) == 50_000
+
+
+@pytest.mark.parametrize("rate", [1.25, 2])
+def test_a_day_begins_with_a_fresh_valuation(rate):
+    """At an old rate equity is not known: until it is fresh again the day before is measured on."""
+    bench = two_currencies()
+    eur = bench.broker.listed[1].id
+    bench.price(1.25, instrument=eur)
+    account = bench.state.accounts["fake"]
+    before = account.day
+    bench.advance("23h")
+    bench.advance("1h")
+    assert (account.day, account.day_start) == (before, 1125)
+    bench.price(rate, instrument=eur)
+    bench.advance("1m")
+    assert account.day > before
+    assert account.day_start == pytest.approx(1000 + 100 * rate)
+    bench.check()

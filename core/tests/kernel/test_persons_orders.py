@@ -21,7 +21,16 @@ from fairlead.facts import (
     SweepEnded,
 )
 from fairlead.ports import Trip
-from fairlead.testing import EVERYTHING, Bench, FakeBroker, Puppet, make_instrument, silence
+from fairlead.testing import (
+    EVERYTHING,
+    MARKET_AND_LIMIT,
+    Bench,
+    FakeBroker,
+    Puppet,
+    make_instrument,
+    reject,
+    silence,
+)
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
@@ -545,3 +554,25 @@ def test_flatten_and_stop_once_flat_go_together():
     assert reasons == []
     bench.broker.fill(name, 2, 100)
     assert reasons == ["a reason (ann): flat"]
+
+
+@pytest.mark.parametrize("profile", [EVERYTHING, MARKET_AND_LIMIT], ids=["at the venue", "held"])
+def test_a_refused_replacement_of_a_stop_that_was_placed_again_leaves_it_be(profile):
+    """What is refused has an id of its own, and not that of the order which it was to replace."""
+    bench = make(watched=(BTC,), profile=profile)
+    bench.do(lambda s: s.buy(1, stop_loss=90))
+    (stop,) = bench.state.open.values()
+    if profile is EVERYTHING:
+        bench.broker.cancel(stop)
+    else:
+        bench.broker.answers.append(reject())
+        bench.price(89)
+        bench.price(100)
+    bench.advance("1s")
+    (stop,) = bench.state.open.values()
+    assert stop.intent.repeats
+    answer = ask(bench, "replace", order=stop.client_order_id, quantity="5")
+    assert answer["status"] == "denied"
+    assert answer["order"] != stop.client_order_id
+    assert list(bench.state.open.values()) == [stop]
+    bench.check()

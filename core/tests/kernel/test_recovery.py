@@ -14,6 +14,8 @@ from fairlead._kernel.apply import apply
 from fairlead._kernel.state import REMEMBERED_ORDERS, fingerprint
 from fairlead._models.orders import Fill
 from fairlead.facts import (
+    AccountAdopted,
+    AccountDoubted,
     AccountOpened,
     CashChanged,
     Filled,
@@ -39,6 +41,7 @@ from fairlead.testing import (
     make_instrument,
     silence,
 )
+from fairlead.testing.time import ManualClock
 
 D = Decimal
 LIVE = attrs.evolve(MARKET_AND_LIMIT, environment="live", exact=False, watch_ns=0)
@@ -92,6 +95,19 @@ def test_a_fill_in_an_instrument_of_the_catalogue_defines_it():
     bench.price(110, instrument=eth)
     assert bench.kernel.view.equity("fake") == 100_010
     bench.restart()
+    bench.check()
+
+
+def test_a_strangers_fill_under_two_ids_is_booked_once():
+    """A stream and a list may number one execution differently; what its order had filled with it tells."""
+    bench = Bench()
+    bench.price(100)
+    told = [stranger(bench.instrument, name, "theirs") for name in ("ws-7", "7", "8")]
+    totals = [D("1.0"), D("1.00"), D(2)]
+    for report, total in zip(told, totals, strict=True):
+        bench.broker.emit(msgspec.structs.replace(report, cumulative_quantity=total))
+        bench.restart()
+    assert bench.state.quantity("fake", bench.instrument, "EXTERNAL") == 2
     bench.check()
 
 
@@ -436,3 +452,42 @@ def test_breakers_are_reset_in_the_same_order_in_every_process():
             timeout=60,
         )
         assert done.stdout.split() == ["alpha", "beta", "gamma", "delta", "epsilon"]
+
+
+def test_an_order_that_was_open_when_its_account_was_adopted_has_its_fills_booked():
+    """Nobody's, since the books begin anew; but they are no fills of an order that ended long ago."""
+    bench, order = working(LIVE)
+    last = bench.journal.facts[-1]
+    at = {"now": last.now, "cause": last.seq + 1, "account": "fake"}
+    doubted = AccountDoubted(seq=last.seq + 1, reason="its end is gone", **at)
+    bench.journal.append([doubted, AccountAdopted(seq=last.seq + 2, who="ann", why="it is so", **at)])
+    bench.restart()
+    bench.price(100)
+    assert order.client_order_id not in bench.state.orders
+    report = bench.broker.fill(order.client_order_id)
+    bench.broker.emit(report)
+    assert held(bench, "EXTERNAL") == 1
+    bench.check()
+
+
+@pytest.mark.parametrize("age", ["59s", "61s", "63s"])
+def test_what_was_done_just_before_an_account_was_opened_is_in_its_books(age):
+    """Lists of fills go further back than a minute, by as long as they may lag: so does the first one."""
+    clock, broker = ManualClock(), FakeBroker(profile=LIVE)
+    broker.executions.append(
+        FillReport(
+            client_order_id="",
+            fill_id="by hand",
+            instrument=broker.listed[0].id,
+            side=Side.BUY,
+            quantity=D(1),
+            price=D(100),
+            fee=D(1),
+            fee_currency="USDT",
+            event_ns=clock.now(),
+        )
+    )
+    clock.advance(age)
+    bench = Bench(broker=broker, clock=clock)
+    bench.advance("100s")
+    assert bench.state.accounts["fake"].balances["USDT"] == 100_000

@@ -9,9 +9,11 @@ import pytest
 
 from fairlead import ConnectivityError, OrderStatus, Side, TradingState
 from fairlead import facts as f
+from fairlead._models.reports import LookedUp
 from fairlead.ports import (
     Canceled,
     NotSent,
+    OrderReport,
     OutcomeUnknown,
     RateLimit,
     Replaced,
@@ -21,6 +23,7 @@ from fairlead.ports import (
     Trip,
 )
 from fairlead.testing import EVERYTHING, MARKET_AND_LIMIT, Bench, FakeBroker, silence
+from fairlead.testing.bench import finish
 
 D = Decimal
 LIMITS = frozenset({"limit"})
@@ -497,6 +500,55 @@ def test_one_that_counted_as_refused_and_was_changed_after_all_is_taken_over():
     bench.check()
 
 
+class Lagging(Venue):
+    """Its look-ups can show an order as it was a moment ago."""
+
+    shown = None
+
+    async def lookup(self, client_order_ids):
+        found = await super().lookup(client_order_ids)
+        return found if self.shown is None else dict.fromkeys(found, self.shown)
+
+
+def lagging(order, **terms):
+    """What a look-up shows of an order on these terms."""
+    return OrderReport(
+        client_order_id=order.client_order_id, broker_order_id=order.broker_order_id, instrument=order.instrument,
+        open=True, filled_quantity=D(0), **terms,
+    )  # fmt: skip
+
+
+def test_a_look_up_that_lags_behind_a_replacement_changes_nothing():
+    """It was replaced, and the venue's books say so; its look-ups say it a second later."""
+    bench = Bench(broker=Lagging(profile=REMOTE))
+    bench.price(100)
+    order = limit(bench)
+    bench.broker.shown = lagging(order, quantity=D(1), limit_price=D(99))
+    replace(bench, order, quantity=2)
+    assert order.quantity == 2
+    bench.broker.emit(StreamDown())
+    bench.broker.emit(StreamUp(epoch=2))
+    bench.advance("1s")
+    bench.broker.shown = None
+    bench.advance("10s")
+    assert (order.quantity, len(bench.of(f.OrderReplaced))) == (2, 1)
+    bench.check()
+
+
+def test_terms_that_nobody_here_asked_for_are_taken_over_when_ours_can_arrive_no_more():
+    """Neither the old ones nor the new: once the request is valid no longer, what the venue shows is what works."""
+    bench = Bench(broker=Lagging(profile=REMOTE))
+    bench.price(100)
+    order = limit(bench)
+    bench.broker.replaces = never_arrives
+    replace(bench, order, quantity=2)
+    bench.broker.shown = lagging(order, quantity=D(3), limit_price=D(98))
+    bench.advance("20s")
+    assert (order.status, order.quantity, order.limit_price) == (OrderStatus.ACCEPTED, 3, 98)
+    assert reserved(bench) == 3
+    bench.check()
+
+
 def test_a_venue_that_cannot_be_asked_leaves_it_open():
     """Errors prove nothing; the larger of both stays reserved."""
     bench = ready(REMOTE)
@@ -577,4 +629,53 @@ def test_whatever_happens_no_more_fills_than_the_largest_that_was_ordered(seed):
         assert (order.quantity, order.limit_price) == (resting.quantity, resting.limit_price)
         assert reserved(bench) == resting.left
     assert not bench.state.lowered, "no overfill was seen"
+    bench.check()
+
+
+def test_an_acceptance_told_again_does_not_bring_the_former_id_back():
+    """Cancels name the new one, and its end is the order's."""
+    bench = Bench(broker=Venue(profile=RENAMES))
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(2, limit_price=99))
+    accepted = bench.broker.accepted(order.client_order_id)
+    bench.do(lambda s: s.replace(order, limit_price=98))
+    new = order.broker_order_id
+    assert order.former_ids == (accepted.broker_order_id,)
+    bench.broker.emit(accepted)
+    assert (order.broker_order_id, order.former_ids) == (new, (accepted.broker_order_id,))
+    bench.broker.emit(
+        Canceled(client_order_id=order.client_order_id, broker_order_id=new, filled_quantity=D(0))
+    )
+    assert order.status is OrderStatus.CANCELED
+    bench.check()
+
+
+def test_a_stop_that_was_set_off_is_not_replaced_in_place():
+    """What the venue has is a plain order without a stop price, which no check would take it for."""
+    bench = Bench(broker=FakeBroker(profile=attrs.evolve(HERE, replaces=frozenset({"limit", "stop_limit"}))))
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(2, stop_price=102, limit_price=101))
+    bench.price(103)
+    assert (order.status, order.triggered) == (OrderStatus.ACCEPTED, True)
+    new = bench.do(lambda s: s.replace(order, limit_price=104))
+    assert new is not order
+    assert not bench.broker.replacing
+    assert order.status is OrderStatus.CANCELED
+    bench.check()
+
+
+def test_a_look_up_that_lags_does_not_bring_the_former_terms_back():
+    """Of what was so until a moment ago nothing follows: the larger order stays reserved for."""
+    bench = Bench(broker=Venue(profile=REMOTE))
+    bench.price(100)
+    order = bench.do(lambda s: s.buy(2, limit_price=99))
+    before = finish(bench.broker.lookup([order.client_order_id]))
+    bench.advance("10s")
+    bench.do(lambda s: s.replace(order, quantity=5))
+    bench.advance("1s")
+    bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=before))
+    assert (order.quantity, bench.state.working("fake", bench.instrument, Side.BUY)) == (5, 5)
+    bench.advance("3s")
+    bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=before))
+    assert order.quantity == 2, "it has been so for longer than it lags"
     bench.check()

@@ -9,7 +9,7 @@ import pytest
 
 from fairlead import ConnectivityError, OrderStatus, Side, TradingState
 from fairlead import facts as f
-from fairlead._models.reports import Unanswered
+from fairlead._models.reports import LookedUp, Unanswered
 from fairlead.ports import (
     DUPLICATE_ID,
     Accepted,
@@ -17,12 +17,16 @@ from fairlead.ports import (
     CancelRejected,
     FillReport,
     FillVoided,
+    NotSent,
     Rejected,
     StreamDown,
     StreamUp,
 )
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, accept, lose, reject, silence
+from fairlead.testing.bench import finish
+from fairlead.testing.broker import obey
 from fairlead.testing.time import START_NS
+from fairlead.units import SECOND
 
 D = Decimal
 REMOTE = attrs.evolve(MARKET_AND_LIMIT, environment="testnet", exact=False, watch_ns=0)
@@ -759,4 +763,68 @@ def test_a_fill_of_others_that_is_taken_back_is_gone_once(bench):
         bench.broker.emit(report)
     assert held(bench) == 0
     assert bench.state.accounts["fake"].balances == {"USDT": D(100_000)}
+    bench.check()
+
+
+# --- look-ups that lag, and stand-ins ---------------------------------------------------------------------------
+
+
+def test_a_fill_that_a_lagging_look_up_had_not_seen_yet_is_booked():
+    """A sum contains what was done before the venue's lag, and not all that was done before the question."""
+    bench = ready(query_lag_ns=2 * SECOND)
+    bench.broker.cumulative = False
+    order = limit(bench, quantity=2)
+    bench.broker.fill(order, 1)
+    bench.advance("10s")
+    before = finish(bench.broker.lookup([order.client_order_id]))
+    late = unseen(bench, order)
+    bench.advance("1s")
+    bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=before))
+    bench.broker.emit(late)
+    assert (held(bench), order.status) == (2, OrderStatus.FILLED)
+    bench.check()
+
+
+def test_what_was_given_up_while_it_was_looked_up_is_adopted_and_canceled(bench):
+    """The answer is evidence, whoever has vouched for the opposite meanwhile."""
+    order = limit(bench, silence())
+    found = finish(bench.broker.lookup([order.client_order_id]))
+    bench.kernel.turn(lambda: bench.kernel.reports.give_up(order, "ann says so"))
+    assert order.status is OrderStatus.REJECTED
+    bench.kernel.report("fake", LookedUp(asked_ns=bench.clock.now(), orders=found))
+    bench.advance("1s")
+    assert order.status is OrderStatus.CANCELED
+    assert not bench.broker.working
+    bench.check()
+
+
+def test_a_cancel_that_was_not_sent_says_nothing_about_its_order(bench):
+    """The promise may be about the cancel alone: the order is looked up, and taken back."""
+    bench.broker.cancels = lambda _, cancel: (NotSent(client_order_id=cancel.client_order_id, reason="late"),)
+    order = limit(bench, silence())
+    bench.do(lambda s: s.cancel(order))
+    assert not order.closed
+    bench.broker.cancels = obey
+    bench.advance("1s")
+    assert order.status is OrderStatus.CANCELED
+    assert not bench.broker.working
+    bench.check()
+
+
+def test_what_stood_in_for_a_fill_leaves_an_orders_successor_its_quantity():
+    """The new order waits with what the old one has not filled: the fill itself takes nothing away again."""
+    bench = ready(own_fills=False)
+    bench.broker.cumulative = False
+    bench.broker.cancels = silence()
+    order = limit(bench, quantity=4)
+    new = bench.do(lambda s: s.replace(order, limit_price=98))
+    reports = [unseen(bench, order, quantity) for quantity in (1, 2)]
+    fills = bench.kernel.reports.fills
+    fills.tell(order, D(2), bench.clock.now())
+    bench.kernel.turn(lambda: fills.infer(order, D(99)))
+    assert (order.filled_quantity, new.quantity) == (2, 2)
+    bench.broker.emit(reports[0])
+    assert (order.filled_quantity, new.quantity) == (2, 2)
+    bench.broker.emit(reports[1])
+    assert (order.filled_quantity, new.quantity) == (3, 1)
     bench.check()

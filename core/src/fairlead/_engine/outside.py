@@ -160,13 +160,21 @@ class Outside:
         """It is in the journal: nothing passes the gate now, so the fence may fall."""
         self._begun[account] = kill.at_ns
         self._sweep(account, kill)
+        if not self._writes:
+            return
         self._pulses[account].lift()
         if not kill.goes_on:
             self._finish(account, kill)
 
     def _finish(self, account: str, kill: OutsideKill) -> None:
-        self._begun.pop(account, None)
-        archive_kill(self._folders[account], kill)
+        if self._writes:
+            self._begun.pop(account, None)
+            archive_kill(self._folders[account], kill)
+
+    @property
+    def _writes(self) -> bool:
+        """Whether the journal has taken all up to now: else the word stays for the next start, behind its fence."""
+        return not self._kernel.fatal and self._door is not None and not self._door.closed
 
     def _take_up(self, account: str, kill: OutsideKill, *, latch: bool) -> None:
         """Write down what was done; the latch is closed once, so that a person can open it."""

@@ -92,6 +92,7 @@ async def first_books(
     contain what the list contains, and nothing newer. Movements that `door` has kept until then are contained as
     well, and dropped. Raises ConfigurationError where an account does not come to rest.
     """
+    since_ns = max(0, since_ns - broker.profile.query_lag_ns)  # as far back as later lists go
     before = _ids(await broker.fills(since_ns))
     for _ in range(_TRIES):
         moved = 0 if door is None else door.movements(broker.name)

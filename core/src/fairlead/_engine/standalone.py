@@ -22,11 +22,12 @@ from fairlead._kernel.desk import client_order_id
 from fairlead._models.instrument import Instrument
 from fairlead._models.orders import OrderIntent, OrderType, Side
 from fairlead._models.venue import Cancel, CancelAll, OrderReport, Snapshot, Submit, VenueProfile
+from fairlead._secrets.scrub import said
 from fairlead._storage.home import AccountHome
 from fairlead._storage.outside import OutsideKill, write_kill
 from fairlead._storage.pulse import Pulse
 from fairlead._storage.run import RunFolder
-from fairlead.errors import ConfigurationError, FairleadError
+from fairlead.errors import ConfigurationError
 from fairlead.ports import BrokerAdapter, Handle, Rejected, Report
 from fairlead.units import SECOND
 
@@ -186,8 +187,8 @@ class _Kill:
             await self._act()
         except TimeoutError:
             self._outcome.left.append(f"{self._order.within_seconds:g} s were not enough")
-        except (FairleadError, OSError) as error:
-            self._outcome.left.append(f"{type(error).__name__}: {error}")
+        except Exception as error:  # an adapter can fail in any way: the other accounts go on
+            self._outcome.left.append(said(error))
         finally:
             await self._leave()
         self._write(done=True)
@@ -217,8 +218,8 @@ class _Kill:
         try:
             async with asyncio.timeout(5.0):
                 await self._broker.close()
-        except (FairleadError, OSError, TimeoutError):
-            pass  # it is over either way
+        except Exception as error:  # it is over either way
+            self._say(f"the connection was not closed in good order ({said(error)})")
 
     def _heard(self, report: Report) -> None:
         if isinstance(report, Rejected):
@@ -377,8 +378,8 @@ class _Kill:
                     found = await self._broker.snapshot()
                 if found.orders is not None and (found.positions is not None or not self._order.flatten):
                     return found
-            except (FairleadError, OSError, TimeoutError) as error:
-                self._say(f"the venue does not answer ({type(error).__name__}: {error}): asking again")
+            except Exception as error:  # the account's time is looked at before it is asked again
+                self._say(f"the venue does not answer ({said(error)}): asking again")
             await self._pause()
 
     async def _pause(self) -> None:

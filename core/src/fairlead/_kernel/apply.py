@@ -7,6 +7,7 @@ gives the live state again, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -34,7 +35,7 @@ from fairlead._kernel.transitions import allowed, move
 from fairlead._models.accounts import PositionKey, TradingState
 from fairlead._models.orders import AT_VENUE, CLOSED, Fill, Order, OrderIntent, OrderStatus, Side, Terms
 from fairlead._models.reconciliation import TRADING
-from fairlead._models.reports import CASH_FLOWS
+from fairlead._models.reports import CASH_FLOWS, FillReport
 from fairlead.errors import InvariantViolation
 from fairlead.units import SECOND
 
@@ -51,6 +52,12 @@ REMEMBERED_EPOCHS = 1_000
 
 VOIDED = "voided:"
 """Put before the id of a fill that was taken back: told again, it is neither booked nor taken back again."""
+
+
+def reached(fill: Fill | FillReport, total: Decimal) -> str:
+    """Another name of an execution: what its order had filled with it. Some venues use two ids for one execution."""
+    figures = (total, fill.quantity, fill.price)
+    return ":".join([fill.client_order_id, *(f"{figure.normalize():f}" for figure in figures)])
 
 
 def apply(state: State, fact: f.Fact) -> None:
@@ -104,6 +111,7 @@ def _account_adopted(state: State, fact: f.AccountAdopted) -> None:
     state.tripped.pop((DOUBT, scope), None)
     if state.lowered.get(scope, TradingState.ACTIVE).severity < TradingState.REDUCE_ONLY.severity:
         state.lowered[scope] = TradingState.REDUCE_ONLY
+    state.orphans.extend(name for name, order in state.open.items() if order.account == fact.account)
     _forget(state, fact.account)
 
 
@@ -493,6 +501,8 @@ def _filled(state: State, fact: f.Filled) -> None:
     _check(state, fill, order)
     if order is None:
         state.external_fills.append(fill.fill_id)
+        if fact.total is not None:
+            state.external_fills.append(reached(fill, fact.total))
     else:
         _fill_order(state, order, fill.quantity, fill.price, fact.now)
         order.fill_ids = (*order.fill_ids, fill.fill_id)

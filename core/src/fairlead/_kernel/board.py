@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from fairlead._kernel.clock import NEVER, TIMER, Schedule
+from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.lookout import Lookout, broken, is_calming, speaks_for
+from fairlead._kernel.looks import Looks
 from fairlead._kernel.market import Lane
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import Tripped
@@ -86,8 +87,9 @@ class Board:
         self._configured: dict[str, dict[str, str]] = {}
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
-        self._due: dict[str, int] = {}
-        """When each breaker looks next, of those that look."""
+        self._looks = Looks(
+            recorder, view, schedule, self._look, lambda name, trip: self._trip(name, trip, "")
+        )
         self._lookouts: dict[str, Lookout] = {}
         self._calm: set[Lookout] = set()
         calming = [b for b in breakers if is_calming(b)]
@@ -103,7 +105,7 @@ class Board:
             load = getattr(breaker, "load", None)
             if saved is not None and load is not None:
                 load(saved)
-            self._look_later(breaker)
+            self._looks.arrange(breaker)
         for trip in self._state.tripped.values():
             if trip.until_ns:
                 self._close_later(trip)
@@ -145,23 +147,10 @@ class Board:
         for account in self._valuer.accounts.values():
             account.listen()
 
-    def _look_later(self, breaker: CircuitBreaker) -> None:
-        due = getattr(breaker, "due", None)
-        if due is None:
-            return
-        when, name = max(due(self._view), self._recorder.now + 1), breaker.name
-        if when < self._due.get(name, NEVER):
-            self._due[name] = when
-            self._schedule(when, lambda: self._look(breaker, when), TIMER, 0)
-
-    def _look(self, breaker: CircuitBreaker, when: int) -> None:
-        if self._due.get(breaker.name) != when:
-            return  # it has wanted to look earlier since
-        del self._due[breaker.name]
+    def _look(self, breaker: CircuitBreaker) -> None:
         self._watch(breaker, None)
         self._clean(breaker)
         self._remember(breaker)
-        self._look_later(breaker)
 
     def _remember(self, breaker: CircuitBreaker) -> None:
         """Write down what a breaker must not forget, where that is another than before."""
@@ -201,12 +190,12 @@ class Board:
         for breaker in wanting:
             self._watch(breaker, fact)
             self._remember(breaker)
-            if breaker.name in self._due:
-                self._look_later(breaker)
+            self._looks.saw(breaker)
         if kind is BreakerTripped and fact.action:  # type: ignore[attr-defined]
             self.act(fact)  # type: ignore[arg-type]
         if kind is BreakerReset and (reset := self._by_name.get(fact.breaker)) is not None:  # type: ignore[attr-defined]
             self._remember(reset)
+            self._looks.restore(reset)
 
     def equity_moved(self, account: str) -> tuple[float, float]:
         """Equity of an account changed; returns the band within which nobody needs to hear of it again."""
@@ -217,10 +206,21 @@ class Board:
             if trip is not None and not trip.until_ns:
                 continue  # it has said so, and stays tripped until it is reset
             self._watch(breaker, account)
-            quiet = getattr(breaker, "quiet", None)
-            below, above = (inf, -inf) if quiet is None else quiet(account, self._view)
+            below, above = self._quiet(breaker, account)
             low, high = max(low, below), min(high, above)
         return low, high
+
+    def _quiet(self, breaker: CircuitBreaker, account: str) -> tuple[float, float]:
+        """The band that a breaker need not hear of; none where it has none, or cannot say."""
+        quiet = getattr(breaker, "quiet", None)
+        if quiet is None:
+            return inf, -inf
+        try:
+            below, above = quiet(account, self._view)
+        except Exception as error:
+            self._trip(breaker.name, broken(error), "")
+            return inf, -inf
+        return below, above
 
     def reasons(self, intent: OrderIntent) -> list[str]:
         """Why breakers refuse an order; an exception in a check is a refusal."""
@@ -294,7 +294,10 @@ class Board:
                 breaker = self._by_name.get(trip.breaker)
                 if breaker is None or trip.until_ns or not self._is_clean(breaker, trip):
                     continue
-                if probe := self._probe(breaker, trip):
+                probe = self._probe(breaker, trip)
+                if probe is None:
+                    continue
+                if probe:
                     self._state.tripped[key] = attrs.evolve(
                         trip, state=TradingState.ACTIVE, until_ns=self._recorder.now + probe
                     )
@@ -356,11 +359,13 @@ class Board:
     def _is_clean(self, breaker: CircuitBreaker, trip: Tripped) -> bool:
         """Whether a breaker's own rule resets a trip of it. Only a person lifts a kill."""
         clean = getattr(breaker, "clean", None)
-        return (
-            clean is not None
-            and trip.state is not TradingState.KILLED
-            and bool(clean(trip.scope, self._view))
-        )
+        if clean is None or trip.state is TradingState.KILLED or breaker.name in self._looks.blind:
+            return False
+        try:
+            return bool(clean(trip.scope, self._view))
+        except Exception as error:  # one that cannot say so is not clean
+            self._trip(breaker.name, broken(error), "")
+            return False
 
     def _clean(self, breaker: CircuitBreaker) -> None:
         if not self._state.tripped:
@@ -374,6 +379,8 @@ class Board:
     def _open_again(self, breaker: CircuitBreaker, trip: Tripped) -> None:
         """A breaker's rule resets a trip: at once, or half at first."""
         probe = self._probe(breaker, trip)
+        if probe is None:
+            return
         if not probe:
             self._reset(trip, "clean again")
             return
@@ -381,9 +388,16 @@ class Board:
         self._recorder.record(BreakerHalfOpened, breaker=breaker.name, scope=trip.scope, until_ns=until)
         self._close_later(trip)
 
-    def _probe(self, breaker: CircuitBreaker, trip: Tripped) -> int:
+    def _probe(self, breaker: CircuitBreaker, trip: Tripped) -> int | None:
+        """For how long it is half-open first; None where it cannot say, so that it stays as it is."""
         probe = getattr(breaker, "probe", None)
-        return 0 if probe is None else int(probe(trip.scope, self._view))
+        if probe is None:
+            return 0
+        try:
+            return int(probe(trip.scope, self._view))
+        except Exception as error:
+            self._trip(breaker.name, broken(error), "")
+            return None
 
     def _close_later(self, trip: Tripped) -> None:
         self._schedule(trip.until_ns, lambda: self._close(trip), TIMER, 0)

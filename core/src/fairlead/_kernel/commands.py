@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead import facts as f
 from fairlead._kernel.person import Person
 from fairlead._kernel.reducing import REDUCE
-from fairlead._kernel.state import scopes_of
+from fairlead._kernel.state import DOUBT, scopes_of
 from fairlead._kernel.words import flag, needed, only
 from fairlead._models.accounts import EXTERNAL, KILL, TradingState
 from fairlead._models.orders import Order, OrderStatus
@@ -172,7 +172,9 @@ class Commands:
     def _reset(self, who: str, why: str, arguments: Arguments) -> Act:
         """Close a tripped breaker again, in one scope or wherever it tripped; `kill` lifts a kill."""
         only("reset", arguments, "breaker", "scope")
-        known = {breaker.name for breaker in self._kernel.board.breakers} | {KILL}
+        # One that is not in the engine's list any more holds trading down all the same.
+        standing = {name for name, _ in self._state.tripped if name != DOUBT}
+        known = {breaker.name for breaker in self._kernel.board.breakers} | standing | {KILL}
         breaker = self._known("reset", "breaker", arguments.get("breaker", ""), known)
         where = self._scope("reset", arguments) if "scope" in arguments else ""
 

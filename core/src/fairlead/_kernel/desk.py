@@ -231,14 +231,7 @@ class Desk:
         In place the order stays the same one, and is returned; else the new order waits for the end of the old.
         `quantity` is the new total, fills of the old order included.
         """
-        intent = msgspec.structs.replace(
-            order.intent,
-            quantity=quantity - order.filled_quantity,
-            limit_price=limit,
-            stop_price=stop,
-            replaces=order.client_order_id,
-            repeats="",  # what it replaces may be a repetition: it is an intent of its own, with an id of its own
-        )
+        intent = self.replacement(order, quantity, limit, stop)
         if order.closed or intent.quantity <= 0:
             reason = f"{order.status}, with {order.filled_quantity} filled: nothing is left to replace"
             return self.refuse(intent, (reason,))
@@ -248,9 +241,26 @@ class Desk:
         self.cancel(order, "replaced")
         return new
 
+    @staticmethod
+    def replacement(
+        order: Order, quantity: Decimal, limit: Decimal | None, stop: Decimal | None
+    ) -> OrderIntent:
+        """What is wanted in the place of an order: of the new total `quantity` what has not filled yet."""
+        return msgspec.structs.replace(
+            order.intent,
+            quantity=quantity - order.filled_quantity,
+            limit_price=limit,
+            stop_price=stop,
+            replaces=order.client_order_id,
+            repeats="",  # what it replaces may be a repetition: it is an intent of its own, with an id of its own
+        )
+
     def changes_in_place(self, order: Order) -> bool:
-        """Whether a venue replaces an order by one request: linked ones it shrinks by itself, and they are left out."""
-        rests = order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+        """Whether a venue replaces an order by one request: linked ones it shrinks by itself, and they are left out.
+
+        So are stops that were set off: what rests there is a plain order.
+        """
+        rests = order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED) and not order.triggered
         return rests and not order.intent.group and order.type in self._profiles[order.account].replaces
 
     def _change(self, order: Order, intent: OrderIntent) -> Order:

@@ -72,9 +72,11 @@ class EquityBooks:
 
     def _start_day(self, account: str) -> None:
         """Begin the day, or as soon as equity is known; until then the day before is measured on."""
-        value = self._valuer.accounts.get(account)
-        if value is None or value.missing:
-            self._overdue.add(account)
+        equity = self._valuer.equity(account) if account in self._valuer.accounts else None
+        if equity is None:
+            if account not in self._overdue:
+                self._overdue.add(account)
+                self._begin_later(account)
             return
         self._overdue.discard(account)
         profits = tuple(
@@ -83,7 +85,17 @@ class EquityBooks:
             if key.account == account and key.strategy
         )
         day = self._day(account)
-        self._recorder.record(DayStarted, account=account, day=day, equity=value.equity, profits=profits)
+        self._recorder.record(DayStarted, account=account, day=day, equity=equity, profits=profits)
+
+    def _begin_later(self, account: str) -> None:
+        """See each minute whether a day that is overdue can begin: a rate may be fresh again and equity not move."""
+        self._schedule(self._recorder.now + MINUTE, lambda: self._begin(account), TIMER, 0)
+
+    def _begin(self, account: str) -> None:
+        if account in self._overdue:
+            self._start_day(account)
+        if account in self._overdue:
+            self._begin_later(account)
 
     def _zone(self, account: str) -> str:
         return self._zones.get(account, "UTC")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fairlead import facts as f
-from fairlead._kernel.apply import VOIDED
+from fairlead._kernel.apply import VOIDED, reached
 from fairlead._kernel.identity import Origin, origin
 from fairlead._kernel.state import REMEMBERED_FILLS, ZERO, State
 from fairlead._models import reports as r
@@ -80,12 +80,17 @@ class Fills:
         """Whether an execution is booked already, or was taken back."""
         order = self._state.orders.get(report.client_order_id)
         if order is None:
-            return (
-                forgotten(self._state, report.client_order_id) or report.fill_id in self._state.external_fills
-            )
-        if order.strategy == EXTERNAL and report.fill_id in self._state.external_fills:
-            return True  # booked before the order was adopted
+            return forgotten(self._state, report.client_order_id) or self._booked_as_strange(report)
+        if order.strategy == EXTERNAL and self._booked_as_strange(report):
+            return True  # before the order was adopted
         return report.fill_id in order.fill_ids or VOIDED + report.fill_id in order.fill_ids
+
+    def _booked_as_strange(self, report: r.FillReport) -> bool:
+        """Whether a fill of an order that nobody here knows is booked, under this id or another one."""
+        booked, total = self._state.external_fills, report.cumulative_quantity
+        if report.fill_id in booked:
+            return True
+        return total is not None and reached(report, total) in booked
 
     def take(self, account: str, report: r.FillReport) -> None:
         """Book one execution, unless it is known."""
@@ -100,7 +105,9 @@ class Fills:
         elif self.known(report):
             return
         elif order is None:
-            self._book(account, self._shared_out(account, report), report.cause)
+            fills = self._shared_out(account, report)
+            total = report.cumulative_quantity if len(fills) == 1 and report.client_order_id else None
+            self._book(account, fills, report.cause, total=total)
             if report.client_order_id:
                 booked = self._strange.pop(report.client_order_id, ZERO) + report.quantity
                 self._strange[report.client_order_id] = booked
@@ -130,12 +137,13 @@ class Fills:
         removed = order.inferred
         for stand_in in removed:
             self._recorder.record(f.FillReversed, fill=stand_in)
-        self._book(order.account, [fill], report.cause, order, total=total)
+        stood_in = sum((one.quantity for one in removed), ZERO)
+        self._book(order.account, [fill], report.cause, order, total=total, counted=stood_in)
         self.measure(order)
         if removed and (left := self.missing(order)):
             worth = sum((one.quantity * one.price for one in removed), ZERO) - fill.quantity * fill.price
             price = worth / left if worth > 0 else removed[-1].price
-            self._infer(order, left, price)
+            self._infer(order, left, price, counted=max(stood_in - fill.quantity, ZERO))
 
     def measure(self, order: Order) -> None:
         """Say it where an order has filled more than was ordered."""
@@ -177,7 +185,7 @@ class Fills:
         self._infer(order, left, worth / left if worth > 0 else average)
         return True
 
-    def _infer(self, order: Order, quantity: Decimal, price: Decimal) -> None:
+    def _infer(self, order: Order, quantity: Decimal, price: Decimal, *, counted: Decimal = ZERO) -> None:
         rules = self._state.instruments[order.instrument]
         fill = Fill(
             fill_id=f"{INFERRED}{order.client_order_id}:{order.filled_quantity + quantity}:{len(order.fill_ids)}",
@@ -192,7 +200,7 @@ class Fills:
             fee_currency=rules.settle,
             event_ns=self._recorder.now,
         )
-        self._book(order.account, [fill], "", order, inferred=True)
+        self._book(order.account, [fill], "", order, inferred=True, counted=counted)
 
     def _book(
         self,
@@ -203,14 +211,16 @@ class Fills:
         *,
         inferred: bool = False,
         total: Decimal | None = None,
+        counted: Decimal = ZERO,
     ) -> None:
+        """Book fills. Of an order's fill `counted` has been booked before, by what stood in for it."""
         kernel = self._kernel
         for fill in fills:
             self._moved[account, fill.instrument] = self._recorder.now
             self._recorder.record(f.Filled, fill=fill, reason=reason, inferred=inferred, total=total)
         kernel.valuer.rebuild(account)
         if order is not None:
-            kernel.held.filled(order, fills[0].quantity)
+            kernel.held.filled(order, max(fills[0].quantity - counted, ZERO))
             kernel.exits.filled(order)
         for fill in fills:
             kernel.exits.trim(account, fill.instrument, fill.strategy)
@@ -391,4 +401,6 @@ def _voided(order: Order) -> bool:
 
 def forgotten(state: State, client_order_id: str) -> bool:
     """Whether an id is of an order of ours that the state has let go, so long ago it ended: its fills are booked."""
-    return client_order_id not in state.orders and origin(state, client_order_id) is Origin.OURS
+    if client_order_id in state.orders or client_order_id in state.orphans:
+        return False
+    return origin(state, client_order_id) is Origin.OURS

@@ -160,13 +160,22 @@ class Held:
         for other in others:
             if other.type in STOPS and order.type is OrderType.LIMIT:
                 # The stop comes back here, so that it still guards what the take-profit leaves over.
-                self.desk.replace(other, other.quantity, other.limit_price, other.stop_price)
+                if not self._comes_back(other):
+                    self.desk.replace(other, other.quantity, other.limit_price, other.stop_price)
             else:
                 linked = order.intent.group and other.intent.group == order.intent.group
                 self.desk.cancel(other, "a linked order triggered" if linked else "in the way of a stop")
         if not others:
             self.desk.send_held(order)
             self.settle(order)
+
+    def _comes_back(self, stop: Order) -> bool:
+        """Whether another stop waits for the end of this one, which somebody has changed just now."""
+        name, group = stop.client_order_id, stop.intent.group
+        waiting = [
+            order for order in self._state.open.values() if name in order.after and order.type in STOPS
+        ]
+        return any(order.intent.group == group for order in waiting)
 
     def _may_take(self, order: Order, price: float, others: list[Order]) -> bool:
         """Whether others make way for an order: a take-profit that could not be sent must not cost its stop the place.
@@ -264,6 +273,8 @@ class Held:
 
     def filled(self, order: Order, quantity: Decimal) -> None:
         """An order filled: what is linked to it, or is to replace it, has so much less left to do."""
+        if not quantity:
+            return
         group, name = order.intent.group, order.client_order_id
         links = self._profiles[order.account].oco
         for other in list(self._state.open.values()):

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from fairlead._kernel.context import _kind, _trail
 from fairlead._kernel.gate import Refused
 from fairlead._kernel.words import choice, flag, moment, needed, number, only
@@ -114,13 +112,7 @@ class Person:
         new_stop = order.stop_price if stop is None else found.price_for(side, stop)
 
         def act() -> Answer:
-            intent = msgspec.structs.replace(
-                order.intent,
-                quantity=total - order.filled_quantity,
-                limit_price=new_limit,
-                stop_price=new_stop,
-                replaces=order.client_order_id,
-            )
+            intent = self._kernel.desk.replacement(order, total, new_limit, new_stop)
             with self._kernel.board.rehearsal():
                 verdict = self._kernel.gate.review(intent, gone=(order.client_order_id,))
             if isinstance(verdict, Refused):

@@ -238,15 +238,29 @@ class Reconciliation:
         unsure: set[str] = set()
         listed_ns = self._state.accounts[books.name].fills_until_ns
         for name, one in found.items():
+            same = one.same(books.seen.get(name))
             since = books.seen_ns.setdefault(name, asked_ns)
-            settled = books.profile.exact or listed_ns >= since + books.profile.query_lag_ns
-            steady = (settled or not _moved_by_fills(one)) and one.same(books.seen.get(name))
+            moved = _moved_by_fills(one) and self._has_moved(one, since)
+            if (
+                moved or not same
+            ):  # other figures, or the same by chance, are another difference, of other executions
+                books.seen_ns[name] = asked_ns
+            settled = books.profile.exact or listed_ns >= books.seen_ns[name] + books.profile.query_lag_ns
+            steady = (settled or not _moved_by_fills(one)) and same
             if not steady:
                 unsure.add(name)
             if steady or (name in books.seen and books.rounds + 1 >= _ROUNDS):
                 confirmed.append(one)
         books.seen = found
         return confirmed, unsure
+
+    def _has_moved(self, found: Discrepancy, since_ns: int) -> bool:
+        """Whether anything was booked since then of what a difference is about."""
+        if found.kind in POSITIONS:
+            instrument = found.subject
+        else:
+            instrument = found.order.instrument if found.order is not None else ""
+        return self._kernel.reports.fills.moved_since(found.account, since_ns, instrument)
 
     def _forget(self, books: _Books, found: dict[str, Discrepancy], comparison: Comparison) -> None:
         """What a snapshot does not show any more is gone, unless it says nothing of it."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fairlead import facts as f
+from fairlead._kernel.clock import TIMER
 from fairlead._kernel.fills import CLOCK_ERROR_NS
 from fairlead._models import reports as r
 from fairlead._models.orders import AT_VENUE, Order, OrderStatus, Terms
@@ -93,12 +94,10 @@ class Replacements:
 
     def found(self, order: Order, found: OrderReport, asked_ns: int) -> None:
         """What a look-up, asked for at a time, shows of an order that is being changed, or was."""
-        asked = order.replacing
+        asked, profile = order.replacing, self._kernel.profiles[order.account]
         if asked is None:
-            if order.replacements and found.open and order.status in AT_VENUE and _differs(order, found):
-                self._adopt(order, found)  # it had counted as refused
+            self._settled(order, found, asked_ns)
             return
-        profile = self._kernel.profiles[order.account]
         old = (asked.before, order.limit_price, order.stop_price)
         new = (asked.quantity, asked.limit_price, asked.stop_price)
         if _shows(found, new, old):
@@ -111,6 +110,19 @@ class Replacements:
                 self.refuse(
                     order, f.NOT_ACCEPTED, "its venue never got it: it was valid no longer when asked"
                 )
+        elif found.open and _differs(order, found) and self._is_proof(order, asked, asked_ns):
+            self._adopt(order, found)  # neither: somebody else has changed it
+
+    def _settled(self, order: Order, found: OrderReport, asked_ns: int) -> None:
+        """A look-up of an order whose changes are all answered: one that had counted as refused can have been made."""
+        if not (order.replacements and found.open and order.status in AT_VENUE and _differs(order, found)):
+            return
+        profile = self._kernel.profiles[order.account]
+        told_ns = order.updated_ns + profile.query_lag_ns + CLOCK_ERROR_NS
+        if profile.exact or asked_ns > told_ns:
+            self._adopt(order, found)
+        else:  # that can be of before it was changed
+            self._kernel.schedule(told_ns + 1, lambda: self._kernel.resolver.look_up(order), TIMER, 0)
 
     def _is_proof(self, order: Order, asked: Terms, asked_ns: int) -> bool:
         """Whether the old terms prove that the new ones will not come: seen twice after the request could arrive."""

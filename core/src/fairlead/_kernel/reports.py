@@ -87,6 +87,8 @@ class Reports:
             return
         known = order.status not in _UNACKNOWLEDGED
         adopted = order.status is OrderStatus.REJECTED
+        if broker_order_id in order.former_ids:  # told late, or twice: it has another one by now
+            broker_order_id = ""
         if not known or (broker_order_id and broker_order_id != order.broker_order_id):
             self._record(f.OrderAccepted, order, broker_order_id=broker_order_id)
         if adopted:
@@ -208,7 +210,10 @@ class Reports:
         if order.status is OrderStatus.PENDING_REPLACE:
             self.replacements.refuse(order, "not_sent", f"not sent: {report.reason}")
             return
-        unanswered = order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.PENDING_CANCEL)
+        if order.status is OrderStatus.PENDING_CANCEL:  # the order itself, or its cancel alone?
+            self._kernel.resolver.look_up(order)
+            return
+        unanswered = order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
         if unanswered and not order.broker_order_id and not order.filled_quantity:
             self.refuse(order, "not_sent", f"not sent: {report.reason}")
 

@@ -314,9 +314,10 @@ class Resolver:
 
     def _found(self, account: _Account, order: Order, found: OrderReport, asked_ns: int) -> None:
         reports = self._kernel.reports
-        reports.fills.tell(order, found.filled_quantity, asked_ns)
+        lag = 0 if account.profile.exact else account.profile.query_lag_ns
+        reports.fills.tell(order, found.filled_quantity, asked_ns - lag)
         reports.replacements.found(order, found, asked_ns)
-        if order.closed:
+        if order.closed and not (found.open and order.status is OrderStatus.REJECTED):
             return
         if reports.fills.missing(order):
             account.fills_wanted = True

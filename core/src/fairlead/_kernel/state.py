@@ -195,7 +195,8 @@ class State:
     was decided about them, and `owed`, by the number of the decision, what of that is still to be sent.
     `lost_tails` are the starts, each with its time, before which a power cut may have taken the journal's last records;
     `tail_lost` says that no start has compared its accounts with their venues since. `unfinished` are the times of the
-    last starts that did not end in good order, the one that goes on among them.
+    last starts that did not end in good order, the one that goes on among them. `orphans` are the orders that were open
+    when a person adopted their account: what they still fill is booked, as nobody's.
     """
 
     seq: int = 0
@@ -218,6 +219,7 @@ class State:
     positions: dict[PositionKey, Position] = attrs.Factory(dict)
     day_profits: dict[PositionKey, float] = attrs.Factory(dict)
     external_fills: deque[str] = attrs.Factory(lambda: deque(maxlen=REMEMBERED_FILLS))
+    orphans: deque[str] = attrs.Factory(lambda: deque(maxlen=REMEMBERED_ORDERS))
     timers: dict[tuple[str, str], Timer] = attrs.Factory(dict)
     done: dict[tuple[str, str], int] = attrs.Factory(dict)
     saved: dict[str, bytes] = attrs.Factory(dict)
@@ -357,5 +359,6 @@ def fingerprint(state: State) -> bytes:
     plain["children"] = [(name, [o.client_order_id for o in c]) for name, c in state.children.items()]
     plain["closed"] = list(state.closed)
     plain["external_fills"] = list(state.external_fills)
+    plain["orphans"] = list(state.orphans)
     plain["requests"] = list(state.requests.items())
     return msgspec.msgpack.encode(plain)

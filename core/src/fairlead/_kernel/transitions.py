@@ -25,7 +25,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.CANCELED: frozenset({_S.FILLED}),
     _S.EXPIRED: frozenset({_S.FILLED}),
     _S.REJECTED: frozenset({_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.FILLED}),
-    _S.FILLED: frozenset({_S.PARTIALLY_FILLED, _S.ACCEPTED}),  # a voided fill
+    _S.FILLED: frozenset(),
     _S.DENIED: frozenset(),
 }
 

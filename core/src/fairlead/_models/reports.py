@@ -40,7 +40,10 @@ class Rejected(_OrderReport, frozen=True, kw_only=True):
 
 
 class NotSent(_OrderReport, frozen=True, kw_only=True):
-    """The command never left: its deadline had passed or there was no connection. Definitive."""
+    """The order never left: its deadline had passed or there was no connection. Definitive.
+
+    Of a cancel, CancelRejected says so, and of a replacement ReplaceRejected, with the code "not_sent".
+    """
 
     reason: str = ""
 
