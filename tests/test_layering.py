@@ -196,7 +196,12 @@ def declared(folder: Path) -> tuple[str, set[str], set[str]]:
 
 
 def _names(requirements: list[str]) -> set[str]:
-    aliases = {"attrs": "attr", "python_dotenv": "dotenv"}
+    aliases = {
+        "attrs": "attr",
+        "python_dotenv": "dotenv",
+        "python_binance": "binance",
+        "hyperliquid_python_sdk": "hyperliquid",
+    }
     names = {
         re.split(r"[\s<>=!~;\[]", text, maxsplit=1)[0].replace("-", "_").lower() for text in requirements
     }
@@ -240,8 +245,8 @@ def test_a_distribution_imports_what_it_declares(folder):
     assert wrong == []
 
 
-DATA = {"tzdata"}
-"""Read by the standard library where the system has none."""
+DATA = {"tzdata", "coincurve"}
+"""Read by the standard library where the system has none; used by eth-keys where it is installed, for speed."""
 
 
 @pytest.mark.parametrize("folder", [ROOT / "core", *DISTRIBUTIONS, *EXAMPLES], ids=lambda folder: folder.name)
@@ -256,8 +261,8 @@ def test_a_distribution_requires_nothing_that_it_does_not_import(folder):
 # --- what an import brings ----------------------------------------------------------------------------------
 
 HEAVY = (
-    "aiohttp", "attr", "binance", "ccxt", "click", "dotenv", "ib_async", "packaging", "picows", "pyarrow", "pybit",
-    "rich", "sqlite3", "uvloop",
+    "aiohttp", "attr", "binance", "ccxt", "click", "dotenv", "eth_account", "eth_keys", "eth_utils", "hyperliquid",
+    "ib_async", "packaging", "picows", "pyarrow", "pybit", "rich", "sqlite3", "uvloop",
 )  # fmt: skip
 
 

@@ -157,11 +157,18 @@ def test_a_new_plugin_is_installed_editable(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in listed(tmp_path, python=python)["acme"]["fault"]
 
 
-@pytest.mark.parametrize("plugin", ["quiet_hours", "fairlead_breaker_quiet_hours:QuietHours"])
-def test_the_example_of_a_plugin_is_installed_and_obeyed(tmp_path: Path, plugin: str) -> None:
-    """By its entry point's name, and as an object: a running engine opens nothing over the weekend."""
-    site = tmp_path / "site"
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the example of a plugin is installed into."""
+    site = tmp_path_factory.mktemp("quiet") / "site"
     install(QUIET, site)
+    return site
+
+
+@pytest.mark.parametrize("plugin", ["quiet_hours", "fairlead_breaker_quiet_hours:QuietHours"])
+def test_the_example_of_a_plugin_is_installed_and_obeyed(tmp_path: Path, quiet: Path, plugin: str) -> None:
+    """By its entry point's name, and as an object: a running engine opens nothing over the weekend."""
+    site = quiet
     assert listed(tmp_path, site)["quiet_hours"]["kind"] == "breaker"
     (tmp_path / "trade.py").write_text(TRADE, encoding="utf-8")
     said = json.loads(run("-W", "error", "trade.py", "breaker", plugin, SATURDAY_NS, cwd=tmp_path, site=site))
@@ -171,8 +178,6 @@ def test_the_example_of_a_plugin_is_installed_and_obeyed(tmp_path: Path, plugin:
     assert reason.startswith("quiet_hours: it is quiet at Fri 19:00 America/New_York")
 
 
-def test_the_example_of_a_plugin_passes_its_own_tests(tmp_path: Path) -> None:
+def test_the_example_of_a_plugin_passes_its_own_tests(quiet: Path) -> None:
     """As its author would run them, on what was installed."""
-    site = tmp_path / "site"
-    install(QUIET, site)
-    assert "passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=QUIET, site=site)
+    assert "passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=QUIET, site=quiet)

@@ -18,7 +18,12 @@ from fairlead._storage.run import RunFolder
 from fairlead_paper import PaperBroker
 from fairlead_streams import ReplayStream, SyntheticStream
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("[0-9]*.py"))
+AT_VENUES = ("11_bybit",)
+"""Examples that trade at a venue, which makes their market: there is none to replace."""
+
+EXAMPLES = sorted(
+    file for file in (Path(__file__).parents[1] / "examples").glob("[0-9]*.py") if file.stem not in AT_VENUES
+)
 ON_TICKS = ("04_crash_and_resume",)
 """Examples that watch quotes; the others take bars."""
 MOMENTS = {"full": 40, "ci": 8}.get(os.environ.get("FAIRLEAD_PROVE", ""), 4)

@@ -452,7 +452,8 @@ class CircuitBreaker(Protocol):
 
     `wants` lists what `watch` is called with: fact types, market event types, or `EQUITY` (the item is then the
     account's name). A breaker may also have `due(view) -> int`, the time at which it wants to look next:
-    `watch(None, view)` is called then, and `due` asked again after each look and each fact that it wanted;
+    `watch(None, view)` is called then, and `due` asked again after each look and each fact that it wanted
+    (a `due` that is never ahead of now trips the breaker, until a person resets it);
     `clean(scope, view) -> bool`, which resets what it tripped (asked at each
     look and before each order; without it only a person does); `probe(scope, view) -> int`, for how many ns that reset
     leaves it half-open first: one order that adds may work at a time, and another trip is like the first; and

@@ -52,6 +52,19 @@ def test_an_engine_inside_a_program_is_heard_and_stopped(tmp_path: Path, capsys)
     assert f"stopped after {len(fills)} fills" in said
 
 
+def test_market_data_is_had_without_an_engine(capsys) -> None:
+    """A stream is watched, and three functions are a venue."""
+    example = runpy.run_path(str(EXAMPLES / "07_stream_only.py"))
+    run_virtual(example["main"]())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("00:01  BTC/USDT@sim")
+    assert lines[-3:] == [
+        "360 quotes",
+        "SOL/USDT@sim: tick 0.01, lot 0.0001",
+        "60 bars, the last closed at 00:59",
+    ]
+
+
 def test_an_engine_that_is_killed_goes_on(tmp_path: Path, capsys) -> None:
     """Killed in the middle of its orders and started again: steps, orders and position go on, nothing is sent twice."""
     example = runpy.run_path(str(EXAMPLES / "04_crash_and_resume.py"))
@@ -112,3 +125,11 @@ def test_an_emergency_stop_leaves_nothing(tmp_path: Path, capsys) -> None:
     assert all(intent.sweep and intent.reduce_only for intent in late)
     fills = [fact.fill for fact in facts if isinstance(fact, Filled)]
     assert sum(fill.quantity if fill.side == "buy" else -fill.quantity for fill in fills) == 0
+
+
+@pytest.mark.full
+def test_interactive_brokers_are_traded_in_a_box() -> None:
+    """A share is bought and sold again, at a TWS in a box with a market that moves."""
+    example = runpy.run_path(str(EXAMPLES / "14_ib.py"))
+    fills = example["in_a_box"](10.0)
+    assert [fact.fill.side for fact in fills] == ["buy", "sell"]

@@ -20,11 +20,29 @@ pytestmark = pytest.mark.full
 
 
 @pytest.fixture
-def run(script: Path, fairlead: Call) -> Path:
-    """A run that traded for some minutes of its own time."""
+def own(script: Path, fairlead: Call) -> Path:
+    """A run that traded for some minutes of its own time, and can go on."""
     done = fairlead("run", script, "--until", "20m", "--no-view")
     assert done.exit_code == 0, done.output
     return script.parent / "run"
+
+
+@pytest.fixture(scope="module")
+def traded() -> list[Path]:
+    """The folder of the run that tests have copies of, once it has been made."""
+    return []
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, traded: list[Path], script: Path) -> Path:
+    """A copy of such a run, to look at: its account belongs to the one that traded."""
+    run = script.parent / "run"
+    if traded:
+        shutil.copytree(traded[0], run)
+    else:
+        kept = request.getfixturevalue("tmp_path_factory").mktemp("traded") / "run"
+        traded.append(shutil.copytree(request.getfixturevalue("own"), kept))
+    return run
 
 
 def test_verify_tells_what_there_is(run: Path, fairlead: Call) -> None:
@@ -44,42 +62,42 @@ def test_verify_tells_what_there_is(run: Path, fairlead: Call) -> None:
     assert json.loads(fairlead("journal", "verify", run, "--json").output) == {**found, "torn_bytes": 8}
 
 
-def test_a_backup_is_the_journal_and_goes_on(run: Path, script: Path, fairlead: Call, tmp_path: Path) -> None:
+def test_a_backup_is_the_journal_and_goes_on(own: Path, script: Path, fairlead: Call, tmp_path: Path) -> None:
     """Put in the place of a journal that was lost, it is what was lost; a folder that holds something is refused."""
-    before = fairlead("journal", "verify", run, "--json").output
-    said = fairlead("journal", "backup", run, tmp_path / "kept", "--json")
+    before = fairlead("journal", "verify", own, "--json").output
+    said = fairlead("journal", "backup", own, tmp_path / "kept", "--json")
     assert json.loads(said.output)["last_seq"] == json.loads(before)["last_seq"]
     assert (
         json.loads(fairlead("journal", "verify", tmp_path / "kept", "--json").output)["journal_hash"]
         in before
     )
-    refused = fairlead("journal", "backup", run, tmp_path / "kept")
+    refused = fairlead("journal", "backup", own, tmp_path / "kept")
     assert refused.exit_code == 2
     assert "is not empty" in refused.output
-    shutil.rmtree(run / "journal")
-    shutil.copytree(tmp_path / "kept" / "journal", run / "journal")
+    shutil.rmtree(own / "journal")
+    shutil.copytree(tmp_path / "kept" / "journal", own / "journal")
     again = fairlead("run", script, "--until", "5m", "--no-view")
     assert again.exit_code == 0, again.output
     assert "HALTED" not in again.output
 
 
-def test_compacting_loses_nothing(run: Path, script: Path, fairlead: Call) -> None:
+def test_compacting_loses_nothing(own: Path, script: Path, fairlead: Call) -> None:
     """Every fact is read as before, by every verb, and the run goes on."""
-    journal = Journal.open(run / "journal", boot_id="", sync_behind=False, segment_bytes=8192)
+    journal = Journal.open(own / "journal", boot_id="", sync_behind=False, segment_bytes=8192)
     seq = journal.last_seq
     for number in range(seq + 1, seq + 200):
         journal.append([Noted(seq=number, now=number, cause=number, source="test", text="x" * 200)])
     journal.close()
-    before = json.loads(fairlead("journal", "verify", run, "--json").output)
-    trades = fairlead("trades", run, "--json").output
-    found = json.loads(fairlead("journal", "compact", run, "--json").output)
+    before = json.loads(fairlead("journal", "verify", own, "--json").output)
+    trades = fairlead("trades", own, "--json").output
+    found = json.loads(fairlead("journal", "compact", own, "--json").output)
     assert found["packed_segments"] > 3
     assert found["freed_bytes"] > 0
-    assert archive_path(run / "journal", 1).exists()
-    after = json.loads(fairlead("journal", "verify", run, "--json").output)
+    assert archive_path(own / "journal", 1).exists()
+    after = json.loads(fairlead("journal", "verify", own, "--json").output)
     assert after == {**before, "packed": found["packed_segments"]}
-    assert fairlead("trades", run, "--json").output == trades
-    assert "0 segments packed" in fairlead("journal", "compact", run).output
+    assert fairlead("trades", own, "--json").output == trades
+    assert "0 segments packed" in fairlead("journal", "compact", own).output
 
 
 def rows(text: str) -> list[dict[str, Any]]:
@@ -146,24 +164,24 @@ def test_export_as_parquet(run: Path, fairlead: Call, tmp_path: Path) -> None:
 
 
 def test_a_journal_of_a_newer_version_is_looked_at_and_not_traded_on(
-    run: Path, script: Path, fairlead: Call, monkeypatch: pytest.MonkeyPatch
+    own: Path, script: Path, fairlead: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The start refuses with the remedy and leaves it as it is; verify and trades still read what they know."""
     with monkeypatch.context() as patch:
         patch.setattr("fairlead._storage.journal.SCHEMA", 2)
-        journal = Journal.open(run / "journal", boot_id="", sync_behind=False)
+        journal = Journal.open(own / "journal", boot_id="", sync_behind=False)
         seq = journal.last_seq + 1
         journal.append([Noted(seq=seq, now=seq, cause=seq, source="test", text="from the future")])
         journal.close()
-    before = fairlead("journal", "verify", run, "--json").output
+    before = fairlead("journal", "verify", own, "--json").output
     assert json.loads(before)["schema"] == 2
     done = fairlead("run", script, "--until", "5m", "--no-view")
     assert done.exit_code == 5
     assert "was written by a newer fairlead" in done.output
     assert "start it with that version or a later one" in done.output
-    assert not (run / "quarantine").exists()
-    assert json.loads(fairlead("journal", "verify", run, "--json").output) == json.loads(before)
-    assert fairlead("trades", run).exit_code == 0
+    assert not (own / "quarantine").exists()
+    assert json.loads(fairlead("journal", "verify", own, "--json").output) == json.loads(before)
+    assert fairlead("trades", own).exit_code == 0
 
 
 @pytest.mark.parametrize("verb", ["verify", "compact", "export"])

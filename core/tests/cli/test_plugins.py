@@ -282,9 +282,9 @@ def test_info_of_an_unknown_name_says_which_is_meant(process) -> None:
 
 
 @pytest.mark.parametrize("plugin", installed(), ids=lambda plugin: plugin.name)
-def test_info_of_each_shipped_plugin_is_whole(process, plugin) -> None:
+def test_info_of_each_shipped_plugin_is_whole(fairlead, plugin) -> None:
     """Each says what it is for, and can be written down."""
-    [found] = json.loads(process("plugins", "info", plugin.name, "--json").stdout)
+    [found] = json.loads(fairlead("plugins", "info", plugin.name, "--json").stdout)
     assert found["documentation"]
     assert found["summary"]
     assert found["licence"]

@@ -1,5 +1,6 @@
 """Brackets under random fills, cancels, prices, sales by hand and restarts: never bare, never able to flip."""
 
+import os
 from decimal import Decimal
 
 import attrs
@@ -190,5 +191,30 @@ def test_a_stop_that_is_being_resized_comes_back_once():
     venue.teardown()
 
 
-Brackets.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
-TestBrackets = pytest.mark.full(Brackets.TestCase)
+def test_an_exit_that_filled_on_its_way_out_leaves_no_other_in_its_place():
+    """What then is held was bought without exits: nothing of the entry is left to close, so nothing may close it."""
+    venue = Brackets()
+    venue.begin(STOPS_ONLY)
+    venue.enter(D("0.2"))
+    venue.fill(0, D("0.1"))
+    venue.move(110)
+    venue.hand_over(D("0.1"))
+    venue.fill(0, D("0.1"))
+    venue.fill(0, D("0.1"))
+    assert venue.held == D("0.1")
+    assert not venue.exits()
+    venue.teardown()
+
+
+def at(examples: int) -> settings:
+    return settings(max_examples=examples, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.full
+class TestBrackets(Brackets.TestCase):
+    settings = at(50)
+
+
+@pytest.mark.prove
+class TestBracketsAtLength(Brackets.TestCase):
+    settings = at({"full": 1000}.get(os.environ.get("FAIRLEAD_PROVE", ""), 200))

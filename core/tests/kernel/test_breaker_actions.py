@@ -166,6 +166,63 @@ def test_a_fact_may_bring_the_next_look_forward():
     assert [reset.who for reset in bench.of(BreakerReset)] == ["counting"]
 
 
+class Restless(Counting):
+    """Always wants to look at once, and calls itself clean."""
+
+    def due(self, view):
+        return view.now
+
+    def clean(self, scope, view):
+        return True
+
+
+def test_a_breaker_that_wants_to_look_at_each_nanosecond_trips():
+    """It is named and counts as tripped, whatever it says of itself, and time goes on without its looks."""
+    bench = Bench(breakers=[Restless()])
+    (breaker,) = bench.breakers
+    bench.price(100)
+    bench.advance("1m")
+    (trip,) = bench.of(BreakerTripped)
+    assert (trip.breaker, trip.scope, trip.state) == ("counting", "engine", TradingState.REDUCE_ONLY)
+    assert trip.reason.startswith("counting.due asked 1000 times in a row for another look at once")
+    assert bench.do(lambda s: s.buy(1)).status is OrderStatus.DENIED
+    looks = len(breaker.looks)
+    assert looks == 1000
+    bench.advance("1h")
+    assert len(breaker.looks) == looks
+    assert not bench.of(BreakerReset)
+    bench.check()
+
+
+def test_a_restless_breaker_that_is_reset_looks_again():
+    """A person's reset gives it another chance; where it is no better, it trips again."""
+    bench = Bench(breakers=[Restless()])
+    bench.price(100)
+    bench.advance("1m")
+    bench.kernel.command("reset", "ann", "repaired", breaker="counting")
+    bench.advance("1m")
+    assert [reset.who for reset in bench.of(BreakerReset)] == ["ann"]
+    assert len(bench.of(BreakerTripped)) == 2
+    bench.check()
+
+
+def test_a_breaker_may_look_several_times_at_once():
+    """One that reports its scopes one by one is no fault, as long as it ends."""
+    bench = Bench(breakers=[Reporting()])
+    (breaker,) = bench.breakers
+    bench.price(100)
+    bench.advance("10m")
+    assert len(breaker.looks) > 3_000
+    assert not bench.of(BreakerTripped)
+
+
+class Reporting(Counting):
+    """Looks 500 times at once, then not for a minute."""
+
+    def due(self, view):
+        return view.now + (0 if len(self.looks) % 500 else 60 * SECOND)
+
+
 class Forgetful(Counting):
     """Cannot say what it remembers."""
 

@@ -1,5 +1,6 @@
 """Flatten and kill under random fills, late cancels, lost answers, rejections and restarts: never over zero."""
 
+import os
 from decimal import Decimal
 
 import pytest
@@ -177,5 +178,15 @@ class Sweeping(RuleBasedStateMachine):
         self.bench.check()
 
 
-Sweeping.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
-TestSweeping = pytest.mark.full(Sweeping.TestCase)
+def at(examples: int) -> settings:
+    return settings(max_examples=examples, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.full
+class TestSweeping(Sweeping.TestCase):
+    settings = at(50)
+
+
+@pytest.mark.prove
+class TestSweepingAtLength(Sweeping.TestCase):
+    settings = at({"full": 1000}.get(os.environ.get("FAIRLEAD_PROVE", ""), 200))

@@ -8,7 +8,7 @@ import pytest
 
 from fairlead.testing import run_virtual
 from fairlead_conformance import StreamConformance
-from fairlead_streams import ReplayStream, SyntheticStream
+from fairlead_streams import FunctionStream, ReplayStream, SyntheticStream
 
 
 class TestSynthetic(StreamConformance):
@@ -52,6 +52,20 @@ class TestReplayOfAFile(StreamConformance):
         return ReplayStream(
             self.file, symbol="BTC/USDT", name="replay of a file", bar_label="open", volume_unit="base"
         )
+
+
+class TestFunctions(StreamConformance):
+    """Candles of a user's function."""
+
+    span = "10m"
+
+    def make(self) -> FunctionStream:
+        return FunctionStream(["BTC/USDT", "ETH/USDT"], _candles, tick="0.01", lot="0.001")
+
+
+def _candles(symbol: str, interval: str, since: int, limit: int) -> list[tuple[float, ...]]:
+    minutes = range(since // 60_000, since // 60_000 + limit)
+    return [(minute * 60_000, 100, 101, 99, 100 + minute % 2 / 2, 1 + minute % 3) for minute in minutes]
 
 
 def _market() -> tuple[list[Any], list[Any]]:

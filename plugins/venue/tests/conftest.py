@@ -1,10 +1,14 @@
 """A venue to each test, and a client of bare HTTP that signs as Binance wants it."""
 
 import asyncio
+import collections
+import contextlib
+import gc
 import hashlib
 import hmac
 import http.client
 import json
+import queue
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -146,3 +150,120 @@ class Sdk:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             asyncio.run(whole())
+
+
+class Hyper:
+    """The SDK of Hyperliquid, as it is, at a venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            why = "hyperliquid-python-sdk is not installed: it is for tests only"
+            self.sdk = pytest.importorskip("hyperliquid.exchange", reason=why)
+            from eth_account import Account
+            from hyperliquid.info import Info
+            from hyperliquid.utils import error
+            from hyperliquid.utils.types import Cloid
+        self.venue = venue
+        self.url = venue.addresses["rest"]
+        self.account = venue.addresses["account"]
+        self.wallet = Account.from_key(hashlib.sha256(venue.secret.encode()).hexdigest())
+        self.error = error
+        self.exchange = self.sdk.Exchange(self.wallet, self.url, account_address=self.account, timeout=5)
+        self.info = self.exchange.info
+        self._info = Info
+        self._cloid = Cloid
+        self._open: list[Any] = []
+
+    def cloid(self, number: int) -> Any:
+        return self._cloid.from_int(number)
+
+    def order(self, **words: Any) -> Any:
+        """A limit buy of 0.01 BTC far from the market unless said otherwise; returns its status."""
+        tif = words.pop("tif", "Gtc")
+        number = words.pop("id", None)
+        usual = {"name": "BTC", "is_buy": True, "sz": 0.01, "limit_px": 49_000,
+                 "order_type": {"limit": {"tif": tif}}, "cloid": number and self.cloid(number)}  # fmt: skip
+        return self.status(self.exchange.order(**(usual | words)))
+
+    @staticmethod
+    def status(reply: Any) -> Any:
+        """The one status of an answer."""
+        assert reply["status"] == "ok", reply
+        [status] = reply["response"]["data"]["statuses"]
+        return status
+
+    def streams(self, *kinds: str, **more: Any) -> "Heard":
+        """The SDK's own WebSocket, subscribed to these."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            info = self._info(self.url, timeout=5)
+        self._open.append(info)
+        heard = Heard(info)
+        for kind in kinds:
+            words = {"type": kind, **more}
+            if kind in {"orderUpdates", "userFills", "userEvents", "userFundings"}:
+                words = {"type": kind, "user": self.account}
+            info.subscribe(words, heard.put)
+        self.venue.wait("/ws", len(self._open), what="streams")
+        for kind in kinds:
+            self.venue.wait(f"{kind}*", what="streams")
+        return heard
+
+    def close(self) -> None:
+        self.venue.strike("drop")  # whoever closes from another thread may wait for ever for what it reads
+        for info in self._open:
+            info.ws_manager.join(5)
+            info.disconnect_websocket()
+            info.session.close()
+        for client in (self.exchange, self.info):
+            client.session.close()
+        if self._open:
+            self._open.clear()
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", ResourceWarning
+                )  # the SDK leaves the sockets of lost streams open
+                gc.collect()
+
+
+class Heard:
+    """What came over the SDK's WebSocket."""
+
+    def __init__(self, info: Any) -> None:
+        self.info = info
+        self.frames: dict[str, queue.Queue[Any]] = collections.defaultdict(queue.Queue)
+
+    def put(self, frame: Any) -> None:
+        self.frames[frame["channel"]].put(frame["data"])
+
+    def next(self, channel: str) -> Any:
+        """The data of the next frame of a channel."""
+        return self.frames[channel].get(timeout=5)
+
+    def statuses(self, count: int) -> list[tuple[int, str]]:
+        """So many order updates: oid and status."""
+        return [
+            (row["order"]["oid"], row["status"]) for _ in range(count) for row in self.next("orderUpdates")
+        ]
+
+
+@pytest.fixture
+def hyper_of() -> Iterator[Callable[..., Hyper]]:
+    """What starts a Hyperliquid with a market at 50,000, and the SDK at it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**words: Any) -> Hyper:
+            running = stack.enter_context(Venue("hyperliquid", **words))
+            running.quote("BTC/USDC", 49_999.0, 50_001.0)
+            found = Hyper(running)
+            stack.callback(found.close)
+            return found
+
+        yield start
+
+
+@pytest.fixture
+def hyper(hyper_of: Callable[..., Hyper]) -> Hyper:
+    """The SDK at Hyperliquid in a box."""
+    return hyper_of()

@@ -340,3 +340,17 @@ def test_the_same_storm_hits_the_same_orders(raw_of):
             runs.append([raw_of(venue).spot()[0] for _ in range(12)])
     assert runs[0] == runs[1]
     assert {200, 503} == set(runs[0])
+
+
+def test_a_lost_answer_cuts_a_websocket_too(venue):
+    """After `lasts` the connection of a request that was carried out and never answered is gone."""
+
+    async def story():
+        url = venue.addresses["spot_ws_api"]
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as link:
+            await asyncio.to_thread(venue.fault, "lose_answer", on="market", lasts="10ms")
+            await link.send_json({"id": 1, "method": "time"})
+            said = await asyncio.wait_for(link.receive(), 5)
+            assert said.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR}
+
+    asyncio.run(story())

@@ -55,7 +55,7 @@ def watch(source: str, count: int | None, as_json: bool, until: str | None, **as
                 if left == 0:
                     return
 
-    _run_until_signaled(look())
+    run_until_signaled(look())
 
 
 def record(
@@ -97,7 +97,7 @@ def record(
     recording = _Recording(streams, lambda instruments: package.Recorder(into, instruments, **settings))
     failure: FairleadError | None = None
     try:
-        _run_until_signaled(recording.run(_wanted(asked), within))
+        run_until_signaled(recording.run(_wanted(asked), within))
     except ConfigurationError:
         raise
     except FairleadError as error:
@@ -174,7 +174,7 @@ class _Recording:
         click.echo(f"{counted(rows, 'event')} in {counted(len(files), 'file')} in {into}")
 
 
-def _run_until_signaled(work: Any) -> None:
+def run_until_signaled(work: Any) -> None:
     """Run a coroutine; Ctrl-C and SIGTERM end it in good order."""
 
     async def guarded() -> None:
@@ -224,15 +224,21 @@ def streams_for(source: str, symbols: Sequence[str], settings: Sequence[str]) ->
             f"the name, or install its distribution",
             USAGE,
         )
-    made = _made(source, plugin_class(source), symbols, dict(map(_setting, settings)))
+    made = made_with(source, plugin_class(source), symbols, settings)
     if not isinstance(made, DataStream):
         raise CommandFailed(f"plugin {source!r} is no stream: name one that is, such as synthetic", USAGE)
     return [made]
 
 
-def _made(name: str, factory: Any, symbols: Sequence[str], settings: dict[str, Any]) -> Any:
+def made_with(name: str, factory: Any, symbols: Sequence[str], said: Sequence[str]) -> Any:
+    """What a class or function of a stream makes with the settings of the command line, and the symbols."""
+    settings = dict(map(_setting, said))
     parameters = inspect.signature(factory).parameters
-    if "symbols" in parameters:
+    listed: Sequence[str] = ()
+    if "symbols" in parameters and parameters["symbols"].kind is inspect.Parameter.VAR_POSITIONAL:
+        named = settings.pop("symbols", symbols)
+        listed = [named] if isinstance(named, str) else named
+    elif "symbols" in parameters:
         settings.setdefault("symbols", list(symbols))
     unknown = [key for key in settings if key not in parameters]
     if unknown:
@@ -240,12 +246,12 @@ def _made(name: str, factory: Any, symbols: Sequence[str], settings: dict[str, A
             f"stream {name} has no argument {unknown[0]!r}: it has {', '.join(parameters)}", USAGE
         )
     try:
-        inspect.signature(factory).bind(**settings)
+        inspect.signature(factory).bind(*listed, **settings)
     except TypeError as error:
         raise CommandFailed(
             f"stream {name} needs more ({error}): give it with --set KEY=VALUE", USAGE
         ) from None
-    return factory(**settings)
+    return factory(*listed, **settings)
 
 
 def _setting(text: str) -> tuple[str, Any]:

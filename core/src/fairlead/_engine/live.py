@@ -321,7 +321,10 @@ class Session:
         wanted, self._wanted = self._wanted, []
         kernel.feeds.subscribe = subscriber.subscribe_later
         kernel.feeds.unsubscribe = subscriber.unsubscribe_later
+        longest: dict[Subscription, int] = {}
         for subscription, warmup in wanted:
+            longest[subscription] = max(warmup, longest.get(subscription, 0))
+        for subscription, warmup in longest.items():
             await subscriber.subscribe(subscription, warmup)
 
     def _spawn(self, coroutine: Any) -> None:

@@ -51,6 +51,7 @@ class Subscriber:
         self._time = time
         self._spawn = spawn
         self._asking = asyncio.Lock()
+        self._had: set[Subscription] = set()
         self._missing: set[Subscription] = set()
         self._cold: set[Subscription] = set()
 
@@ -143,6 +144,7 @@ class Subscriber:
         stream = stream_for(self._streams, subscription)
         if stream is None or subscription in self._kernel.feeds.subscriptions:
             return
+        self._had.discard(subscription)
         try:
             self._supervisor.unsubscribed(stream, subscription)
             await stream.unsubscribe([subscription])
@@ -158,6 +160,8 @@ class Subscriber:
         async with self._asking:
             if subscription not in self._kernel.feeds.subscriptions:  # given up meanwhile
                 return
+            if subscription in self._had:  # somebody else wants more of its past
+                return
             self._supervisor.subscribed(stream, subscription)
             try:
                 if subscription not in await stream.subscribe([subscription]):
@@ -165,6 +169,7 @@ class Subscriber:
             except BaseException:  # whatever stopped it, it is not subscribed: no reconnect may wait for it
                 self._supervisor.unsubscribed(stream, subscription)
                 raise
+            self._had.add(subscription)
         self._missing.discard(subscription)
 
     async def _warm(self, subscription: Subscription, warmup: int, seconds: float | None) -> None:

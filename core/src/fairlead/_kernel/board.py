@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from fairlead._kernel.clock import NEVER, TIMER, Schedule
+from fairlead._kernel.clock import TIMER, Schedule
 from fairlead._kernel.equity import EquityBooks
 from fairlead._kernel.lookout import Lookout, broken, is_calming, speaks_for
+from fairlead._kernel.looks import Looks
 from fairlead._kernel.market import Lane
 from fairlead._kernel.recorder import Recorder
 from fairlead._kernel.state import Tripped
@@ -34,10 +35,6 @@ from fairlead.facts import (
     LimitChanged,
 )
 from fairlead.ports import EQUITY, Allowance, CircuitBreaker, Trip, View
-from fairlead.units import MINUTE
-
-_AGAIN_NS = MINUTE
-"""After so long one that failed to say when it looks next is looked at again."""
 
 _MOVES_LIMITS = frozenset(
     {DayStarted, HighWaterMark, CashChanged, FlowSettled, BreakerHalfOpened, BreakerReset}
@@ -90,8 +87,9 @@ class Board:
         self._configured: dict[str, dict[str, str]] = {}
         self._equity = tuple(b for b in breakers if EQUITY in b.wants)
         self._facts: dict[type[Fact], tuple[CircuitBreaker, ...]] = {}
-        self._due: dict[str, int] = {}
-        """When each breaker looks next, of those that look."""
+        self._looks = Looks(
+            recorder, view, schedule, self._look, lambda name, trip: self._trip(name, trip, "")
+        )
         self._lookouts: dict[str, Lookout] = {}
         self._calm: set[Lookout] = set()
         calming = [b for b in breakers if is_calming(b)]
@@ -107,7 +105,7 @@ class Board:
             load = getattr(breaker, "load", None)
             if saved is not None and load is not None:
                 load(saved)
-            self._look_later(breaker)
+            self._looks.arrange(breaker)
         for trip in self._state.tripped.values():
             if trip.until_ns:
                 self._close_later(trip)
@@ -149,28 +147,10 @@ class Board:
         for account in self._valuer.accounts.values():
             account.listen()
 
-    def _look_later(self, breaker: CircuitBreaker) -> None:
-        due = getattr(breaker, "due", None)
-        if due is None:
-            return
-        try:
-            wanted = due(self._view)
-        except Exception as error:  # it goes on looking: what it has tripped may be clean one day
-            wanted = self._recorder.now + _AGAIN_NS
-            self._trip(breaker.name, broken(error), "")
-        when, name = max(wanted, self._recorder.now + 1), breaker.name
-        if when < self._due.get(name, NEVER):
-            self._due[name] = when
-            self._schedule(when, lambda: self._look(breaker, when), TIMER, 0)
-
-    def _look(self, breaker: CircuitBreaker, when: int) -> None:
-        if self._due.get(breaker.name) != when:
-            return  # it has wanted to look earlier since
-        del self._due[breaker.name]
+    def _look(self, breaker: CircuitBreaker) -> None:
         self._watch(breaker, None)
         self._clean(breaker)
         self._remember(breaker)
-        self._look_later(breaker)
 
     def _remember(self, breaker: CircuitBreaker) -> None:
         """Write down what a breaker must not forget, where that is another than before."""
@@ -210,12 +190,12 @@ class Board:
         for breaker in wanting:
             self._watch(breaker, fact)
             self._remember(breaker)
-            if breaker.name in self._due:
-                self._look_later(breaker)
+            self._looks.saw(breaker)
         if kind is BreakerTripped and fact.action:  # type: ignore[attr-defined]
             self.act(fact)  # type: ignore[arg-type]
         if kind is BreakerReset and (reset := self._by_name.get(fact.breaker)) is not None:  # type: ignore[attr-defined]
             self._remember(reset)
+            self._looks.restore(reset)
 
     def equity_moved(self, account: str) -> tuple[float, float]:
         """Equity of an account changed; returns the band within which nobody needs to hear of it again."""
@@ -379,7 +359,7 @@ class Board:
     def _is_clean(self, breaker: CircuitBreaker, trip: Tripped) -> bool:
         """Whether a breaker's own rule resets a trip of it. Only a person lifts a kill."""
         clean = getattr(breaker, "clean", None)
-        if clean is None or trip.state is TradingState.KILLED:
+        if clean is None or trip.state is TradingState.KILLED or breaker.name in self._looks.blind:
             return False
         try:
             return bool(clean(trip.scope, self._view))

@@ -347,7 +347,7 @@ class Commands:
     def _resolve(self, who: str, why: str, arguments: Arguments) -> Act:
         """Say that an order in doubt is not at its venue, where no evidence will ever come."""
         only("resolve", arguments, "order")
-        doubtful = {o.client_order_id for o in self._state.open.values() if o.status is OrderStatus.UNKNOWN}
+        doubtful = {o.client_order_id for o in self._state.open.values() if _doubtful(o)}
         name = self._known("resolve", "order in doubt", arguments.get("order", ""), doubtful)
 
         def act() -> Answer:
@@ -431,6 +431,13 @@ def _understood(verb: str) -> Iterator[None]:
         raise ConfigurationError(
             f"{verb} makes no sense like this ({type(error).__name__}: {error}): check its arguments"
         ) from error
+
+
+def _doubtful(order: Order) -> bool:
+    """Whether its venue has never shown it: the cancel of such an order proves nothing either."""
+    seen = order.broker_order_id or order.filled_quantity
+    canceling = order.status is OrderStatus.PENDING_CANCEL and not seen
+    return canceling or order.status is OrderStatus.UNKNOWN
 
 
 def _within(order: Order, scope: str) -> bool:

@@ -82,7 +82,7 @@ class Exits:
         self._check_later(entry)
 
     def trim(self, account: str, instrument: str, strategy: str) -> None:
-        """A strategy traded: its exits never do more than close what is left of its position."""
+        """A strategy traded: its exits never do more than close what their entries still have in its position."""
         if not self._recovered:
             return
         held = self._state.quantity(account, instrument, strategy)
@@ -96,7 +96,9 @@ class Exits:
                 live.setdefault(order.intent.group, []).append(order)
             else:
                 self._desk.cancel(order, "the position is closed")
-        excess = sum((_size(legs) for legs in live.values()), ZERO) - abs(held)
+        key = (account, instrument, strategy)
+        parts = [self._open(e) for e in self._entries() if (e.account, e.instrument, e.strategy) == key]
+        excess = sum((_size(legs) for legs in live.values()), ZERO) - min(abs(held), sum(parts, ZERO))
         self._cut(live, excess)
 
     def voided(self, order: Order) -> None:

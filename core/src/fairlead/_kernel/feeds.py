@@ -58,7 +58,7 @@ class Feeds:
         self.settle: Callable[[str], int] = lambda _: 0
         self.working: Callable[[str], bool] = lambda _: False
         self.made: Callable[[Lane, Aggregator, str], None] = lambda *_: None
-        self.subscriptions: dict[Subscription, None] = {}
+        self.subscriptions: dict[Subscription, int] = {}
         self._sinks: dict[tuple[str, str], list[tuple[str, Sink]]] = {}
         self._warming: dict[tuple[str, str], list[_Warming]] = {}
         self._sources: dict[tuple[str, str], str] = {}
@@ -88,7 +88,7 @@ class Feeds:
         if key not in self._sinks:
             self._market.watch(lane, 1)
         wants = self._wants.setdefault(key, set())
-        wants.update(self._ask_for_prices(lane, offers))
+        wants.update(self._ask_for_prices(lane, offers, warmup))
         strategy = runner.strategy
         sinks: list[tuple[str, Sink]] = []
         for wanted, kind, handler, base in (
@@ -238,17 +238,17 @@ class Feeds:
                 f"no stream has {kind} of {lane.id}, only {', '.join(offers)}: watch one of those or add a stream"
             )
         subscription = Subscription(lane.id, kind)
-        if subscription not in self.subscriptions:
-            self.subscriptions[subscription] = None
+        if subscription not in self.subscriptions or warmup > self.subscriptions[subscription]:
+            self.subscriptions[subscription] = warmup
             self.subscribe(subscription, warmup)
         return subscription
 
-    def _ask_for_prices(self, lane: Lane, offers: tuple[str, ...]) -> list[Subscription]:
+    def _ask_for_prices(self, lane: Lane, offers: tuple[str, ...], warmup: int = 0) -> list[Subscription]:
         wanted = self._prices(lane, offers)
         for subscription in wanted:
             if subscription.kind.startswith("bar:"):
                 lane.cadence = int(Interval.parse(subscription.kind[4:]).size)
-            self._ask(lane, subscription.kind, offers)
+            self._ask(lane, subscription.kind, offers, warmup)  # it may be what bars are made of
         return wanted
 
     def _prices(self, lane: Lane, offers: tuple[str, ...]) -> list[Subscription]:

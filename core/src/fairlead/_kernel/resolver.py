@@ -369,6 +369,8 @@ class Resolver:
                 reports.doubt(order, "its venue does not know it any more")
             return
         if profile.validity_ns is None:
+            if order.given_up:
+                return  # a person has looked, and said that it is not there
             reports.doubt(order, "its venue does not know it, and may yet")
             self._restrict(
                 order, f"{order.client_order_id} may still reach its venue, which sets no bound to that"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from picows import WSFrame, WSListener, WSTransport
 
 CONNECT_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
 
 OnFrame = Callable[[bytes], None]
 OnClose = Callable[[str], None]
@@ -44,6 +45,10 @@ class WebSocket:
         self._on_close = None
         self._transport.send_close(self._goodbye)
         self._transport.disconnect()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of it is left; a second at most after `close`."""
+        await asyncio.wait({self._ended}, timeout=_CLOSE_SECONDS)
 
     def _tell(self, ended: asyncio.Future[None]) -> None:
         if ended.cancelled():

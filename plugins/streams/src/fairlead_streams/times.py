@@ -106,7 +106,7 @@ class TimeReader:
             return None
         if isinstance(cells[0], float):
             return None
-        unit = self._unit or _unit(numbers[0])
+        unit = self._unit or unit_of(numbers[0])
         if unit is None or min(numbers) < unit[2] or max(numbers) >= unit[3]:
             return None
         self._unit = unit
@@ -156,7 +156,7 @@ class TimeReader:
         text = format(cell, ".9f").rstrip("0") if isinstance(cell, float) else str(cell).strip()
         whole, _, fraction = text.partition(".")
         number = int(whole)
-        unit = _unit(number)
+        unit = unit_of(number)
         if unit is None:
             raise _Unreadable(f"time {cell!r} is in none of s, ms, us, ns since 1970")
         if self._unit is None:
@@ -212,7 +212,8 @@ def _numeric(cell: Any) -> bool:
     return isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()) is not None
 
 
-def _unit(number: int) -> tuple[str, int, int, int] | None:
+def unit_of(number: int) -> tuple[str, int, int, int] | None:
+    """The unit of a count since 1970, told by its size: its name, its ns, and its bounds; None for no such count."""
     for unit in (*_SCALES, _NS):
         if unit[2] <= number < unit[3]:
             return unit

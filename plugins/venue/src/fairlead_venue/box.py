@@ -13,19 +13,20 @@ from fairlead_venue.control import Control
 from fairlead_venue.exchange import Exchange
 from fairlead_venue.faults import FaultPlan, Faults
 from fairlead_venue.feed import Feed
-from fairlead_venue.fronts import Settings, front_class
+from fairlead_venue.fronts import Settings, front_class, quote_of
 from fairlead_venue.gate import Latency
 from fairlead_venue.server import VenueServer
 
-_CASH = {"USDT": Decimal(100_000)}
-_PAIRS = {"BTC/USDT": Decimal("0.01"), "ETH/USDT": Decimal("0.01")}
+_CASH = Decimal(100_000)
+_BASES = ("BTC", "ETH")
+_TICK = Decimal("0.01")
 
 
 class Box:
     """Everything of one venue, in the running loop.
 
-    `pairs` and `cash` of the settings have defaults here, since every front needs some: BTC/USDT and ETH/USDT, and
-    100,000 USDT.
+    `pairs` and `cash` of the settings have defaults, since every front needs some: a front's own of these names, else
+    BTC and ETH in the currency of its protocol, and 100,000 of that.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Box:
 
     async def open(self, host: str = "127.0.0.1", port: int = 0) -> Mapping[str, str]:
         """Listen; returns all addresses, `control` among them. Raises ConfigurationError."""
-        settings = self._settings
+        settings, kind = self._settings, front_class(self.protocol)
         if not settings.cash:
-            settings = attrs.evolve(settings, cash=_CASH)
+            settings = attrs.evolve(settings, cash=getattr(kind, "cash", {quote_of(self.protocol): _CASH}))
         if not settings.pairs and not settings.instruments:
-            settings = attrs.evolve(settings, pairs=await self._feed.pairs() if self._feed else _PAIRS)
-        front: Any = front_class(self.protocol)(settings, self.server)
+            usual = {f"{base}/{quote_of(self.protocol)}": _TICK for base in _BASES}
+            listed = await self._feed.pairs() if self._feed else getattr(kind, "pairs", usual)
+            settings = attrs.evolve(settings, pairs=listed)
+        front: Any = kind(settings, self.server)
         if self._feed is not None:
             await self._feed.open(self.exchange.market, self.clock)
         addresses = await self.server.open(front, host, port)

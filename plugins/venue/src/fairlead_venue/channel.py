@@ -13,7 +13,7 @@ EVENT_FAULTS = frozenset(
     {
         FaultKind.LOSE, FaultKind.DELAY, FaultKind.DUPLICATE, FaultKind.REORDER, FaultKind.GARBAGE,
         FaultKind.UNKNOWN_FIELD, FaultKind.UNKNOWN_ENUM, FaultKind.DROP, FaultKind.CLOSE, FaultKind.SHUTDOWN,
-        FaultKind.STALL, FaultKind.HALF_OPEN, FaultKind.EXPIRE,
+        FaultKind.STALL, FaultKind.HALF_OPEN, FaultKind.EXPIRE, FaultKind.TEAR, FaultKind.NOTICE,
     }
 )  # fmt: skip
 """The kinds that can strike at an event."""
@@ -64,6 +64,10 @@ class Channel:
     def drop(self) -> None:
         """Cut it without a word."""
         raise NotImplementedError
+
+    def tear(self) -> None:
+        """Cut it in the middle of the next frame; between two where a frame cannot be torn."""
+        self.drop()
 
     def spoil(self, frame: Any, kind: FaultKind) -> Any:
         """A frame as garbage, or with a field or a word that nobody documented."""

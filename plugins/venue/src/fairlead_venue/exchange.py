@@ -84,7 +84,7 @@ class Exchange:
         found = [
             instrument
             for instrument in listed
-            if (instrument.symbol == symbol if ":" in symbol else _pair(instrument) == pair)
+            if instrument.symbol == symbol or (":" not in symbol and _pair(instrument) == pair)
         ]
         if not found:
             known = ", ".join(self.tapes) or "nothing"

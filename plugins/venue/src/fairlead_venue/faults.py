@@ -38,7 +38,8 @@ class FaultKind(enum.StrEnum):
 
     At a connection (or at a request or event: then to all streams). `drop`: cut without a word. `close`: closed in good
     order. `shutdown`: announced, then closed. `stall`: alive, but no events for `lasts`. `half_open`: silent, pings
-    included, for `lasts`. `expire`: what authorises the stream ends.
+    included, for `lasts`. `expire`: what authorises the stream ends. `tear`: cut in the middle of the next frame.
+    `notice`: a message with `code` comes besides, for a request or for all.
 
     At the venue. `skew`: its clock is wrong `by`. `jump`: time passes at once, `by`. `maintenance`: closed for `lasts`.
     `burst`: `count` public trades at once. `bust`, `correct`: the last execution is taken back, or its price
@@ -70,6 +71,8 @@ class FaultKind(enum.StrEnum):
     STALL = "stall"
     HALF_OPEN = "half_open"
     EXPIRE = "expire"
+    TEAR = "tear"
+    NOTICE = "notice"
     SKEW = "skew"
     JUMP = "jump"
     MAINTENANCE = "maintenance"

@@ -17,6 +17,9 @@ from fairlead_venue.wire import Call, Reply, RequestLog
 
 FRONTS = {
     "binance": "fairlead_venue.binance:BinanceFront",
+    "bybit": "fairlead_venue.bybit:BybitFront",
+    "hyperliquid": "fairlead_venue.hyperliquid:HyperliquidFront",
+    "tws": "fairlead_venue.tws:TwsFront",
 }
 """The protocols there are, each with the class of its front."""
 
@@ -100,7 +103,7 @@ class Behaviour(Protocol):
         ...
 
     def struck(self, channel: Channel, fault: Fault) -> None:
-        """A `shutdown` (announce it; the server closes) or `expire` struck a stream."""
+        """A `shutdown` (announce it; the server closes), `expire` or `notice` struck a stream."""
         ...
 
 
@@ -146,6 +149,11 @@ class RawFront(Behaviour, Protocol):
     async def close(self) -> None:
         """Listen no more, and let go of everybody."""
         ...
+
+
+def quote_of(protocol: str) -> str:
+    """The currency in which a protocol's venue trades where nobody says another. Raises ConfigurationError."""
+    return str(getattr(front_class(protocol), "quote", "USDT"))
 
 
 def front_class(protocol: str) -> type:

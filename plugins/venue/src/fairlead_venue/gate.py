@@ -21,6 +21,7 @@ _BUSY = 2
 _STREAMS = frozenset(
     {
         FaultKind.DROP, FaultKind.CLOSE, FaultKind.SHUTDOWN, FaultKind.STALL, FaultKind.HALF_OPEN, FaultKind.EXPIRE,
+        FaultKind.TEAR,
     }
 )  # fmt: skip
 _VENUE = frozenset(
@@ -176,7 +177,7 @@ class Gate:
                 self._burst(fault.count)
             case FaultKind.BUST | FaultKind.CORRECT:
                 self._rewrite(fault)
-            case kind if kind in _STREAMS:
+            case kind if kind in _STREAMS or kind is FaultKind.NOTICE:
                 for channel in list(self._channels()):
                     self.strike(channel, fault)
             case kind:
@@ -200,8 +201,10 @@ class Gate:
                 self._exchange.clock.call_in(fault.lasts_ns, channel.close)
             case FaultKind.STALL | FaultKind.HALF_OPEN:
                 channel.stall(fault.lasts_ns, silent=fault.kind is FaultKind.HALF_OPEN)
-            case FaultKind.EXPIRE:
+            case FaultKind.EXPIRE | FaultKind.NOTICE:
                 self.front.struck(channel, fault)
+            case FaultKind.TEAR:
+                channel.tear()
 
     def _burst(self, count: int) -> None:
         now = self._exchange.clock.now()

@@ -76,6 +76,7 @@ class VenueServer:
             await self._raw.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        await asyncio.sleep(0)  # what was let go of is closed in the loop's next turn
 
     # --- streams of fronts that listen themselves ---------------------------------------------------------------
 
@@ -112,6 +113,9 @@ class VenueServer:
             if call.channel is not None and reply.body:
                 call.channel.send(reply.body)
             self.gate.done(call)
+        elif call.channel is not None and (lasts := _cut_after(call)):
+            await self.exchange.clock.sleep(lasts)
+            call.channel.drop()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         call = Call(
@@ -131,9 +135,8 @@ class VenueServer:
 
     async def _say_nothing(self, request: web.Request, call: Call) -> web.StreamResponse:
         """Keep the connection open, as one whose answer got lost, and cut it after a while if the fault says so."""
-        lost = call.struck(FaultKind.LOSE_ANSWER) or call.struck(FaultKind.LOSE)
-        if lost is not None and lost.lasts_ns:
-            await self.exchange.clock.sleep(lost.lasts_ns)
+        if lasts := _cut_after(call):
+            await self.exchange.clock.sleep(lasts)
             if request.transport is not None:
                 request.transport.abort()
         await asyncio.get_running_loop().create_future()
@@ -188,6 +191,12 @@ class VenueServer:
             while self._front.ping_every:
                 await asyncio.sleep(self._front.ping_every)
                 await channel.ping()
+
+
+def _cut_after(call: Call) -> int:
+    """How many ns after an answer got lost its connection is cut; 0 for never."""
+    lost = call.struck(FaultKind.LOSE_ANSWER) or call.struck(FaultKind.LOSE)
+    return lost.lasts_ns if lost is not None else 0
 
 
 def _response(reply: Reply) -> web.Response:

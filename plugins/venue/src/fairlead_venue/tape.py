@@ -197,6 +197,17 @@ def opening(at_ns: int, interval: str) -> int:
     return (at_ns - offset) // span * span + offset
 
 
+def sum_of(candles: list[Candle]) -> Candle | None:
+    """All candles as one."""
+    if not candles:
+        return None
+    whole = Candle(0, candles[0].open, candles[0].high, candles[0].low, candles[0].close)
+    whole.first = -1
+    for candle in candles:
+        whole.take(candle)
+    return whole
+
+
 def _join(series: deque[Candle], candle: Candle) -> None:
     if series and series[-1].open_ns == candle.open_ns:
         series[-1].take(candle)

@@ -1,4 +1,4 @@
-"""The verbs about market data: watch and record streams, look at files and verify them."""
+"""The verbs about market data: watch and record streams, fetch their past, look at files and verify them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _feeds(command: Any) -> Any:
 
 @click.group()
 def data() -> None:
-    """Market data: watch and record it, look at files and verify them."""
+    """Market data: watch, record and fetch it, look at files and verify them."""
 
 
 @data.command("watch")
@@ -82,6 +82,37 @@ def data_record(**options: Any) -> None:
     from fairlead._cli.streaming import record
 
     record(**options)
+
+
+@data.command("fetch")
+@click.option(
+    "--stream",
+    "--broker",
+    "name",
+    required=True,
+    metavar="NAME",
+    help="A venue or stream by name, or FILE.py:OBJECT.",
+)
+@click.option("--symbol", "-s", "symbols", multiple=True, required=True, help="Instrument; may be repeated.")
+@click.option("--interval", required=True, metavar="INTERVAL", help="Of the bars, such as 1m.")
+@click.option("--since", required=True, metavar="TIME|D", help="From a date or time on, or so long ago: 30d.")
+@click.option("--until", metavar="TIME|D", help="To a date or time.  [default: now]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Where to: .csv, .jsonl or .parquet."
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="An argument of the stream.")
+@click.option("--terms", metavar="TEXT", help="What the source allows, for the sidecar.")
+@JSON
+def data_fetch(**options: Any) -> None:
+    """Fetch the bars that a stream keeps of the past into a file that replays; no keys are needed.
+
+    NAME is an installed stream such as `synthetic`, or a venue whose stream is NAME-stream. A file that is there
+    already is gone on with: only what it lacks is asked for, gaps in it too. What the stream has no bars of is
+    reported by time. Ctrl-C leaves a good file, and the same command goes on from there.
+    """
+    from fairlead._cli.fetching import fetch
+
+    fetch(**options)
 
 
 @data.command("info")

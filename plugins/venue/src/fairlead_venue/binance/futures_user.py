@@ -5,7 +5,6 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from fairlead_venue.account import Account, BalanceEvent, OrderEvent
@@ -64,7 +63,7 @@ class FuturesEvents:
                     self._account_update("ORDER", event.order)
                 self._order_update(event.order, _KINDS[event.kind], event.execution)
         elif isinstance(event, BalanceEvent) and event.account == self._account.name:
-            self._account_update(_REASONS.get(event.cause, "ADJUSTMENT"), None, changed=event.amount)
+            self._account_update(_REASONS.get(event.cause, "ADJUSTMENT"), None, event)
 
     def _trade_lite(self, order: VenueOrder, done: Execution) -> None:
         wanted = order.wanted
@@ -75,12 +74,18 @@ class FuturesEvents:
         }  # fmt: skip
         self._event("TRADE_LITE", body, ["event:trade"])
 
-    def _account_update(self, reason: str, order: VenueOrder | None, *, changed: Decimal = ZERO) -> None:
+    def _account_update(
+        self, reason: str, order: VenueOrder | None, moved: BalanceEvent | None = None
+    ) -> None:
+        """`bc` is what changed a balance besides trades; only the currency that was moved has any."""
         positions = [] if order is None else self._positions(order)
         balances = [
-            {"a": name, "wb": f"{amount:.8f}", "cw": f"{amount:.8f}", "bc": plain(changed)}
+            {
+                "a": name, "wb": f"{amount:.8f}", "cw": f"{amount:.8f}",
+                "bc": plain(moved.amount if moved is not None and moved.currency == name else ZERO),
+            }
             for name, amount in self._account.balances().items()
-        ]
+        ]  # fmt: skip
         self._event("ACCOUNT_UPDATE", {"a": {"m": reason, "B": balances, "P": positions}}, ["event:balance"])
 
     def _positions(self, order: VenueOrder) -> list[dict[str, Any]]:

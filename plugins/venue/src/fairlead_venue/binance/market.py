@@ -11,7 +11,7 @@ from fairlead_venue.binance.listing import Symbols, plain, text
 from fairlead_venue.binance.params import Params
 from fairlead_venue.binance.rules import Refused
 from fairlead_venue.exchange import Exchange
-from fairlead_venue.tape import Candle, Print, Tape, interval_ns
+from fairlead_venue.tape import Candle, Print, Tape, interval_ns, sum_of
 
 INTERVALS = frozenset(
     {"1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"}
@@ -166,14 +166,3 @@ def average_price(tape: Tape) -> float:
     """Volume-weighted over the last five minutes of candles, the last price without any."""
     whole = sum_of(tape.candles("1m")[-5:])
     return whole.value / whole.volume if whole is not None and whole.volume else tape.price or 0.0
-
-
-def sum_of(candles: list[Candle]) -> Candle | None:
-    """All candles as one."""
-    if not candles:
-        return None
-    whole = Candle(0, candles[0].open, candles[0].high, candles[0].low, candles[0].close)
-    whole.first = -1
-    for candle in candles:
-        whole.take(candle)
-    return whole

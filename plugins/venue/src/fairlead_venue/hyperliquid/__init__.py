@@ -1,0 +1,5 @@
+"""Hyperliquid: perpetuals and spot."""
+
+from fairlead_venue.hyperliquid.front import HyperliquidFront
+
+__all__ = ["HyperliquidFront"]
