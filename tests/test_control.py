@@ -231,7 +231,25 @@ def test_the_exit_code_of_status_tells_its_level(running):
     fairlead("halt")
     found = data("status", code=4)
     assert (found["level"], found["state"]) == ("halted", "halted")
-    assert "! engine is halted: asked by" in fairlead("status", code=4).stdout
+    said = " ".join(fairlead("status", code=4).stdout.split())
+    assert "! engine is halted: asked by" in said
+    assert "`fairlead resume` lifts it" in said
+
+
+def test_status_says_what_lifts_each_thing(running):
+    """The verb with its scope, as it is written on the command line; and it does lift it."""
+    fairlead("halt", "--strategy", "Holder", "--why", "news")
+    fairlead("kill", "--yes", "--why", "enough")
+    problems = data("status", code=4)["problems"]
+    assert any(
+        "news" in text and text.endswith("`fairlead resume --strategy Holder` lifts it") for text in problems
+    )
+    assert any("enough" in text and text.endswith("`fairlead reset kill` lifts it") for text in problems)
+    assert "enough" in fairlead("resume", "--yes").stdout
+    assert "`fairlead reset kill` lifts it" in fairlead("resume", "--yes").stdout
+    fairlead("reset", "kill", "--yes")
+    fairlead("resume", "--strategy", "Holder", "--yes")
+    assert data("status")["problems"] == []
 
 
 def test_no_engine_is_a_sentence_with_a_remedy():

@@ -1,6 +1,7 @@
 """Accounts that a journal does not explain: up and HALTED, until a person adopts them; and how one is handed over."""
 
 import asyncio
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 
 from fairlead import ConfigurationError, LeaseLost, LiveTradingEngine, Quote, Strategy
 from fairlead import facts as f
-from fairlead._engine import decisions
+from fairlead._engine import decisions, looking
 from fairlead._engine.decisions import adopt, move
 from fairlead._engine.folding import fold, take_snapshot
 from fairlead._engine.ownership import home_of
 from fairlead._engine.reopening import reopen
 from fairlead._engine.replay import replay
 from fairlead._kernel.apply import apply
+from fairlead._kernel.clock import SystemTime
 from fairlead._kernel.state import State, fingerprint
 from fairlead._models.accounts import TradingState
 from fairlead._secrets import scrub
@@ -181,8 +183,12 @@ def test_a_person_cannot_resume_or_reset_a_doubt_away(tmp_path: Path) -> None:
 
     def look(kernel: Any) -> TradingState:
         for scope in ("engine", "account:fake"):
-            kernel.command("resume", "jo", "let me", scope=scope)
-        with pytest.raises(ConfigurationError, match="no breaker 'journal'"):
+            [still] = kernel.command("resume", "jo", "let me", scope=scope)["standing"]
+            assert still.startswith("account fake is in doubt: the journal was damaged")
+            assert "`fairlead account adopt KEY --run RUN --why WHY` adopts it" in still
+        with pytest.raises(
+            ConfigurationError, match=r"is in doubt: .*put the whole journal back.*account adopt KEY"
+        ):
             kernel.command("reset", "jo", "let me", breaker="journal")
         return standing(kernel)
 
@@ -198,6 +204,88 @@ def test_a_journal_that_is_gone_is_a_doubt(tmp_path: Path, profile: VenueProfile
     home = setting.home(run)
     assert "its journal is gone: it had come to record" in adopt(home, "jo", "the disk died")
     assert setting.trade(run, standing) is TradingState.REDUCE_ONLY
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone", "older"])
+@pytest.mark.parametrize("crashed", [False, True], ids=["ended in good order", "crashed"])
+def test_the_true_journal_trades_when_it_is_put_back(tmp_path: Path, harm: str, crashed: bool) -> None:
+    """However often the engine was up and HALTED without it; no epoch of those starts is given out again."""
+    setting, run, backup = Setting(), tmp_path / "run", tmp_path / "backup"
+    setting.trade(run)
+    copy_journal(run / "journal", tmp_path / "older")
+    setting.trade(run)
+    if crashed:
+        crash(setting, run)
+    copy_journal(run / "journal", backup)
+    epoch = setting.home(run).epoch
+    if harm == "damaged":
+        flip(run)
+    else:
+        shutil.rmtree(run / "journal")
+    if harm == "older":
+        shutil.copytree(tmp_path / "older", run / "journal")
+    for _ in range(3):
+        assert setting.trade(run, standing) is TradingState.HALTED
+    shutil.rmtree(run / "journal")
+    shutil.copytree(tmp_path / "older", run / "journal")
+    assert setting.trade(run, standing) is TradingState.HALTED, "one that is too old explains nothing"
+    shutil.rmtree(run / "journal")
+    shutil.copytree(backup, run / "journal")
+    assert setting.trade(run, standing) is TradingState.ACTIVE
+    assert [fact.epoch for fact in facts_of(run, f.EngineStarted)][-2:] == [epoch, epoch + 5]
+    assert setting.trade(run, standing) is TradingState.ACTIVE
+    assert len(setting.broker.submits) == 1, "the order of before is known, and works on"
+
+
+def test_a_journal_from_before_an_adoption_is_a_doubt(tmp_path: Path) -> None:
+    """A person has decided: what was put back after that lacks what was traded since."""
+    setting, run = Setting(), tmp_path / "run"
+    setting.trade(run)
+    copy_journal(run / "journal", tmp_path / "backup")
+    flip(run)
+    setting.trade(run)
+    adopt(setting.home(run), "jo", "no backup")
+    setting.trade(run)
+    shutil.rmtree(run / "journal")
+    shutil.copytree(tmp_path / "backup", run / "journal")
+    assert setting.trade(run, standing) is TradingState.HALTED
+
+
+def test_an_account_without_a_mark_is_adopted_by_its_name(tmp_path: Path) -> None:
+    """A start that finds its journal damaged remembers which account of it this is."""
+    setting, run = Setting(), tmp_path / "run"
+    setting.trade(run)
+    flip(run)
+    (setting.home(run).folder / "mark").unlink()
+    assert setting.trade(run, standing) is TradingState.HALTED
+    assert "damaged" in adopt(setting.home(run), "jo", "no backup")
+    assert setting.trade(run, standing) is TradingState.REDUCE_ONLY
+
+
+def test_an_adoption_has_the_time_of_its_run_and_keeps_its_reason(tmp_path: Path) -> None:
+    """A run with a time of its own is not carried into today, also where nothing is left of its journal."""
+    setting, run = Setting(), tmp_path / "run"
+    setting.trade(run)
+    shutil.rmtree(run / "journal")
+    adopt(setting.home(run), "jo", "the disk died")
+    [decided] = facts_of(run, f.AccountAdopted)
+    assert decided.now == START_NS
+    rows = setting.trade(run, looking.scopes)
+    assert rows == [
+        {
+            "scope": "account:fake",
+            "state": "reduce_only",
+            "reason": "adopted: the disk died (jo)",
+            "breaker": "",
+            "remedy": "`fairlead resume --account fake` lifts it",
+        }
+    ]
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**info, "own_time": False}))
+    flip(run)
+    before = SystemTime().now()
+    adopt(setting.home(run), "jo", "on the clock on the wall")
+    assert facts_of(run, f.AccountAdopted)[-1].now >= before
 
 
 def test_what_a_person_decides_is_written_down_without_secrets(tmp_path: Path) -> None:

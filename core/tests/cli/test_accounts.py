@@ -3,10 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from fairlead._storage.journal import read_facts
+from fairlead._storage.outside import OutsideKill, write_kill
 
 Call = Callable[..., Result]
 
@@ -111,3 +115,69 @@ def test_an_account_that_is_not_there_is_named(desk: Path, fairlead: Call) -> No
     done = fairlead("account", "adopt", "fake.testnet.fake", "--why", "x", "--yes")
     assert done.exit_code == 2
     assert "is not in doubt" in done.output
+
+
+def test_a_kill_from_outside_is_listed_before_any_start(desk: Path, fairlead: Call) -> None:
+    """Its word lies in the home: with code 4, and with who and why; one that cannot be read counts as halted."""
+    folder = desk.parent / "home" / "accounts" / "fake.testnet.fake"
+    write_kill(folder, OutsideKill(at_ns=1, who="jo", why="it hangs", pid=1, done=True))
+    [row] = listed(fairlead, code=4)
+    assert (row["state"], row["reason"]) == ("killed", "it hangs (jo, from outside the engine)")
+    (folder / "killed").write_text("{")
+    [row] = listed(fairlead, code=4)
+    assert row["state"] == "halted"
+    assert "cannot be read" in str(row["reason"])
+
+
+def test_a_start_in_doubt_tells_the_damage_once(desk: Path, fairlead: Call) -> None:
+    """With what lifts it; later starts as well."""
+    path = desk.with_name("in_and_out_desk.py")
+    shutil.rmtree(desk / "journal")
+    for _ in range(2):
+        said = start(path, fairlead)
+        assert said.count("its journal is gone: it had come to record") == 1, said
+        assert "`fairlead account adopt KEY --run RUN --why WHY` adopts it" in said
+
+
+RECORDED = """
+from fairlead import LiveTradingEngine, Strategy
+from fairlead_paper import PaperBroker
+from fairlead_streams import ReplayStream
+
+class Quiet(Strategy):
+    def on_start(self):
+        self.watch("BTC/USDT:USDT", bars="1m")
+
+data = ReplayStream("bars.csv", symbol="BTC/USDT:USDT", tz="UTC", volume_unit="base", bar_label="open")
+engine = LiveTradingEngine(Quiet(), [PaperBroker(), data], run="desk", breakers="none")
+"""
+
+
+def test_an_adopted_run_on_recorded_data_goes_on_in_them(
+    script: Path, bars: Path, fairlead: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not carried into today; what lies before its last fact is passed over, and how much is said once."""
+    monkeypatch.setenv("FAIRLEAD_HOME", str(script.parent / "home"))
+    path, run = script.with_name("in_and_out_recorded.py"), script.parent / "desk"
+    path.write_text(RECORDED)
+    done = fairlead("run", path, "--until", "20m", "--no-view")
+    assert done.exit_code == 0, done.output
+    assert "passed over" not in done.output
+    shutil.rmtree(run / "journal")
+    key = listed(fairlead, "--run", "desk", code=4)[0]["key"]
+    done = fairlead("account", "adopt", key, "--run", "desk", "--why", "the disk died", "--yes")
+    assert done.exit_code == 0, done.output
+    done = fairlead("run", path, "--no-view")
+    assert done.exit_code == 0, done.output
+    facts = list(read_facts(run / "journal"))
+    assert max(fact.now for fact in facts) == last_ns(2024, 1, 1, 1)
+    assert any(type(fact).__name__ == "EquitySampled" for fact in facts)
+    done = fairlead("run", path, "--no-view")
+    assert done.exit_code == 0, done.output
+    assert done.output.count("60 of 60 rows are passed over, none is left") == 1, done.output
+    assert "last fact, which is of 2024-01-01T01:00:00Z" in done.output
+
+
+def last_ns(*moment: int) -> int:
+    """A time of UTC in ns."""
+    return int(datetime(*moment, tzinfo=UTC).timestamp()) * 1_000_000_000  # type: ignore[misc,arg-type]

@@ -57,7 +57,14 @@ def test_info_is_written_whole(tmp_path):
             script="cross.py", versions={"fairlead": "0.1.0"}, created_ns=created, argv=["cross.py"]
         )
     wanted = {"script": "cross.py", "versions": {"fairlead": "0.1.0"}, "argv": ["cross.py"]}
-    assert run.read_info() == {**wanted, "kind": "", "data": [], "pid": os.getpid(), "created_ns": 2}
+    assert run.read_info() == {
+        **wanted,
+        "kind": "",
+        "data": [],
+        "own_time": False,
+        "pid": os.getpid(),
+        "created_ns": 2,
+    }
     assert [path.name for path in run.path.iterdir()] == ["run.json"]
     run.info.write_text("{")
     with pytest.raises(ConfigurationError, match=r"run\.json is not what an engine wrote"):

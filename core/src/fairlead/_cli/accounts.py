@@ -15,6 +15,7 @@ from fairlead._engine.folding import fold
 from fairlead._engine.reopening import Opened, doubt
 from fairlead._models.accounts import TradingState
 from fairlead._storage.home import AccountHome, fairlead_home, homes
+from fairlead._storage.outside import latch_reason, read_kill
 from fairlead._storage.run import RunFolder
 from fairlead.errors import FairleadError
 
@@ -66,7 +67,7 @@ def _row(home: AccountHome) -> dict[str, Any]:
     venue, _, rest = home.key.partition(".")
     mark, owner, state, reason = home.mark, home.owner, "", ""
     if owner is not None and mark is not None:
-        state, reason = _standing(RunFolder(owner), home)
+        state, reason = _killed(home) or _standing(RunFolder(owner), home)
     return {
         "key": home.key,
         "venue": venue,
@@ -87,6 +88,15 @@ def _epoch(home: AccountHome) -> int:
         return 0
 
 
+def _killed(home: AccountHome) -> tuple[str, str] | None:
+    """A kill from outside that no start has taken into the journal yet."""
+    try:
+        kill = read_kill(home.folder)
+    except FairleadError as error:
+        return str(TradingState.HALTED), str(error)
+    return None if kill is None else (str(TradingState.KILLED), latch_reason(kill))
+
+
 def _standing(run: RunFolder, home: AccountHome) -> tuple[str, str]:
     """The trading state of an account as its journal has it, and why it is not active."""
     mark = home.mark
@@ -95,6 +105,8 @@ def _standing(run: RunFolder, home: AccountHome) -> tuple[str, str]:
         folded = fold(run)
     except FairleadError as error:
         return str(TradingState.HALTED), str(error)
+    if doubted := folded.state.doubted.get(mark.account):
+        return str(TradingState.HALTED), doubted
     if not home.holder and (lost := doubt(Opened(folded.state, folded.at), mark)):
         return str(TradingState.HALTED), lost
     state, why = folded.state.standing(mark.account)

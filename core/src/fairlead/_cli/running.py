@@ -20,6 +20,8 @@ from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
 from fairlead._engine.signals import leave_at_once
 from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.remedies import to_lift, to_resume
+from fairlead._kernel.state import DOUBT
 from fairlead._storage.run import RunFolder
 from fairlead.errors import ConfigurationError, FairleadError
 from fairlead.units import duration
@@ -73,9 +75,9 @@ def trade(
         except FairleadError as error:
             raise CommandFailed(str(error), REFUSED) from error
         try:
-            seq, halted, held_down = _standing(engine)
+            seq, halted, held_down = _standing(engine, doubts=quiet)
             for text in held_down:
-                click.echo(f"standing from before: {text} (fairlead status says what lifts it)")
+                click.echo(f"standing from before: {text}")
             viewer.begin(seq, halted)
             told()
             while True:
@@ -112,16 +114,23 @@ def _failed(error: BaseException, engine: LiveTradingEngine) -> str:
     return f"the engine failed ({said}): {engine.folder.logs / 'engine.log'} has where"
 
 
-def _standing(engine: LiveTradingEngine) -> tuple[int, dict[str, str], list[str]]:
-    """The last number that the engine gave, who is halted, and what else holds trading down since an earlier run."""
+def _standing(engine: LiveTradingEngine, *, doubts: bool) -> tuple[int, dict[str, str], list[str]]:
+    """The last number that the engine gave, who is halted, and what else holds trading down, with what lifts it.
+
+    Without `doubts` accounts in doubt are left out: the log of the start has just told of them.
+    """
     session = engine._session
     if session is None:
         return 0, {}, []
 
     def look(kernel: Kernel) -> tuple[int, dict[str, str], list[str]]:
         state = kernel.state
-        down = [str(trip) for trip in state.tripped.values()]
-        down += [f"{scope} is {lowered}" for scope, lowered in state.lowered.items()]
+        trips = [trip for trip in state.tripped.values() if doubts or trip.breaker != DOUBT]
+        down = [f"{trip}; {to_lift(trip.breaker)}" for trip in trips]
+        down += [
+            f"{scope} is {lowered}: {state.lowered_why.get(scope, 'by hand')}; {to_resume(scope)}"
+            for scope, lowered in state.lowered.items()
+        ]
         return state.seq, dict(state.halted), down
 
     return session.query(look)

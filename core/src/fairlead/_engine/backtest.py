@@ -19,7 +19,7 @@ from fairlead._engine.intake import Intake
 from fairlead._engine.observers import speak
 from fairlead._engine.parts import Parts, fresh
 from fairlead._engine.priceline import PriceLine
-from fairlead._engine.references import refuse_unknown, unknown_instruments
+from fairlead._engine.references import refuse_unknown, unlisted
 from fairlead._engine.result import Result, summarise
 from fairlead._engine.warmup import history, windows
 from fairlead._kernel.clock import ANSWER, Agenda, ManualTime
@@ -148,7 +148,7 @@ class _Backtest:
                 snapshots[name] = loop.run_until_complete(broker.snapshot())
             kept = {currency_of(parts.brokers[name], snapshot) for name, snapshot in snapshots.items()}
             refuse_unknown(parts.breakers, currencies=kept)
-            for text in unknown_instruments(parts.breakers, kernel.catalogue):
+            for text in unlisted(parts.breakers, kernel.catalogue.values()):
                 log.warning("%s", text)
             open_accounts(kernel, parts, snapshots, namespace=0, epoch=0)
             kernel.start_accounts()

@@ -56,7 +56,6 @@ class Control:
         self._kernel = kernel
         self._about = about
         self._fault: dict[str, Any] | None = None
-        self._reasons: dict[str, str] = {}
         self._server: ControlServer | None = None
         self._announcement: Announcement | None = None
 
@@ -100,10 +99,8 @@ class Control:
         )
 
     def facts(self, batch: Sequence[f.Fact]) -> None:
-        """A turn's facts: the last one that is a fault is kept, and why scopes were lowered."""
+        """A turn's facts: the last one that is a fault is kept."""
         for fact in batch:
-            if type(fact) is f.StateChanged:
-                self._reasons[fact.scope] = f"{fact.reason} ({fact.who})"
             words = _FAULTS.get(type(fact))
             if words is not None and (text := words(fact)):
                 self._fault = {"now_ns": fact.now, "text": text}
@@ -127,7 +124,6 @@ class Control:
                 self._about,
                 phase=self._session.phase,
                 fault=self._fault,
-                reasons=self._reasons,
             )
         if what == "risk":
             return risk(self._kernel)

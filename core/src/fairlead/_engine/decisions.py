@@ -193,7 +193,7 @@ def _write(run: RunFolder, opened: Opened, facts: Sequence[Fact]) -> None:
     """Append facts to a run that no engine has, synced."""
     if not facts:
         return
-    now = max(SystemTime().now(), opened.state.now)
+    now = max(_now(run), opened.state.now)
     seq = max(opened.at.seq, last_event(run.tape))
     journal = Journal.open(run.journal, boot_id=boot_id(), sync_behind=False)
     try:
@@ -203,6 +203,16 @@ def _write(run: RunFolder, opened: Opened, facts: Sequence[Fact]) -> None:
         journal.sync()
     finally:
         journal.close()
+
+
+def _now(run: RunFolder) -> int:
+    """The time on the clock of a run; of one with a time of its own, when it was last started.
+
+    One that plays a recording would find all the rest of it in the past, if its facts came to be of today.
+    """
+    info = run.read_info()
+    created = info.get("created_ns")
+    return created if info.get("own_time") and isinstance(created, int) else SystemTime().now()
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ from fairlead._engine.ownership import Ownership
 from fairlead._engine.pacing import Pacer, not_before, time_for
 from fairlead._engine.parts import Parts, kind_of
 from fairlead._engine.recovery import OVERLAP_NS, Recovery, first_books, unfinished_bars
-from fairlead._engine.references import refuse_unknown, unknown_instruments
+from fairlead._engine.references import refuse_unknown, refuse_unlisted, unlisted
 from fairlead._engine.reopening import doubts, learn, reopen
 from fairlead._engine.risk import RiskKeeper
 from fairlead._engine.shutdown import CLOSE_SECONDS, Shutdown, Watchdog
@@ -47,6 +47,8 @@ from fairlead._engine.subscribing import Subscriber
 from fairlead._engine.supervision import Supervisor
 from fairlead._kernel.clock import END, Agenda, ManualTime, ScaledTime, SystemTime
 from fairlead._kernel.kernel import Kernel
+from fairlead._kernel.remedies import ADOPT
+from fairlead._models.instrument import Instrument
 from fairlead._secrets.scrub import scrub
 from fairlead._storage.journal import Journal, Synced
 from fairlead._storage.segments import boot_id
@@ -65,6 +67,11 @@ log = logging.getLogger("fairlead.engine")
 
 LATE_SECONDS = 1.0
 """How late a run may be for its own end, on the clock on the wall, before it ends whatever is due."""
+
+
+def listed(kernel: Kernel) -> list[Instrument]:
+    """What can be traded, and what the journal knows besides: it may be held still, though nobody lists it any more."""
+    return [*kernel.catalogue.values(), *kernel.state.instruments.values()]
 
 
 class Session:
@@ -194,6 +201,7 @@ class Session:
             argv=sys.argv,
             kind=kind_of(self._parts.brokers.values()),
             data=[str(getattr(s, "label", name)) for name, s in self._parts.streams.items()],
+            own_time=not isinstance(self._time, SystemTime),
         )
         self._restored = state.seq > 0
         self._last_ns = state.now
@@ -218,6 +226,7 @@ class Session:
             if persist is not None:
                 persist(self._folder.paper)
         await introduce(kernel, self._parts)
+        refuse_unlisted(self._parts.breakers, listed(kernel))
         self._connected_ns = max(0, self._time.now() - OVERLAP_NS)
         self._lease = self._keep_lease()
         await connect_brokers(
@@ -280,7 +289,7 @@ class Session:
         kernel.resolver.recovered = recovery.told
         self._door.put(kernel.turn, begin)
         if not kernel.fatal:
-            self._owned.mark(journal)
+            self._owned.mark(journal, doubted=kernel.state.doubted)
         self._door.open()
         await recovery.wait()
         answers = Answers(self._door, self._tasks, in_order=isinstance(self._time, ManualTime))
@@ -288,7 +297,7 @@ class Session:
             runner.ask_outside = answers.ask
         doubted = doubts(kernel.state)
         for text in doubted:
-            log.critical("%s; no strategy runs until `fairlead account adopt`", text)
+            log.critical("%s; no strategy runs: %s", text, ADOPT)
         bars = unfinished_bars(kernel, self._folder, self._parts)
         if not doubted and bars != kernel.state.bars:
             self._door.put(kernel.turn, lambda: kernel.unfinished.restore(bars))
@@ -296,7 +305,7 @@ class Session:
             kernel.turn,
             lambda: kernel.start_strategies(restored=self._restored, stand_by=bool(doubted)),
         )
-        for text in unknown_instruments(self._parts.breakers, kernel.catalogue):
+        for text in unlisted(self._parts.breakers, listed(kernel)):
             log.warning("%s", text)
         self._outside.started(self._door)
 
@@ -392,7 +401,7 @@ class Session:
         if self._error is None:
             self._reason = self._shutdown.finish(self._reason)
         if self._error is None:
-            self._owned.mark(journal, ended=True)
+            self._owned.mark(journal, doubted=kernel.state.doubted, ended=True)
             self._outside.in_good_order = True
             return
         self._door.close()

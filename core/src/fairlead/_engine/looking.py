@@ -14,6 +14,7 @@ import attrs
 from fairlead._kernel.clock import NEVER
 from fairlead._kernel.kernel import Kernel
 from fairlead._kernel.market import Lane
+from fairlead._kernel.remedies import to_lift, to_resume
 from fairlead._kernel.state import Tripped
 from fairlead._models.accounts import EXTERNAL, Position, TradingState
 from fairlead._models.orders import Order, OrderStatus
@@ -51,11 +52,10 @@ def status(
     *,
     phase: str,
     fault: Mapping[str, Any] | None,
-    reasons: Mapping[str, str],
 ) -> dict[str, Any]:
     """How a run stands, as a whole. `level` is the worst of it, `problems` says why in sentences.
 
-    `fault` is the last one that is remembered, `reasons` says by scope why somebody lowered it.
+    `fault` is the last one that is remembered.
     """
     now = max(kernel.agenda.now(), kernel.recorder.now)
     found = {
@@ -72,7 +72,7 @@ def status(
         "uptime_ns": max(0, now - about.started_ns),
         "lag_ns": lag(kernel),
         "state": str(trading_state(kernel)),
-        "scopes": scopes(kernel, reasons),
+        "scopes": scopes(kernel),
         "waived": list(about.waived),
         "paused": [{"scope": scope, "why": why} for scope, why in kernel.state.paused.items()],
         "sweeps": sweeps(kernel),
@@ -95,11 +95,11 @@ def _problems(kernel: Kernel, found: Mapping[str, Any]) -> tuple[list[str], bool
     if kernel.fatal:
         said.append(kernel.fatal)
     for row in found["scopes"]:
-        said.append(f"{row['scope']} is {row['state']}: {row['reason']}")
+        said.append(f"{row['scope']} is {row['state']}: {row['reason']}; {row['remedy']}")
         severe = TradingState(row["state"]).severity >= TradingState.HALTED.severity
         halted |= severe and row["scope"].partition(":")[0] in ("engine", "account")
     said += [
-        f"strategy {row['strategy']} is halted: {row['why']}"
+        f"strategy {row['strategy']} is halted: {row['why']}; {to_resume('strategy:' + row['strategy'])}"
         for row in found["strategies"]
         if row["state"] == "halted"
     ]
@@ -137,14 +137,26 @@ def trading_state(kernel: Kernel) -> TradingState:
     return max(states, key=lambda one: one.severity, default=TradingState.ACTIVE)
 
 
-def scopes(kernel: Kernel, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The scopes where less than everything is allowed, and why: "by hand" where the reason is not at hand."""
+def scopes(kernel: Kernel) -> list[dict[str, Any]]:
+    """The scopes where less than everything is allowed, why, and what lifts it."""
     by_hand = [
-        {"scope": scope, "state": str(state), "reason": reasons.get(scope, "by hand"), "breaker": ""}
+        {
+            "scope": scope,
+            "state": str(state),
+            "reason": kernel.state.lowered_why.get(scope, "by hand"),
+            "breaker": "",
+            "remedy": to_resume(scope),
+        }
         for scope, state in kernel.state.lowered.items()
     ]
     tripped = [
-        {"scope": trip.scope, "state": str(trip.state), "reason": trip.reason, "breaker": trip.breaker}
+        {
+            "scope": trip.scope,
+            "state": str(trip.state),
+            "reason": trip.reason,
+            "breaker": trip.breaker,
+            "remedy": to_lift(trip.breaker),
+        }
         for trip in kernel.state.tripped.values()
         if not trip.until_ns
     ]

@@ -18,7 +18,6 @@ spoken = logging.getLogger("fairlead.facts")
 
 _SPOKEN = frozenset(
     {
-        f.AccountDoubted,
         f.BreakerHalfOpened,
         f.BreakerReset,
         f.BreakerTripped,

@@ -17,7 +17,7 @@ from fairlead._engine.door import Door
 from fairlead._kernel.kernel import Kernel
 from fairlead._models.accounts import KILL, TradingState
 from fairlead._storage.home import AccountHome
-from fairlead._storage.outside import OutsideKill, archive_kill, read_kill
+from fairlead._storage.outside import OutsideKill, archive_kill, latch_reason, read_kill
 from fairlead._storage.pulse import FENCE, Pulse
 from fairlead.errors import ConfigurationError
 from fairlead.facts import BreakerTripped, KilledOutside
@@ -33,7 +33,6 @@ _WHY = "the account was killed from outside"
 
 def told(account: str, kill: OutsideKill) -> list[Learned]:
     """What there is to write down of a kill from outside: what was done, and the latch."""
-    reason = f"{kill.why} ({kill.who}, from outside the engine)"
     return [
         (
             KilledOutside,
@@ -52,7 +51,7 @@ def told(account: str, kill: OutsideKill) -> list[Learned]:
             BreakerTripped,
             {
                 "breaker": KILL,
-                "reason": reason,
+                "reason": latch_reason(kill),
                 "state": TradingState.KILLED,
                 "scope": f"account:{account}",
             },

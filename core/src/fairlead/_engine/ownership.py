@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fairlead._storage.home import AccountHome, Mark, fairlead_home
 from fairlead._storage.journal import Journal
@@ -61,11 +61,18 @@ class Ownership:
         self.epoch = max(self.epoch, epoch + 1)
         self._record_epoch()
 
-    def mark(self, journal: Journal, *, ended: bool = False) -> None:
-        """Sync the journal and remember how far it has come; with `ended`, that it ended there. Raises JournalError."""
+    def mark(self, journal: Journal, *, doubted: Collection[str] = (), ended: bool = False) -> None:
+        """Sync the journal and remember how far it has come; with `ended`, that it ended there. Raises JournalError.
+
+        The mark of a `doubted` account stays where its last trusted journal had come to: this one is not it, and that
+        one may be put back. The epoch has risen all the same, so no id is given out twice.
+        """
         journal.sync()
         for name, home in self.homes.items():
-            home.set_mark(Mark(name, self.epoch, journal.last_seq, journal.last_chain if ended else 0))
+            if name not in doubted:
+                home.set_mark(Mark(name, self.epoch, journal.last_seq, journal.last_chain if ended else 0))
+            elif home.mark is None:  # whatever is put back is as good as any; the name is needed to adopt it
+                home.set_mark(Mark(name, 0, 0))
 
     def _record_epoch(self) -> None:
         for home in self.homes.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 from fairlead._models.instrument import Instrument
 from fairlead.errors import ConfigurationError
@@ -24,12 +24,23 @@ def refuse_unknown(
         raise ConfigurationError("; ".join(found))
 
 
-def unknown_instruments(
-    breakers: Iterable[CircuitBreaker], catalogue: Mapping[str, Instrument]
-) -> Iterator[str]:
-    """What names an instrument, a base or a venue that nobody lists, in words."""
+def refuse_unlisted(breakers: Iterable[CircuitBreaker], instruments: Iterable[Instrument]) -> None:
+    """Raise ConfigurationError for an instrument that is named and is not among these: it would limit nothing."""
+    found = [text for kind, text in _unlisted(breakers, instruments) if kind == "instrument"]
+    if found:
+        raise ConfigurationError("; ".join(found))
+
+
+def unlisted(breakers: Iterable[CircuitBreaker], instruments: Iterable[Instrument]) -> Iterator[str]:
+    """What names an instrument, a base or a venue that none of these is or has, in words."""
+    return (text for _, text in _unlisted(breakers, instruments))
+
+
+def _unlisted(
+    breakers: Iterable[CircuitBreaker], instruments: Iterable[Instrument]
+) -> Iterator[tuple[str, str]]:
     known: dict[str, set[str]] = {"instrument": set(), "base": set(), "venue": set()}
-    for one in catalogue.values():
+    for one in instruments:
         known["instrument"] |= {one.id, one.symbol, one.native}
         known["base"].add(one.base)
         known["venue"].add(one.venue)
@@ -38,7 +49,7 @@ def unknown_instruments(
         about = (breaker, said.kind, said.name)
         if said.kind in known and said.name not in known[said.kind] and about not in told:
             told.add(about)
-            yield _strange(breaker, said, known[said.kind])
+            yield said.kind, _strange(breaker, said, known[said.kind])
 
 
 def _references(breakers: Iterable[CircuitBreaker]) -> Iterator[tuple[str, Reference]]:

@@ -111,6 +111,7 @@ def _account_adopted(state: State, fact: f.AccountAdopted) -> None:
     state.tripped.pop((DOUBT, scope), None)
     if state.lowered.get(scope, TradingState.ACTIVE).severity < TradingState.REDUCE_ONLY.severity:
         state.lowered[scope] = TradingState.REDUCE_ONLY
+        state.lowered_why[scope] = f"adopted: {fact.why} ({fact.who})"
     state.orphans.extend(name for name, order in state.open.items() if order.account == fact.account)
     _forget(state, fact.account)
 
@@ -120,6 +121,7 @@ def _account_moved(state: State, fact: f.AccountMoved) -> None:
     for key in [key for key in state.tripped if key[1] == scope]:
         del state.tripped[key]
     state.lowered.pop(scope, None)
+    state.lowered_why.pop(scope, None)
     _forget(state, fact.account)
 
 
@@ -712,8 +714,10 @@ def _limit_changed(state: State, fact: f.LimitChanged) -> None:
 def _state_changed(state: State, fact: f.StateChanged) -> None:
     if fact.state is TradingState.ACTIVE:
         state.lowered.pop(fact.scope, None)
+        state.lowered_why.pop(fact.scope, None)
     else:
         state.lowered[fact.scope] = fact.state
+        state.lowered_why[fact.scope] = f"{fact.reason} ({fact.who})"
 
 
 # --- what a person asks for ---------------------------------------------------------------------------------------

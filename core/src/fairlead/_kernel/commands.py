@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead import facts as f
 from fairlead._kernel.person import Person
 from fairlead._kernel.reducing import REDUCE
+from fairlead._kernel.remedies import ADOPT, to_lift
 from fairlead._kernel.state import DOUBT, scopes_of
 from fairlead._kernel.words import flag, needed, only
 from fairlead._models.accounts import EXTERNAL, KILL, TradingState
@@ -148,7 +149,7 @@ class Commands:
         state = self._state
         return [
             *(f"{scope} is {lowered}" for scope, lowered in state.lowered.items()),
-            *map(str, state.tripped.values()),
+            *(f"{trip}; {to_lift(trip.breaker)}" for trip in state.tripped.values()),
             *(f"{scope} is paused: {why}" for scope, why in state.paused.items()),
             *(f"strategy:{name} is halted: {why}" for name, why in state.halted.items()),
         ]
@@ -175,6 +176,8 @@ class Commands:
     def _reset(self, who: str, why: str, arguments: Arguments) -> Act:
         """Close a tripped breaker again, in one scope or wherever it tripped; `kill` lifts a kill."""
         only("reset", arguments, "breaker", "scope")
+        if arguments.get("breaker") == DOUBT and self._state.doubted:
+            raise ConfigurationError(f"reset: no breaker tripped, the account is in doubt: {ADOPT}")
         # One that is not in the engine's list any more holds trading down all the same.
         standing = {name for name, _ in self._state.tripped if name != DOUBT}
         known = {breaker.name for breaker in self._kernel.board.breakers} | standing | {KILL}

@@ -107,6 +107,8 @@ class Tripped:
     until_ns: int = 0
 
     def __str__(self) -> str:
+        if self.breaker == DOUBT:
+            return f"{self.scope.replace(':', ' ')} is in doubt: {self.reason}"
         how = "is half-open after a trip" if self.until_ns else "tripped"
         return f"{self.breaker} {how} on {self.scope}: {self.reason}"
 
@@ -195,7 +197,8 @@ class State:
     was decided about them, and `owed`, by the number of the decision, what of that is still to be sent.
     `lost_tails` are the starts, each with its time, before which a power cut may have taken the journal's last records;
     `tail_lost` says that no start has compared its accounts with their venues since. `unfinished` are the times of the
-    last starts that did not end in good order, the one that goes on among them. `orphans` are the orders that were open
+    last starts that did not end in good order, the one that goes on among them. `lowered_why` says by scope why trading
+    was lowered there. `orphans` are the orders that were open
     when a person adopted their account: what they still fill is booked, as nobody's.
     """
 
@@ -230,6 +233,7 @@ class State:
     faults: dict[str, int] = attrs.Factory(dict)
     tripped: dict[tuple[str, str], Tripped] = attrs.Factory(dict)
     lowered: dict[str, TradingState] = attrs.Factory(dict)
+    lowered_why: dict[str, str] = attrs.Factory(dict)
     uncertain: dict[str, tuple[str, ...] | None] = attrs.Factory(dict)
     discrepancies: dict[str, Discrepancy] = attrs.Factory(dict)
     decided: dict[str, Decided] = attrs.Factory(dict)

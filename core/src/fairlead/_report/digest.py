@@ -14,7 +14,7 @@ from fairlead._engine.roundtrips import RoundTrip, round_trips
 from fairlead._kernel.apply import apply
 from fairlead._kernel.market import PATIENCE_NS, Market
 from fairlead._kernel.recorder import Recorder
-from fairlead._kernel.state import State
+from fairlead._kernel.state import DOUBT, State
 from fairlead._kernel.valuation import Valuer
 from fairlead._models import market
 from fairlead._models.accounts import Position
@@ -288,7 +288,12 @@ class _Fold:
                 own.fees += position.fees
                 own.funding += position.funding
                 own.unrealised += self._unrealised(position)
-        found.standing = [f"{t.breaker} on {t.scope}: {t.reason}" for t in state.tripped.values()]
+        found.standing = [
+            f"{t.scope.replace(':', ' ')} is in doubt"
+            if t.breaker == DOUBT
+            else f"{t.breaker} on {t.scope}: {t.reason}"
+            for t in state.tripped.values()
+        ]
         found.halted = dict(state.halted)
         found.standing += [f"strategy {name} halted: {why}" for name, why in state.halted.items()]
 

@@ -41,6 +41,11 @@ class OutsideKill(msgspec.Struct, frozen=True, kw_only=True):
         return True
 
 
+def latch_reason(kill: OutsideKill) -> str:
+    """The reason of the latch that a kill closes."""
+    return f"{kill.why} ({kill.who}, from outside the engine)"
+
+
 def write_kill(folder: Path, kill: OutsideKill) -> None:
     """Leave word of a kill in an account's home; it survives a power cut before this returns."""
     make_folder(folder, 0o700)

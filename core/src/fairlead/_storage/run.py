@@ -69,10 +69,12 @@ class RunFolder:
         argv: Sequence[str] | None = None,
         kind: str = "",
         data: Sequence[str] = (),
+        own_time: bool = False,
     ) -> None:
         """Write `run.json` in one step; `pid` and `argv` are this process's unless given. No secret in `argv` is kept.
 
-        `kind` is PAPER, TESTNET or LIVE, `data` the labels of the streams.
+        `kind` is PAPER, TESTNET or LIVE, `data` the labels of the streams. `own_time` says that the
+        run's time, `created_ns` too, is another than that of the clock on the wall: a recording's, for one.
         """
         info = {
             "script": script,
@@ -82,6 +84,7 @@ class RunFolder:
             "created_ns": created_ns,
             "kind": kind,
             "data": list(data),
+            "own_time": own_time,
         }
         make_folder(self.path)
         write_whole(self.info, msgspec.json.format(msgspec.json.encode(info)) + b"\n")

@@ -272,8 +272,24 @@ class ReplayStream:
         self._play()
 
     def resume(self, after_ns: int) -> None:
-        """Go on after a moment instead of at the beginning: a run that was here before is started again."""
+        """Go on after a moment instead of at the beginning: a run that was here before is started again.
+
+        How much of the recording that passes over is logged.
+        """
         self._played_ns = after_ns
+        feeds = self._load()
+        rows, rest = (
+            sum(len(range(*feed.span(start, self._end_ns))) for feed in feeds)
+            for start in (self._start_ns, max(after_ns + 1, self._start_ns or 0))
+        )
+        if rest < rows:
+            log.warning(
+                "%s: %s are passed over, %s left: they are not after the run's last fact, which is of %s",
+                self.label,
+                f"{rows - rest:,} of {plural(rows, 'row')}",
+                f"{rest:,} are" if rest else "none is",
+                when(after_ns),
+            )
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> frozenset[Subscription]:
         """Begin to emit feeds, from now on where the recording is under way; returns those it has."""

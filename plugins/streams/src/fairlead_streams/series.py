@@ -57,6 +57,12 @@ class Series:
             return True, 0
         return False, bar_interval(self.kind)
 
+    def span(self, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
+        """Where what was received in [start_ns, end_ns) begins and ends; it is empty where that end is no later."""
+        lo = 0 if start_ns is None else bisect_left(self.received, start_ns)
+        hi = len(self) if end_ns is None else bisect_left(self.received, end_ns)
+        return lo, max(lo, hi)
+
     def blocks(self, lo: int, hi: int) -> Iterator[Iterable[MarketEvent]]:
         """The events lo to hi, a block at a time, so that no column is ever copied whole."""
         for start in range(lo, hi, BLOCK):
@@ -159,8 +165,7 @@ def merge(
     """
     spans: list[list[Any]] = []
     for feed in sorted(feeds, key=lambda feed: feed.rank):
-        lo = 0 if start_ns is None else bisect_left(feed.received, start_ns)
-        hi = len(feed) if end_ns is None else bisect_left(feed.received, end_ns)
+        lo, hi = feed.span(start_ns, end_ns)
         if lo < hi:
             spans.append([feed, lo, hi])
     if len(spans) == 1:
