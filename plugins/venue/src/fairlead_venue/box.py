@@ -56,9 +56,9 @@ class Box:
         settings, kind = self._settings, front_class(self.protocol)
         check_variants(kind, self.protocol, settings.variants)
         if not settings.cash:
-            settings = attrs.evolve(settings, cash=getattr(kind, "cash", {quote_of(self.protocol): _CASH}))
+            settings = attrs.evolve(settings, cash=getattr(kind, "cash", {quote_of(kind): _CASH}))
         if not settings.pairs and not settings.instruments:
-            usual = {f"{base}/{quote_of(self.protocol)}": _TICK for base in _BASES}
+            usual = {f"{base}/{quote_of(kind)}": _TICK for base in _BASES}
             listed = await self._feed.pairs() if self._feed else getattr(kind, "pairs", usual)
             settings = attrs.evolve(settings, pairs=listed)
         front: Any = kind(settings, self.server)

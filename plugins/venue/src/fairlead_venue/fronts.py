@@ -153,9 +153,9 @@ class RawFront(Behaviour, Protocol):
         ...
 
 
-def quote_of(protocol: str) -> str:
-    """The currency in which a protocol's venue trades where nobody says another. Raises ConfigurationError."""
-    return str(getattr(front_class(protocol), "quote", "USDT"))
+def quote_of(front: type) -> str:
+    """The currency in which a front's venue trades where nobody says another."""
+    return str(getattr(front, "quote", "USDT"))
 
 
 def front_class(protocol: str) -> type:

@@ -14,7 +14,7 @@ from fairlead_sim import SimulatedBroker
 from fairlead_venue.box import Box
 from fairlead_venue.faults import FaultPlan
 from fairlead_venue.feed import Feed, FileFeed, SyntheticFeed
-from fairlead_venue.fronts import Settings, quote_of
+from fairlead_venue.fronts import Settings, front_class, quote_of
 
 
 def box_of(
@@ -47,7 +47,7 @@ def box_of(
     if data:
         feed = FileFeed(Path(data), symbol=symbol, speed=speed)
     elif synthetic:
-        feed = SyntheticFeed(list(pairs or [f"BTC/{quote_of(protocol)}"]), seed=seed)
+        feed = SyntheticFeed(list(pairs or [f"BTC/{quote_of(front_class(protocol))}"]), seed=seed)
     settings = Settings(
         key=key,
         secret=secret,
