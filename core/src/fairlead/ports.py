@@ -251,9 +251,14 @@ def reduction(action: str) -> Decimal | None:
     """
     if not action.startswith(_REDUCE_TO):
         return None
-    found = percent(action.removeprefix(_REDUCE_TO))
+    try:
+        found = percent(action.removeprefix(_REDUCE_TO))
+    except ConfigurationError:
+        found = Decimal(0)
     if not 0 < found < 1:
-        raise ConfigurationError(f"{action!r}: the share is above 0% and below 100%: write 'reduce to 50%'")
+        raise ConfigurationError(
+            f"{action!r}: the share is a percentage above 0% and below 100%: write 'reduce to 50%'"
+        )
     return found
 
 

@@ -246,7 +246,7 @@ def _settled(money: Money, account: Account, market: Market) -> Decimal:
         return money.amount
     if money.currency != account.currency:
         raise ConfigurationError(
-            f"{money} for {market.instrument.id}, must be in {account.currency} or {market.instrument.settle}"
+            f"{money} for {market.instrument.id} must be in {account.currency} or {market.instrument.settle}"
         )
     return money.amount / Decimal(market.rate) if market.rate else _ZERO
 

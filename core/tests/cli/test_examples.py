@@ -13,6 +13,7 @@ import pytest
 from fairlead._storage.journal import read_facts
 from fairlead.facts import BreakerTripped, Filled, OrderSubmitted
 from fairlead.testing import run_virtual
+from fairlead_streams import SyntheticStream
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -39,7 +40,15 @@ def test_the_first_example_says_what_it_came_to(tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     said, _ = child.communicate(timeout=20)
     assert child.returncode == 0
-    assert said.splitlines()[-1].startswith("SIGINT: 0 fills, equity 100,000.00 USDT, fees 0.00")
+    assert re.match(r"SIGINT: \d+ fills, equity [\d,]+\.\d\d USDT, fees [\d.]+$", said.splitlines()[-1])
+
+
+def test_the_first_example_has_something_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In three hours of its market, after those that warm it up, it buys and sells more than once."""
+    monkeypatch.chdir(tmp_path)
+    example = runpy.run_path(str(EXAMPLES / "01_paper.py"))
+    result = example["engine"].backtest(SyntheticStream("BTC/USDT", seed=42, duration="380m"))
+    assert len(result.round_trips()) >= 2
 
 
 def test_an_engine_inside_a_program_is_heard_and_stopped(tmp_path: Path, capsys) -> None:

@@ -126,12 +126,17 @@ def test_a_folder_that_cannot_be_made_is_refused(fairlead, tmp_path: Path) -> No
 
 # --- init ---------------------------------------------------------------------------------------------------
 
-FILES = {".env.example", ".gitignore", "README.md", "app.py", "fairlead.toml", "test_app.py"}
+FILES = {".env.example", ".gitignore", "README.md", "app.py", "fairlead.toml", "pytest.ini", "test_app.py"}
 
 
 @pytest.mark.full
 def test_a_new_project_runs_and_passes_its_test(process: Callable[..., object], tmp_path: Path) -> None:
-    """Made, checked, run for a moment on paper, and tested, with no network."""
+    """Made, checked, run for a moment on paper, and tested, with no network: another project around it is not asked."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\naddopts = ["--import-mode=importlib"]\ntestpaths = ["elsewhere"]\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('not of this project')\n", encoding="utf-8")
     assert done(tmp_path, "fairlead", "init", "my-bot").returncode == 0
     bot = tmp_path / "my-bot"
     assert {path.name for path in bot.iterdir()} == FILES
@@ -174,14 +179,15 @@ def test_a_project_is_written_over_nothing(fairlead, tmp_path: Path) -> None:
 
 
 def test_a_repository_that_is_there_keeps_its_readme(fairlead, tmp_path: Path) -> None:
-    """README and .gitignore of a new repository stay, and what they should have is said."""
-    for name in ("README.md", ".gitignore", "LICENSE"):
+    """README, .gitignore and pytest.ini of a repository stay, and what they should have is said."""
+    for name in ("README.md", ".gitignore", "pytest.ini", "LICENSE"):
         (tmp_path / name).write_text("mine", encoding="utf-8")
     made = fairlead("init", tmp_path)
     assert made.exit_code == 0, made.output
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"LICENSE"}
     assert (tmp_path / ".gitignore").read_text(encoding="utf-8") == "mine"
     assert ".gitignore: see that it has runs/ and .env" in made.stdout
+    assert "pytest.ini: see that it has pythonpath = ." in made.stdout
 
 
 def test_a_template_that_is_not_there_is_refused(fairlead, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairlead._cli.words import age, figure, price, share
+from fairlead._cli.words import age, figure, limit, price, share
 from fairlead.errors import ConfigurationError
 from fairlead.units import duration, exact
 
@@ -30,6 +30,9 @@ def test_a_figure_ends_at_the_eighth_place():
     assert figure("99781.19104702949999999999999") == "99,781.19104703"
     assert figure("0.55647") == "0.55647"
     assert figure(None) == "-"
+    assert [limit(text) for text in ("6000 USDT", "0.5 BTC", "25%", "10/1s", "mon-fri UTC")] == [
+        "6,000 USDT", "0.5 BTC", "25%", "10/1s", "mon-fri UTC",
+    ]  # fmt: skip
     assert share("0.1234") == "12.3 %"
     assert share(None) == "-"
 

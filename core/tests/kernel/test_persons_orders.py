@@ -329,7 +329,11 @@ def test_an_order_is_replaced_when_its_end_is_certain():
         ("submit", {"instrument": BTC, "side": "buy", "quantity": "nan"}, "not finite"),
         ("submit", {"instrument": BTC, "side": "buy", "quantity": "many"}, "is not a number"),
         ("submit", {"instrument": BTC, "side": "buy", "quantity": "1e-30"}, "less than one lot"),
-        ("submit", {"instrument": BTC, "side": "buy", "value": "5 EUR"}, "must be in USDT"),
+        ("submit", {"instrument": BTC, "side": "buy", "quantity": "1e30"},
+         "quantity 1e.30 of BTC/USDT:USDT@fake is too large to be exact: write at most 1e.24"),
+        ("submit", {"instrument": BTC, "side": "buy", "value": "1e40 USDT"}, "is too large to be exact: write at most"),
+        ("submit", {"instrument": BTC, "side": "buy", "value": "5 EUR"},
+         "for BTC/USDT:USDT@fake must be in USDT"),
         ("submit", {"instrument": BTC, "side": "buy", "quantity": "1", "limit_price": "0"}, "limit_price 0 is not"),
         ("submit", {"instrument": BTC, "side": "buy", "quantity": "1", "leverage": "5"}, "no argument 'leverage'"),
         ("submit", {"instrument": BTC, "side": "buy", "quantity": "1", "strategy": "x"}, "there is no strategy 'x'"),
@@ -360,7 +364,7 @@ def test_a_request_that_makes_no_sense_leaves_no_fact(verb, arguments, message):
 def test_with_several_accounts_a_person_says_which():
     """Unless the strategy named trades on one; nothing is guessed where money is."""
     bench = make(brokers=2)
-    with pytest.raises(ConfigurationError, match=r"submit: needs account= .there are: acc0, acc1."):
+    with pytest.raises(ConfigurationError, match=r"submit: say account= .there are: acc0, acc1."):
         ask(bench, "submit", instrument=BTC, side="buy", quantity="1")
     assert submit(bench, quantity="1", account="acc1") == "filled"
     assert submit(bench, quantity="1", strategy="one") == "filled"
@@ -368,10 +372,13 @@ def test_with_several_accounts_a_person_says_which():
 
 
 def test_who_and_why_are_asked_for():
-    """Orders and cancels alone go without a reason."""
+    """What loosens or steers needs a reason; orders and cancels speak for themselves."""
     bench = make()
     with pytest.raises(ConfigurationError, match="halt needs a reason: say why"):
         bench.kernel.command("halt", "ann", " ")
+    for verb, what in (("resume", {}), ("reset", {"breaker": "kill"})):
+        with pytest.raises(ConfigurationError, match=f"{verb} needs a reason: say why"):
+            bench.kernel.command(verb, "ann", " ", **what)
     with pytest.raises(ConfigurationError, match="halt needs to know who asks"):
         bench.kernel.command("halt", "", "so")
 

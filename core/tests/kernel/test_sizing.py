@@ -95,7 +95,9 @@ def test_the_gate_has_the_last_word():
         (lambda s: s.buy(1, size=FixedQuantity(1)), "exactly one of quantity="),
         (lambda s: s.buy(size=lambda *_: float("nan")), "not finite"),
         (lambda s: s.buy(size=lambda *_: -1), "below 0"),
-        (lambda s: s.buy(size=FixedValue("10 EUR")), "must be in USDT"),
+        (lambda s: s.buy(size=FixedValue("10 EUR")), "for BTC/USDT:USDT@fake must be in USDT"),
+        (lambda s: s.buy(value="10 EUR"), "for BTC/USDT:USDT@fake must be in USDT"),
+        (lambda s: s.buy(10**30), "quantity 1e+30 of BTC/USDT:USDT@fake is too large to be exact"),
     ],
 )
 def test_a_size_that_makes_no_sense_says_why(call, words):

@@ -206,6 +206,10 @@ def test_orders_are_not_shown_to_what_has_nothing_to_check(view):
         (lambda: b.LosingStreak(True), "LosingStreak: losses: True is no whole number of at least 1: write"),
         (lambda: b.LosingStreak(per="pair"), "LosingStreak: per: 'pair' is no scope: write"),
         (lambda: b.LosingStreak(action="sell"), "LosingStreak: action: 'sell' is none: write one of"),
+        (
+            lambda: b.LosingStreak(action="reduce to half"),
+            "LosingStreak: action: 'reduce to half': the share is a percentage",
+        ),
         (lambda: b.LosingStreak(reset="soon"), "LosingStreak: reset"),
         (lambda: b.StopLossGuard(window="x"), "StopLossGuard: window: 'x' is not a duration: write"),
         (lambda: b.StopLossGuard(required_profit="x"), "StopLossGuard: required_profit: ratio 'x'"),

@@ -404,10 +404,12 @@ def test_tightening_holds_from_the_next_order_and_after_a_restart():
 
 
 def test_loosening_much_in_one_step_must_be_confirmed():
-    """And a reason is needed whatever it is."""
+    """And a reason is needed for all that is looser; tightening needs none."""
     bench = bench_with(max_order_value="10_000 USDT")
-    with pytest.raises(ConfigurationError, match="needs a reason"):
-        bench.kernel.command("limit", "eve", "", name="max_order_value", value="1_000 USDT")
+    with pytest.raises(
+        ConfigurationError, match=r"11_000 USDT is looser than 10000 USDT, and .* needs a reason"
+    ):
+        bench.kernel.command("limit", "eve", " ", name="max_order_value", value="11_000 USDT")
     with pytest.raises(ConfigurationError, match=r"1.6 times as much .* say confirm=true"):
         bench.kernel.command("limit", "eve", "more", name="max_order_value", value="16_000 USDT")
     assert buy(bench, 160).denied
@@ -460,6 +462,8 @@ def test_a_change_that_makes_no_sense_changes_nothing(arguments, words):
         ({"price_collar": 5}, "Limits: price_collar: 5 is 500 %"),
         ({"max_positions": "2.5"}, "Limits: max_positions: 2.5 is no count"),
         ({"max_order_rate": "often"}, "Limits: max_order_rate: 'often' is not a rate"),
+        ({"max_order_rate": "10/-1s"}, "Limits: max_order_rate: '10/-1s' is not a rate"),
+        ({"max_order_rate": "10/0s"}, "Limits: max_order_rate: '10/0s' has no period"),
         ({"restricted": "BTC/USDT"}, "'BTC/USDT' is no list of instruments"),
         (
             {"instruments": {"BTC/USDT": {"max_value": "1 USDT"}}},

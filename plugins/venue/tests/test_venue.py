@@ -74,6 +74,65 @@ def test_the_command_line_has_it():
     assert "loopback" in refused.output
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--variant", "foo=bar"],
+            "binance has no variant 'foo': there are signing, futures_fok, futures_gtx, weight",
+        ),
+        (["--variant", "signing=nonsense"], "variant signing has no 'nonsense': write either"),
+        (["--variant", "weight=-5"], "variant weight: '-5' is no whole number above 0"),
+        (["--variant", "signing"], "variant 'signing': write NAME=VALUE"),
+        (["--pair", "BTC"], "pair 'BTC' is not a symbol: write BASE/QUOTE"),
+        (["--pair", "BTC", "--synthetic"], "'BTC' is not a symbol: write BASE/QUOTE"),
+        (["--pair", "BTC.X"], "pair 'BTC.X': Binance lists BASE/QUOTE, such as BTC/USDT"),
+        (["--pair", "BTC/USDT=-1"], "tick of BTC/USDT: -1 is not above 0"),
+        (
+            ["--faults", '[[fault]]\nkind = "refuse"\non = "ordr"'],
+            "'ordr' strikes nothing: did you mean 'order'?",
+        ),
+        (["--faults", '[[fault]]\nkind = "lose"\non = "executionReprot"'], "did you mean 'executionReport'?"),
+        (
+            ["--faults", '[[fault]]\nkind = "lose"\non = "bananas"'],
+            "'bananas' strikes nothing: write one of account",
+        ),
+    ],
+)
+def test_what_is_no_setting_is_refused_by_name(options, said):
+    """A slip of the pen would else change nothing, and nobody would know."""
+    from fairlead._cli.app import cli
+
+    refused = CliRunner().invoke(cli, ["venue", *options])
+    assert refused.exit_code == 2
+    assert said in refused.output
+
+
+def test_a_fault_that_is_added_later_is_looked_at_as_well():
+    """A wrong label is refused by name, the protocol's own words and patterns are taken."""
+    with Venue("binance") as venue:
+        with pytest.raises(VenueRefused, match="did you mean 'cancel'"):
+            venue.fault("refuse", on="cancle")
+        for label in (
+            "order.place",
+            "POST /api/v3/order",
+            "*order*",
+            "event:*",
+            "btcusdt@trade",
+            "spot:order",
+        ):
+            venue.fault("refuse", on=label)
+
+
+def test_the_help_says_the_key_and_its_secret():
+    """A client needs both."""
+    from fairlead._cli.app import cli
+
+    said = CliRunner().invoke(cli, ["venue", "--help"]).output
+    assert "[default: venue-key]" in said
+    assert "venue-secret]" in said
+
+
 def test_it_listens_on_loopback_only():
     """Nobody else can reach it, by whatever name."""
     from fairlead_venue.server import loopback

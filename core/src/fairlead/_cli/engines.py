@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from fairlead._control.places import socket_path
 from fairlead._control.registry import Engine, engines
 
 WHO = "cli"
+
+_ARGUMENT = re.compile(r"\bsay ([a-z_]+)=(\w*)")
 
 
 def named(run: str) -> list[Engine]:
@@ -67,7 +70,14 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except protocol.ControlError as error:
-        raise CommandFailed(str(error), USAGE if error.kind == protocol.USAGE else FAULT) from None
+        said = _ARGUMENT.sub(_option, str(error))
+        raise CommandFailed(said, USAGE if error.kind == protocol.USAGE else FAULT) from None
+
+
+def _option(argument: re.Match[str]) -> str:
+    """An argument that an engine asks for, as the command line has it."""
+    name, value = argument.groups()
+    return f"add --{name.replace('_', '-')}{'' if value in ('', 'true') else f' {value}'}"
 
 
 def folder_of_run(run: str | None) -> Path:

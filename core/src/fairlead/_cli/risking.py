@@ -9,7 +9,7 @@ import click
 from fairlead._cli.engines import connected, folder_of_run
 from fairlead._cli.faults import CommandFailed
 from fairlead._cli.tables import paint, print_json, print_table
-from fairlead._cli.words import clock, figure, money, number, share
+from fairlead._cli.words import clock, figure, limit, money, number, share
 from fairlead._report.phrases import printable, short
 
 
@@ -43,7 +43,7 @@ def _show(row: dict[str, Any]) -> None:
     click.echo(
         f"{paint(printable(row['account']), bold=True)}  equity {money(number(row['equity']), currency)}"
     )
-    limits = {one["limit"]: printable(one["value"]) for one in row["limits"]}
+    limits = {one["limit"]: limit(printable(one["value"])) for one in row["limits"]}
     figures = [
         ("exposure", money(number(row["exposure"]), currency), ""),
         ("net exposure", money(number(row["net_exposure"]), currency), "max_net_exposure"),
@@ -104,7 +104,7 @@ def _show(row: dict[str, Any]) -> None:
                 [
                     printable(one["breaker"]),
                     printable(one["limit"]),
-                    printable(one["value"]),
+                    limit(printable(one["value"])),
                     share(one["used"]),
                 ]
                 for one in row["limits"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from fairlead._cli.faults import FAULT, REFUSED, USAGE, CommandFailed
-from fairlead._cli.loading import composes, load_engine
+from fairlead._cli.loading import load_engine
 from fairlead._cli.watching import LOOK_SECONDS, Lines, Screen, Viewer, log_to, print_summary, refuse_halted
 from fairlead._engine.background import Background
 from fairlead._engine.engine import LiveTradingEngine
@@ -39,9 +39,6 @@ def run(
     """Load, describe, run to the end, sum up."""
     when = _until(until)
     engine = load_engine(file, profile, settings, live=live)
-    real = [n for n, b in engine.wiring.brokers.items() if b.profile.environment == "live"]
-    if real and not live and not composes(file):
-        raise CommandFailed(f"{', '.join(real)} trades real money: say --live to run {file} with it", REFUSED)
     if run is not None:
         engine.folder = RunFolder(run)
     click.echo(engine.describe())

@@ -27,6 +27,13 @@ PLUGINS, PROJECTS = TEMPLATES / "plugin", TEMPLATES / "project"
 COMMON = "common"
 """What every kind of plugin has: not a kind."""
 
+_ADVICE = {
+    "README.md": "",
+    ".gitignore": ": see that it has runs/ and .env",
+    "pytest.ini": ": see that it has pythonpath = .",
+}
+"""Files of a project that may be there already, and what is said of one that is."""
+
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _MOST = 40
 _SUMMARY = {
@@ -67,7 +74,7 @@ def new_project(folder: Path, template: str) -> None:
         raise CommandFailed(f"{template!r} is no template: there are {', '.join(found)}", USAGE)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.absolute().name).strip("-") or "bot"
     files = _rendered(PROJECTS / template, {"name": name})
-    kept = {file for file in files if file.name in ("README.md", ".gitignore") and (folder / file).exists()}
+    kept = {file for file in files if file.name in _ADVICE and (folder / file).exists()}
     there = sorted(str(file) for file in files if (folder / file).exists() and file not in kept)
     if there:
         raise CommandFailed(f"{folder} has {', '.join(there)} already: choose another folder", USAGE)
@@ -76,8 +83,7 @@ def new_project(folder: Path, template: str) -> None:
     _write(folder, {file: text for file, text in files.items() if file not in kept})
     click.echo(f"{folder}: {', '.join(sorted(str(file) for file in files if file not in kept))}")
     for file in sorted(kept):
-        advice = ": see that it has runs/ and .env" if file.name == ".gitignore" else ""
-        click.echo(f"kept as it was: {folder / file}{advice}")
+        click.echo(f"kept as it was: {folder / file}{_ADVICE[file.name]}")
     step = "" if folder.absolute() == Path.cwd() else f"cd {folder} && "
     click.echo(f"\n  {step}fairlead run app.py --until 1m\n  pytest")
 

@@ -72,7 +72,7 @@ def command(deed: Deed, manner: Manner) -> dict[str, Any]:
             arguments = _long_scope(arguments, status)
             if asks:
                 _confirm(client, deed, arguments, status)
-        found = client.command(deed.verb, manner.why or asked_by(), arguments, manner.request)
+        found = client.command(deed.verb, _reason(deed, manner), arguments, manner.request)
     answer = dict(found) if isinstance(found, Mapping) else {}
     if manner.as_json:
         print_json(answer)
@@ -84,6 +84,11 @@ def command(deed: Deed, manner: Manner) -> dict[str, Any]:
 def on_terminal() -> bool:
     """Whether there is a person who can be asked."""
     return sys.stdin.isatty()
+
+
+def _reason(deed: Deed, manner: Manner) -> str:
+    """What was said; a limit is never given a reason that nobody said, since to loosen it needs one."""
+    return manner.why or ("" if deed.verb == "limit" else asked_by())
 
 
 def asked_by() -> str:

@@ -84,6 +84,13 @@ def price(text: str | None) -> str:
     return plain(round(value, max(2, min(12, 7 - value.adjusted()))))
 
 
+def limit(text: str) -> str:
+    """A limit as its breaker writes it, with thousands where it is an amount of money."""
+    amount, space, currency = text.partition(" ")
+    plain_amount = space and currency.isidentifier() and amount.replace(".", "", 1).isdigit()
+    return f"{plain(Decimal(amount))} {currency}" if plain_amount else text
+
+
 def share(text: str | None) -> str:
     """A ratio of the JSON schema in percent, a dash for an unknown one."""
     return "-" if text is None else f"{float(text) * 100:.1f} %"

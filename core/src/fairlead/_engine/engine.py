@@ -342,7 +342,7 @@ class LiveTradingEngine:
         self,
         name: str,
         value: str | Number,
-        why: str,
+        why: str = "",
         who: str = "script",
         *,
         breaker: str = "",
@@ -350,8 +350,9 @@ class LiveTradingEngine:
     ) -> dict[str, Any]:
         """Change a limit, such as `limit("max_order_value", "5_000 USDT", why)`: from the next order on, for good.
 
-        It holds after a restart too, unless the configuration says something tighter by then. Letting more than 1.5
-        times as much through in one step needs `confirm`. The answer has the `old` and the `new` one.
+        It holds after a restart too, unless the configuration says something tighter by then. Loosening it needs a
+        reason, and letting more than 1.5 times as much through in one step needs `confirm`. The answer has the `old`
+        and the `new` one.
         """
         arguments = {"name": name, "value": value, "breaker": breaker, "confirm": confirm}
         return self._command("limit", who, why, **arguments)

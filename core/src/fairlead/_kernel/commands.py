@@ -36,6 +36,9 @@ _LONGEST_REQUEST = 200
 _FREELY = 1.5
 """A limit may be loosened by this factor in one step; beyond it, a person must confirm."""
 
+_NEED_NO_REASON = ("submit", "cancel", "replace", "limit")
+"""An order speaks for itself; a limit asks for its reason itself, where it is loosened."""
+
 _SCOPES = "write engine, account:NAME, strategy:NAME or instrument:ID"
 
 
@@ -73,9 +76,9 @@ class Commands:
                 f"there is no command {verb!r}: write one of {', '.join(self._verbs)}, check"
             )
         if not who.strip():
-            raise ConfigurationError(f"{verb} needs to know who asks: say who")
-        if not why.strip() and verb not in ("submit", "cancel", "replace"):
-            raise ConfigurationError(f"{verb} needs a reason: say why")
+            raise ConfigurationError(f"{verb} needs to know who asks: say who=")
+        if not why.strip() and verb not in _NEED_NO_REASON:
+            raise ConfigurationError(f"{verb} needs a reason: say why=")
         with _understood(verb):
             return prepare(who, why, {name: value for name, value in arguments.items() if value != ""})
 
@@ -195,8 +198,8 @@ class Commands:
     def _limit(self, who: str, why: str, arguments: Arguments) -> Act:
         """Change a limit of a breaker: from the next order on, and after restarts.
 
-        `breaker` may be left out where only one has a limit of this name. Loosening it beyond 1.5 times in one step
-        needs `confirm`.
+        `breaker` may be left out where only one has a limit of this name. Loosening it needs a reason, and beyond 1.5
+        times in one step `confirm`.
         """
         only("limit", arguments, "name", "value", "breaker", "confirm")
         name, value = needed("limit", arguments, "name"), needed("limit", arguments, "value")
@@ -206,14 +209,14 @@ class Commands:
         if "breaker" in arguments:
             chosen = self._known("limit", "breaker with limits", arguments["breaker"], set(all_limits))
         else:
-            having = [one for one, breaker in all_limits.items() if name in breaker.limits()] or [*all_limits]
-            if len(having) != 1:
-                there = ", ".join(having) or "none"
-                raise ConfigurationError(f"limit: which breaker is meant (there are: {there})? say breaker=")
-            chosen = having[0]
+            chosen = _only_one(name, all_limits)
         breaker: Any = all_limits[chosen]
         self._known("limit", f"limit of {chosen}", name, set(breaker.limits()))
         factor = breaker.looser(name, value)
+        if factor > 1 and not why.strip():
+            raise ConfigurationError(
+                f"limit: {value} is looser than {breaker.limits()[name]}, and loosening needs a reason: say why="
+            )
         if factor > _FREELY and not flag("confirm", arguments):
             raise ConfigurationError(
                 f"limit: {value} lets {factor:.3g} times as much through as {breaker.limits()[name]} does, and more "
@@ -370,7 +373,7 @@ class Commands:
             raise ConfigurationError(f"stop has no when {when!r}: write now or flat")
         within = written_duration(arguments["within"]) if "within" in arguments else 0
         if within and when == "now":
-            raise ConfigurationError("stop now needs no within: write when=flat, or leave within out")
+            raise ConfigurationError("stop now needs no within: say when=flat, or leave within out")
         return lambda: self._stop_now(who, why, when, within)
 
     def _stop_now(self, who: str, why: str, when: str, within: int) -> Answer:
@@ -406,6 +409,18 @@ class Commands:
             there = ", ".join(sorted(known)) or "none"
             raise ConfigurationError(f"{verb}: there is no {what} {name!r} here (there are: {there})")
         return name
+
+
+def _only_one(name: str, all_limits: Mapping[str, Any]) -> str:
+    """The one breaker that has a limit of this name, else the only one that has limits. Raises ConfigurationError."""
+    if not all_limits:
+        raise ConfigurationError("limit: no breaker here has limits: add Limits to the engine's plugins")
+    having = [one for one, breaker in all_limits.items() if name in breaker.limits()] or [*all_limits]
+    if len(having) != 1:
+        raise ConfigurationError(
+            f"limit: {len(having)} breakers could be meant ({', '.join(having)}): say breaker="
+        )
+    return having[0]
 
 
 def _usual(found: Discrepancy) -> str:

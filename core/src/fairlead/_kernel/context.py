@@ -286,7 +286,7 @@ class Context:
             money = Money.parse(value)
             if not self._kernel.valuer.same(money.currency, instrument.settle):
                 raise ConfigurationError(
-                    f"value {value!r} of an order for {instrument.id}, must be in {instrument.settle}"
+                    f"value {value!r} of an order for {instrument.id} must be in {instrument.settle}"
                 )
             return money.amount
         return decimal(value, "value")

@@ -172,7 +172,7 @@ class Person:
         if name is None and len(accounts) == 1:
             return accounts[0]
         if name not in accounts:
-            what = "needs account=" if name is None else f"there is no account {name!r} here"
+            what = "say account=" if name is None else f"there is no account {name!r} here"
             raise ConfigurationError(f"{verb}: {what} (there are: {', '.join(accounts) or 'none'})")
         return name
 

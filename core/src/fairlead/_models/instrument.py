@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import cached_property
 
 import attrs
@@ -26,6 +26,9 @@ class Contract(Word):
 
 _NO_FEE = Decimal("0.05")
 """A ratio from which on a fee is a slip of the pen: percent or basis points taken for a ratio."""
+
+_DIGITS = 27
+"""A quantity has at most 10 to this power of lots: beyond it a Decimal of 28 digits is exact no more."""
 
 _SPOT, _INVERSE, _BUY = Contract.SPOT, Contract.INVERSE, Side.BUY
 
@@ -102,11 +105,17 @@ class Instrument:
         return _snap(decimal(value, "price"), self.tick, ROUND_FLOOR if side is _BUY else ROUND_CEILING)
 
     def quantity(self, value: Number) -> Decimal:
-        """The quantity on the lot grid, rounded towards zero so that it never risks more."""
+        """The quantity on the lot grid, rounded towards zero so that it never risks more. Raises ConfigurationError."""
         exact = decimal(value, "quantity")
-        if not exact % self.lot:
-            return exact
-        return _snap(exact, self.lot, ROUND_FLOOR if exact >= 0 else ROUND_CEILING)
+        try:
+            if not exact % self.lot:
+                return exact
+            return _snap(exact, self.lot, ROUND_FLOOR if exact >= 0 else ROUND_CEILING)
+        except InvalidOperation:
+            most = self.max_quantity or self.lot.scaleb(_DIGITS)
+            raise ConfigurationError(
+                f"quantity {exact.normalize():.6g} of {self.id} is too large to be exact: write at most {most:g}"
+            ) from None
 
     def notional(self, quantity: Decimal, price: Decimal) -> Decimal:
         """The value of a quantity at a price, in `settle` for derivatives and `quote` for spot."""

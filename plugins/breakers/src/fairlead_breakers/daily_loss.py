@@ -26,7 +26,7 @@ class DailyLoss:
 
     Only a person resets it; with `reset="next_day"` the next trading day does too. Only `watch` trips. `check`
     refuses without tripping: while equity or its day start is unknown, and while the loss stands although
-    somebody has reset the breaker, so that no order slips through before the next price trips it again. Whoever
+    somebody has reset the breaker, so that no order slips through before a change of equity trips it again. Whoever
     wants to lose more today changes the limit. Orders that only reduce pass.
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from fairlead_venue.choices import check_faults, check_variants
 from fairlead_venue.clock import VenueClock
 from fairlead_venue.control import Control
 from fairlead_venue.exchange import Exchange
@@ -44,13 +45,16 @@ class Box:
         self.exchange = Exchange(self.clock)
         self.faults = Faults(plan)
         self.server = VenueServer(self.exchange, self.faults, Latency(latency, seed=plan.seed))
+        self.front: object = None
         self._settings = settings
+        self._plan = plan
         self._feed = feed
         self._control = Control(self)
 
     async def open(self, host: str = "127.0.0.1", port: int = 0) -> Mapping[str, str]:
         """Listen; returns all addresses, `control` among them. Raises ConfigurationError."""
         settings, kind = self._settings, front_class(self.protocol)
+        check_variants(kind, self.protocol, settings.variants)
         if not settings.cash:
             settings = attrs.evolve(settings, cash=getattr(kind, "cash", {quote_of(self.protocol): _CASH}))
         if not settings.pairs and not settings.instruments:
@@ -58,6 +62,8 @@ class Box:
             listed = await self._feed.pairs() if self._feed else getattr(kind, "pairs", usual)
             settings = attrs.evolve(settings, pairs=listed)
         front: Any = kind(settings, self.server)
+        check_faults(front, self._plan.faults)
+        self.front = front
         if self._feed is not None:
             await self._feed.open(self.exchange.market, self.clock)
         addresses = await self.server.open(front, host, port)

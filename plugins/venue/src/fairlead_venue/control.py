@@ -17,6 +17,7 @@ import msgspec
 from fairlead import ConfigurationError, FairleadError, OrderType, Side, TimeInForce, decimal
 from fairlead.ports import MarketEvent
 from fairlead_venue.account import Account
+from fairlead_venue.choices import check_faults
 from fairlead_venue.faults import Fault
 from fairlead_venue.feed import happening
 from fairlead_venue.orders import Execution, VenueOrder, Wanted
@@ -98,7 +99,9 @@ class Control:
     # --- faults -------------------------------------------------------------------------------------------------
 
     def _fault(self, **words: Any) -> None:
-        self._box.faults.add(Fault.of(words))
+        fault = Fault.of(words)
+        check_faults(self._box.front, [fault])
+        self._box.faults.add(fault)
 
     def _now(self, **words: Any) -> None:
         self._box.server.gate.now(Fault.of(words))

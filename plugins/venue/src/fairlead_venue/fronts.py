@@ -83,7 +83,9 @@ class Server(Protocol):
 class Behaviour(Protocol):
     """What every protocol says and does, whatever carries it. It owns ids, validation, errors, limits and streams.
 
-    A front is made with the settings and the server; the exchange behind it owns the books.
+    A front is made with the settings and the server; the exchange behind it owns the books. It may say what it knows,
+    so that a slip of the pen is refused: its class `variants` (`check_variants` has their form), it itself `labels`, a
+    set of the labels of its places.
     """
 
     def read(self, call: Call) -> None:

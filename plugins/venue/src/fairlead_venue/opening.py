@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fairlead import ConfigurationError, Instrument, decimal
+from fairlead import ConfigurationError, Instrument, decimal, default_instrument
 from fairlead_sim import SimulatedBroker
 from fairlead_venue.box import Box
 from fairlead_venue.faults import FaultPlan
@@ -52,14 +53,24 @@ def box_of(
         secret=secret,
         public_key=public_key,
         cash=SimulatedBroker(list(cash)).cash if cash else {},
-        pairs={}
-        if synthetic
-        else {pair: decimal(tick, f"tick of {pair}") for pair, tick in (pairs or {}).items()},
+        pairs={} if synthetic else {pair: _tick(pair, tick) for pair, tick in (pairs or {}).items()},
         instruments=msgspec.convert(instruments, list[Instrument]),
         variants=variants or {},
     )
     chosen = FaultPlan.of(plan) if plan is not None else _plan(faults)
     return Box(protocol, settings, feed=feed, plan=chosen, latency=latency)
+
+
+def _tick(pair: str, tick: str) -> Decimal:
+    """The tick of a pair. Raises ConfigurationError for either."""
+    step = decimal(tick, f"tick of {pair}")
+    if step <= 0:
+        raise ConfigurationError(f"tick of {pair}: {tick} is not above 0: write {pair}=0.01")
+    try:
+        default_instrument(pair, "venue", tick=step)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"pair {error}") from None
+    return step
 
 
 def _plan(text: str) -> FaultPlan | None:

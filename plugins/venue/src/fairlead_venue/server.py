@@ -75,8 +75,8 @@ class VenueServer:
         if self._raw is not None:
             await self._raw.close()
         if self._runner is not None:
+            await asyncio.sleep(0.01)  # who was just let in is known to the server, and can be let go of
             await self._runner.cleanup()
-        await asyncio.sleep(0)  # what was let go of is closed in the loop's next turn
 
     # --- streams of fronts that listen themselves ---------------------------------------------------------------
 

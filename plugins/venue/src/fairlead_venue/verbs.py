@@ -39,8 +39,13 @@ def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
 @click.option("--cash", multiple=True, metavar='"AMOUNT CURRENCY"', help="What each wallet begins with.")
 @click.option("--faults", default="", metavar="FILE", help="A fault plan in TOML.")
 @click.option("--latency", default="0ms", metavar="0ms|3ms|realistic", help="Of a round trip.")
-@click.option("--key", default="venue-key", help="The one API key.")
-@click.option("--secret", default="venue-secret", help="Its secret; this venue is no place for a real one.")
+@click.option("--key", default="venue-key", show_default=True, help="The one API key.")
+@click.option(
+    "--secret",
+    default="venue-secret",
+    show_default=True,
+    help="Its secret; this venue is no place for a real one.",
+)
 @click.option(
     "--public-key", default="", metavar="PEM|HEX", help="The key's public half where it signs with Ed25519."
 )

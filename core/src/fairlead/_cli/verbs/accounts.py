@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from fairlead._cli.verbs.options import JSON
+from fairlead._cli.verbs.options import JSON, Place
 
 KEY = click.argument("key", metavar="KEY")
 WHY = click.option("--why", required=True, metavar="TEXT", help="The reason; it is written down.")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 PAPER = click.option(
-    "--run", type=click.Path(path_type=Path), metavar="RUN", help="Look for accounts on paper in this run."
+    "--run", type=Place(path_type=Path), metavar="RUN", help="Look for accounts on paper in this run."
 )
 
 
@@ -33,7 +33,7 @@ def account_list(run: Path | None, as_json: bool) -> None:
 
 @account.command("move")
 @KEY
-@click.option("--to", required=True, type=click.Path(path_type=Path), metavar="RUN", help="The new run.")
+@click.option("--to", required=True, type=Place(path_type=Path), metavar="RUN", help="The new run.")
 @WHY
 @YES
 def account_move(key: str, to: Path, why: str, yes: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead._cli import completing
-from fairlead._cli.verbs.options import MANNER, chosen, manner_of, one_run, with_options
+from fairlead._cli.verbs.options import MANNER, chosen, manner_of, need_reason, one_run, with_options
 
 _ACTIONS = ("adopt", "ignore", "trade_back", "flatten", "cancel", "halt")
 
@@ -51,8 +51,7 @@ def reconcile(
         click.get_current_context().exit(compare(account, manner, dry_run=dry_run))
     if dry_run or account:
         raise click.UsageError("--approve decides about one difference: leave --dry-run and --account out.")
-    if not manner.why.strip():
-        raise click.UsageError("a decision needs a reason: add --why TEXT.")
+    need_reason("a decision", options)
     from fairlead._cli.reconciling import approve as decide
 
     decide(approve, action, cause, manner)

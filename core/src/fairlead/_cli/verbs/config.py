@@ -17,7 +17,9 @@ def config() -> None:
 @config.command("show")
 @click.argument("file", type=click.Path(path_type=Path), metavar="[FILE.toml]", required=False)
 @settings_options
-@click.option("--live", is_flag=True, help="Allow brokers that trade real money.")
+@click.option(
+    "--live", is_flag=True, help="Allow FILE.toml brokers that trade real money; a script says live=True."
+)
 @JSON
 def config_show(
     file: Path | None, profile: str | None, settings: tuple[str, ...], live: bool, as_json: bool

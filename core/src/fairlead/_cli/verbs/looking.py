@@ -8,7 +8,9 @@ import click
 
 from fairlead._cli.verbs.options import JSON, SCRIPT, settings_options
 
-LIVE = click.option("--live", is_flag=True, help="Allow brokers that trade real money.")
+LIVE = click.option(
+    "--live", is_flag=True, help="Allow FILE.toml brokers that trade real money; a script says live=True."
+)
 
 
 @click.command()

@@ -26,11 +26,23 @@ def chosen(run: str | None, option: str | None) -> str | None:
     return run if run is not None else option
 
 
-_SOME_RUN = click.argument("run", required=False, metavar="[RUN]", shell_complete=completing.runs)
+class Place(click.Path):
+    """A path or a name that must be said: nothing at all would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Fails for an empty one."""
+        if value == "":
+            self.fail("nothing is named: write a folder, or leave it out.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_RUN = Place(readable=False)
+_SOME_RUN = click.argument("run", required=False, metavar="[RUN]", type=_RUN, shell_complete=completing.runs)
 RUN_OPTION = click.option(
     "--run",
     "run_option",
     metavar="RUN",
+    type=_RUN,
     shell_complete=completing.runs,
     help="Which engine: its run's folder or name; the only one that runs without it.",
 )
@@ -63,6 +75,12 @@ MANNER = (
     ),
     JSON,
 )
+
+
+def need_reason(what: str, options: dict[str, Any]) -> None:
+    """Raises UsageError where no reason is given for what must have one."""
+    if not options["why"].strip():
+        raise click.UsageError(f"{what} needs a reason, which the journal keeps: add --why TEXT.")
 
 
 def with_options(*options: Callable[[F], F]) -> Callable[[F], F]:

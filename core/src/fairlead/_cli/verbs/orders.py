@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairlead._cli import completing
-from fairlead._cli.verbs.options import JSON, MANNER, RUN_OPTION, manner_of, with_options
+from fairlead._cli.verbs.options import JSON, MANNER, RUN_OPTION, manner_of, need_reason, with_options
 
 
 @click.group()
@@ -20,7 +20,13 @@ _ORDER = (
     click.argument("symbol", shell_complete=completing.symbols),
     RUN_OPTION,
     click.option("--quantity", "-q", default="", help="In base units or contracts."),
-    click.option("--value", "-v", default="", metavar="MONEY", help="Instead of a quantity: '500 USDT'."),
+    click.option(
+        "--value",
+        "-v",
+        default="",
+        metavar="MONEY",
+        help="Instead of a quantity: '500 USDT'; a bare number is in the currency that SYMBOL settles in.",
+    ),
     click.option(
         "--limit-price", "--limit", default="", metavar="PRICE", help="The worst price to trade at."
     ),
@@ -110,8 +116,7 @@ def resolve(order_id: str, run_option: str | None, **options: Any) -> None:
 
     For venues whose silence never proves it. Look there first; needs --why.
     """
-    if not options["why"].strip():
-        raise click.UsageError("your word needs a reason: add --why TEXT.")
+    need_reason("your word", options)
     from fairlead._cli.steering import Deed, command
 
     does = "the order counts as not there, and what was reserved for it is free; should it appear, it is canceled"

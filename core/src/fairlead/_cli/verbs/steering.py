@@ -12,6 +12,7 @@ from fairlead._cli.verbs.options import (
     RUN_OPTION,
     chosen,
     manner_of,
+    need_reason,
     one_run,
     settings_options,
     with_options,
@@ -62,7 +63,11 @@ def pause(**options: Any) -> None:
 @one_run
 @with_options(*_SCOPE, *MANNER)
 def resume(**options: Any) -> None:
-    """Lift a pause or a halt. Tripped breakers stay tripped."""
+    """Lift a pause or a halt; needs --why.
+
+    Tripped breakers stay tripped.
+    """
+    need_reason("resume", options)
     _steer("resume", "what was paused or halted by hand trades again", options)
 
 
@@ -181,10 +186,11 @@ def stop(run: str | None, run_option: str | None, when: str, within: str, **opti
 @RUN_OPTION
 @with_options(*_SCOPE, *MANNER)
 def reset(breaker: str, **options: Any) -> None:
-    """Close a tripped BREAKER; `kill` lifts a kill.
+    """Close a tripped BREAKER; `kill` lifts a kill; needs --why.
 
     Without a scope wherever it has tripped.
     """
+    need_reason("reset", options)
     from fairlead._cli.steering import Deed, command, scope_of
 
     scope = scope_of(options["account"], options["strategy"], options["symbol"])
@@ -208,7 +214,7 @@ def reset(breaker: str, **options: Any) -> None:
 def limit(name: str, value: str, breaker: str, confirm: bool, **options: Any) -> None:
     """Change the limit NAME to VALUE, from the next order on.
 
-    It holds after a restart. `fairlead risk` lists the limits by name.
+    It holds after a restart, and needs --why where it is looser. `fairlead risk` lists the limits by name.
     """
     from fairlead._cli.steering import Deed, command
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fairlead._cli.verbs.options import JSON, SCRIPT, data_options, settings_options
+from fairlead._cli.verbs.options import JSON, SCRIPT, Place, data_options, settings_options
 
 
 @click.command()
@@ -25,7 +25,7 @@ from fairlead._cli.verbs.options import JSON, SCRIPT, data_options, settings_opt
 )
 @click.option("--symbol", "-s", help="Instrument of that recording.")
 @data_options
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run; runs/demo-<n> without it.")
+@click.option("--run", type=Place(path_type=Path), help="Folder of the run; runs/demo-<n> without it.")
 def demo(**options: Any) -> None:
     """Watch two strategies trade on paper, offline, for 20 seconds."""
     from fairlead._cli.demo import demo as run_demo
@@ -36,14 +36,16 @@ def demo(**options: Any) -> None:
 @click.command()
 @SCRIPT
 @settings_options
-@click.option("--live", is_flag=True, help="Allow brokers that trade real money.")
+@click.option(
+    "--live", is_flag=True, help="Allow FILE.toml brokers that trade real money; a script says live=True."
+)
 @click.option(
     "--until",
     metavar="D",
     help="Stop after a duration such as 30s, 5m, 8h, or at a time with zone, both in the engine's time: "
     "with speed= that of the data, else the wall clock's.",
 )
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run, instead of the file's.")
+@click.option("--run", type=Place(path_type=Path), help="Folder of the run, instead of the file's.")
 @click.option("--view/--no-view", default=None, help="Live view; on a terminal it is on without asking.")
 def run(**options: Any) -> None:
     """Run the engine of FILE.py or FILE.toml until Ctrl-C.

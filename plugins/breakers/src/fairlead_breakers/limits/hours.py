@@ -27,7 +27,7 @@ class Calendar(Protocol):
 
 
 class TradingHours:
-    """The hours in which something is traded, in its own time zone.
+    """The hours in which something is traded, in the time zone `zone`: UTC unless another is named.
 
     `week` is text such as `"mon-fri 09:30-16:00"`, several parts set apart by `;` (one that ends at or before its
     beginning ends on the next day: `"sun-thu 17:00-16:00"`). `holidays` are dates without a session, `early` dates
@@ -67,7 +67,10 @@ class TradingHours:
 
     @classmethod
     def of(cls, setting: Any) -> TradingHours:
-        """Hours from a setting: themselves, `"mon-fri 09:30-16:00 America/New_York"`, or a table of the arguments."""
+        """Hours from a setting: themselves, a table of the arguments, or `"mon-fri 09:30-16:00 America/New_York"`.
+
+        Without a zone they are in UTC. Raises ConfigurationError.
+        """
         if isinstance(setting, TradingHours):
             return setting
         if isinstance(setting, Mapping):

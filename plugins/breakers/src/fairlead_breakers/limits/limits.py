@@ -14,7 +14,7 @@ from fairlead.ports import Allowance, Reference, Trip, View
 from fairlead_breakers._shared import Wants, next_full, setting
 from fairlead_breakers.limits import exposure, likeness, permission, position, price, rate, size, stops
 from fairlead_breakers.limits.hours import TradingHours
-from fairlead_breakers.limits.rule import Rule
+from fairlead_breakers.limits.rule import AmountRule, Rule
 from fairlead_breakers.limits.scopes import Scope, group_scope, instrument_scope, strategy_scope
 
 _ACCOUNT, _STRATEGY = "account", "strategy"
@@ -85,7 +85,8 @@ class Limits:
       `max_margin` (part of equity), `min_free` (funds that stay).
     - How often: `max_order_rate`, `max_cancel_rate`, `max_identical` (orders of the same terms), `max_open_orders`,
       `max_unknown_orders`, `max_executions` (then the strategy is halted until a person resets it).
-    - Whether at all: `restricted`, `allowed` (lists of instruments), `hours` (`TradingHours`).
+    - Whether at all: `restricted`, `allowed` (lists of instruments), `hours` (`TradingHours`, or its text:
+      `"mon-fri 09:30-16:00 America/New_York"`, in UTC where it names no zone).
 
     Amounts, numbers and rates may be changed by a person while it runs. Raises ConfigurationError.
     """
@@ -301,6 +302,7 @@ def _is_said(value: object) -> bool:
 
 
 def _in_words(rule: Rule) -> str:
-    if rule.name == "max_order_value" and isinstance(rule, size.OrderValue):
-        return str(rule.amount.money or rule.text)
-    return f"{rule.text}x leverage" if rule.name == "max_leverage" else f"{rule.name} {rule.text}"
+    text = str(rule.amount.money or rule.text) if isinstance(rule, AmountRule) else rule.text
+    if rule.name == "max_order_value":
+        return text
+    return f"{rule.text}x leverage" if rule.name == "max_leverage" else f"{rule.name} {text}"

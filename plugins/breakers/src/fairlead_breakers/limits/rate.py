@@ -63,12 +63,15 @@ class RateRule(Rule):
 
     def _read(self, setting: object) -> tuple[int, int, str]:
         match = _RATE.fullmatch(setting) if isinstance(setting, str) else None
-        if match is None:
+        try:
+            if match is None:
+                raise ConfigurationError
+            period = f"1{match[2]}" if match[2].isalpha() else match[2]
+            window = duration(period)
+        except ConfigurationError:
             raise ConfigurationError(
                 f"{setting!r} is not a rate: write a count and a period, such as '10/1s'"
-            )
-        period = match[2] if match[2][0].isdigit() else f"1{match[2]}"
-        window = duration(period)
+            ) from None
         if window <= 0:
             raise ConfigurationError(f"{setting!r} has no period: write for example '10/1s'")
         return int(positive(match[1], "'10/1s'")), window, f"{match[1]}/{period}"

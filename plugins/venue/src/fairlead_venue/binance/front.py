@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -34,6 +34,11 @@ from fairlead_venue.wire import Call, Reply
 
 _DAY_NS = 86_400_000_000_000
 _STABLE = ("USDT", "USDC", "BUSD", "FDUSD")
+_EVENTS = (
+    "executionReport", "outboundAccountPosition", "balanceUpdate", "listStatus", "ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE",
+    "ALGO_UPDATE", "TRADE_LITE", "ACCOUNT_CONFIG_UPDATE", "listenKeyExpired", "event:list", "event:config",
+    "executionReport.*", "ORDER_TRADE_UPDATE.*", "*@*", "/*", "connect /*",
+)  # fmt: skip
 _FAULTS: dict[FaultKind, Rule] = {
     FaultKind.REFUSE: rules.OVERLOADED,
     FaultKind.UNKNOWN: rules.UNKNOWN_OUTCOME,
@@ -66,6 +71,10 @@ class BinanceFront:
         {"status", "type", "side", "timeInForce", "o", "x", "X", "S", "f", "algoStatus", "orderType"}
     )
     ping_every = 20.0
+    variants: ClassVar[Mapping[str, tuple[str, ...] | type]] = {
+        "signing": ("either",), "futures_fok": ("refuse",), "futures_gtx": ("expire",),
+        "weight": int, "futures_weight": int, "orders_10s": int,
+    }  # fmt: skip
 
     def __init__(self, settings: Settings, server: Server) -> None:
         self._server = server
@@ -117,6 +126,16 @@ class BinanceFront:
             "futures_rest": f"{http}/fapi", "spot_stream": f"{ws}/stream", "spot_ws_api": f"{ws}/ws-api/v3",
             "futures_stream": f"{ws}/fstream", "futures_ws_api": f"{ws}/ws-fapi/v1",
         }  # fmt: skip
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Every label that one of its requests, events or streams may have; a pattern where it is made of names."""
+        found = {*_EVENTS}
+        for product in self._products.values():
+            for endpoint in product.endpoints.values():
+                found |= {f"{endpoint.method} {endpoint.path}", f"{product.name}:{endpoint.label}"}
+            found |= set(product.methods)
+        return frozenset(found)
 
     # --- requests -----------------------------------------------------------------------------------------------
 

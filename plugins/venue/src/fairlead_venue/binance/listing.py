@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from fairlead import Contract, Instrument
+from fairlead import ConfigurationError, Contract, Instrument
 from fairlead_venue.binance import rules
 from fairlead_venue.binance.rules import Refused
 from fairlead_venue.fronts import Settings
@@ -49,7 +49,11 @@ def instruments(settings: Settings) -> list[Instrument]:
         ]
     found = []
     for pair, tick in settings.pairs.items():
-        base, _, quote = pair.partition("/")
+        base, slash, quote = pair.partition("/")
+        if not slash or ":" in quote:
+            raise ConfigurationError(
+                f"pair {pair!r}: Binance lists BASE/QUOTE, such as BTC/USDT, and its swap with it"
+            )
         lot = _SMALL.get(base, Decimal("0.01"))
         spot = Instrument(
             symbol=pair, venue=VENUE, base=base, quote=quote, settle=quote, native=f"{base}{quote}", tick=tick,
