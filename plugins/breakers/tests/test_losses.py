@@ -76,7 +76,7 @@ def test_reasons_give_the_figures(view):
     """A trip says what was measured and what it was measured against."""
     view.equity_now = 97_999.5
     assert DailyLoss("2_000 USDT").watch("paper", view).reason == (
-        "lost 2,000.50 today, more than 2_000 USDT: equity 97,999.50, day start 100,000.00"
+        "lost 2,000.50 today, more than 2,000 USDT: equity 97,999.50, day start 100,000.00"
     )
     view.equity_now = 0.5
     assert Drawdown("12.5%").watch("paper", view).reason == (

@@ -82,7 +82,7 @@ def test_the_command_line_has_it():
             "binance has no variant 'foo': there are signing, futures_fok, futures_gtx, weight",
         ),
         (["--variant", "signing=nonsense"], "variant signing has no 'nonsense': write either"),
-        (["--variant", "weight=-5"], "variant weight: '-5' is no whole number above 0"),
+        (["--variant", "weight=-5"], "variant weight: '-5' is no whole number"),
         (["--variant", "signing"], "variant 'signing': write NAME=VALUE"),
         (["--pair", "BTC"], "pair 'BTC' is not a symbol: write BASE/QUOTE"),
         (["--pair", "BTC", "--synthetic"], "'BTC' is not a symbol: write BASE/QUOTE"),

@@ -49,7 +49,7 @@ class DailyLoss:
         if money is not None:
             self._amount, self._currency = float(money.amount), money.currency
         self._state, self._action = act(name, action)
-        self._limit = limit.strip() if isinstance(limit, str) else str(limit)
+        self._limit = str(money or limit).strip()
         if reset == "next_day":  # the engine looks for `clean` and `due`; without them only a person resets
             self.wants = (EQUITY, DayStarted)
             self.clean, self.due = self._clean, self._due

@@ -38,7 +38,7 @@ class LossPerTrade(Latch):
         with setting(name, "limit"):
             part, self._money = loss_limit(limit)
         self._part = float(part)
-        self._limit = str(limit)
+        self._limit = str(self._money or limit)
         self._bands: dict[str, tuple[float, float]] = {}
 
     def watch(self, item: Any, view: View) -> Trip | None:

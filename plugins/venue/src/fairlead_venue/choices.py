@@ -34,10 +34,8 @@ def check_variants(front: object, protocol: str, chosen: Mapping[str, str]) -> N
         words = known[name]
         if isinstance(words, tuple) and value not in words:
             raise ConfigurationError(f"variant {name} has no {value!r}: write {' or '.join(words)}")
-        if words is int and not (value.isdecimal() and value.isascii() and int(value)):
-            raise ConfigurationError(
-                f"variant {name}: {value!r} is no whole number above 0: write such as 100"
-            )
+        if words is int and not (value.isdecimal() and value.isascii()):
+            raise ConfigurationError(f"variant {name}: {value!r} is no whole number: write such as 100")
 
 
 def check_faults(front: object, faults: Iterable[Fault]) -> None:

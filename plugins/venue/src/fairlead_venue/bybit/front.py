@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from fairlead_venue.bybit import rules
 from fairlead_venue.bybit.dcp import Protection
@@ -19,7 +19,7 @@ from fairlead_venue.bybit.rules import Refused, Rule
 from fairlead_venue.bybit.security import Security
 from fairlead_venue.bybit.sockets import Sockets
 from fairlead_venue.bybit.trading import Trading
-from fairlead_venue.bybit.wallet import Wallet
+from fairlead_venue.bybit.wallet import MARGIN_MODES, Wallet
 from fairlead_venue.channel import Channel
 from fairlead_venue.faults import Fault, FaultKind
 from fairlead_venue.fronts import Server, Settings
@@ -50,6 +50,10 @@ class BybitFront:
         {"orderStatus", "orderType", "side", "timeInForce", "stopOrderType", "execType", "cancelType", "S", "status"}
     )  # fmt: skip
     ping_every = 0.0
+    variants: ClassVar[Mapping[str, tuple[str, ...] | type]] = {
+        "position_mode": ("one_way", "hedge"), "margin_mode": MARGIN_MODES, "key": ("trade", "read", "withdraw"),
+        "ips": ("bound", "any"), "dcp": ("off", "on"), "fee_currency": ("told", "absent"), "limit_scale": int,
+    }  # fmt: skip
 
     def __init__(self, settings: Settings, server: Server) -> None:
         self._server = server

@@ -25,7 +25,7 @@ from fairlead_venue.triggers import price_of
 MOST_LEVERAGE = Decimal(100)
 USUAL_LEVERAGE = Decimal(10)
 UID = 24617703
-_MODES = ("REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN")
+MARGIN_MODES = ("REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN")
 _STOPS = {"takeProfit": "TakeProfit", "stopLoss": "StopLoss"}
 
 
@@ -215,7 +215,7 @@ class Wallet:
         }  # fmt: skip
 
     def _set_margin(self, asked: Asked) -> dict[str, Any]:
-        wanted = asked.params.word("setMarginMode", _MODES)
+        wanted = asked.params.word("setMarginMode", MARGIN_MODES)
         if wanted == self._margin:
             raise Refused(rules.SAME_MARGIN)
         self._margin = wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -40,6 +40,11 @@ class HyperliquidFront:
     quote = QUOTE
     enums = frozenset({"status", "side", "dir", "type", "tif", "orderType"})
     ping_every = 0.0
+    variants: ClassVar[Mapping[str, tuple[str, ...] | type]] = {
+        "source": ("testnet", "mainnet"), "address_budget": int, "weight": int, "fills": ("plain", "cloid"),
+        "modify": ("cancel_first", "open_first"), "modify_refused": ("keeps", "cancels"),
+        "schedule_cancel": ("free", "volume"),
+    }  # fmt: skip
 
     def __init__(self, settings: Settings, server: Server) -> None:
         self._server = server

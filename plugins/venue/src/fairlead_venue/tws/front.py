@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from fairlead import ConfigurationError
 from fairlead_venue.account import OrderEvent
@@ -55,6 +55,11 @@ class TwsFront:
 
     cash: Mapping[str, Decimal] = {"USD": Decimal(1_000_000)}
     pairs: Mapping[str, Decimal] = DEFAULTS
+    variants: ClassVar[Mapping[str, tuple[str, ...] | type]] = {
+        "server_version": int,
+        "account": str,
+        "read_only": ("no", "yes"),
+    }
 
     def __init__(self, settings: Settings, server: Server) -> None:
         variants = settings.variants
