@@ -233,7 +233,7 @@ def test_the_exit_code_of_status_tells_its_level(running):
     assert (found["level"], found["state"]) == ("halted", "halted")
     said = " ".join(fairlead("status", code=4).stdout.split())
     assert "! engine is halted: asked by" in said
-    assert "`fairlead resume` lifts it" in said
+    assert "`fairlead resume --why WHY` lifts it" in said
 
 
 def test_status_says_what_lifts_each_thing(running):
@@ -242,13 +242,16 @@ def test_status_says_what_lifts_each_thing(running):
     fairlead("kill", "--yes", "--why", "enough")
     problems = data("status", code=4)["problems"]
     assert any(
-        "news" in text and text.endswith("`fairlead resume --strategy Holder` lifts it") for text in problems
+        "news" in text and text.endswith("`fairlead resume --strategy Holder --why WHY` lifts it")
+        for text in problems
     )
-    assert any("enough" in text and text.endswith("`fairlead reset kill` lifts it") for text in problems)
-    assert "enough" in fairlead("resume", "--yes").stdout
-    assert "`fairlead reset kill` lifts it" in fairlead("resume", "--yes").stdout
-    fairlead("reset", "kill", "--yes")
-    fairlead("resume", "--strategy", "Holder", "--yes")
+    assert any(
+        "enough" in text and text.endswith("`fairlead reset kill --why WHY` lifts it") for text in problems
+    )
+    seen = ("--why", "looked at it", "--yes")
+    assert "`fairlead reset kill --why WHY` lifts it" in fairlead("resume", *seen).stdout
+    fairlead("reset", "kill", *seen)
+    fairlead("resume", "--strategy", "Holder", *seen)
     assert data("status")["problems"] == []
 
 

@@ -277,7 +277,7 @@ def test_an_adoption_has_the_time_of_its_run_and_keeps_its_reason(tmp_path: Path
             "state": "reduce_only",
             "reason": "adopted: the disk died (jo)",
             "breaker": "",
-            "remedy": "`fairlead resume --account fake` lifts it",
+            "remedy": "`fairlead resume --account fake --why WHY` lifts it",
         }
     ]
     info = json.loads((run / "run.json").read_text())

@@ -120,7 +120,7 @@ def test_two_strategies_on_opposite_sides_keep_to_their_own_budgets(tmp_path: Pa
 
 def test_reduce_only_beyond_the_position_is_refused_and_up_to_it_passes(tmp_path: Path) -> None:
     """Whatever else speaks against orders by then."""
-    limits = Limits(max_position_quantity=10, restricted=["ETH/USDT"])
+    limits = Limits(max_position_quantity=10)
 
     async def story(stage: Stage) -> None:
         await stage.do(lambda s: s.buy(10))

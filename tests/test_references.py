@@ -89,6 +89,7 @@ def test_all_instruments_that_nobody_lists_are_told_at_once(tmp_path):
         run_virtual(engine_of(tmp_path, limits).run(until="1s"))
     assert "'BTC/USTD:USDT', and there is no instrument" in str(caught.value)
     assert "'ETH/USDT', and there is no instrument" in str(caught.value)
+    assert "there are BTC/USDT:USDT, BTC/USDT:USDT@fake; write one of them" in str(caught.value)
     assert "names 'BTC/USDT:USDT'" not in str(caught.value)
 
 

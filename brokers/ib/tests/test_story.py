@@ -151,7 +151,7 @@ def story(tmp_path: Path) -> Iterator[Story]:
             told.end(signal.SIGKILL)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_hundred_orders_and_a_kill(story: Story) -> None:
     """Nothing is sent twice, nothing is lost but what a person says so of, and venue and journal agree to the cent."""

@@ -174,7 +174,7 @@ def test_an_adopted_run_on_recorded_data_goes_on_in_them(
     assert any(type(fact).__name__ == "EquitySampled" for fact in facts)
     done = fairlead("run", path, "--no-view")
     assert done.exit_code == 0, done.output
-    assert done.output.count("60 of 60 rows are passed over, none is left") == 1, done.output
+    assert done.output.count("60 of 60 rows passed over, none left") == 1, done.output
     assert "last fact, which is of 2024-01-01T01:00:00Z" in done.output
 
 

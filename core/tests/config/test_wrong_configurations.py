@@ -49,7 +49,7 @@ ROWS = {
     ),
     "plugin": Wrong("[broker.papr]", "broker.papr", "no plugin is named 'papr'", "did you mean 'paper'?"),
     "plugin by use": Wrong(
-        '[broker.main]\nuse = "binanse"', "broker.main.use", "no plugin is named", "install it"
+        '[broker.main]\nuse = "zzyzx"', "broker.main.use", "no plugin is named", "install it"
     ),
     "plugin of another section": Wrong(
         "[broker.synthetic]", "broker.synthetic", "is a stream and no broker", "[stream.NAME]"

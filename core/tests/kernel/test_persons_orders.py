@@ -152,8 +152,8 @@ def test_resume_leaves_breakers_tripped_and_says_so():
     for scope in ("engine", "account:acc0"):
         bench.do(lambda s, text=scope: s.note(text))
     assert ask(bench, "resume")["standing"] == [
-        "trips tripped on engine: seen; `fairlead reset trips` lifts it",
-        "trips tripped on account:acc0: seen; `fairlead reset trips` lifts it",
+        "trips tripped on engine: seen; `fairlead reset trips --why WHY` lifts it",
+        "trips tripped on account:acc0: seen; `fairlead reset trips --why WHY` lifts it",
     ]
     assert ask(bench, "reset", breaker="trips", scope="engine")["scopes"] == ["engine"]
     assert bench.do(lambda s: s.buy(1, instrument=BTC)).denied

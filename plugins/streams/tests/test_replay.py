@@ -290,3 +290,26 @@ def test_files_of_several_kinds_play_as_one(write: Callable[..., Path]) -> None:
         "quotes.csv: it has no sizes, so those of its quotes are 0, which stands for unknown",
     )
     assert len(asyncio.run(stream.instruments())) == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (0, ""),
+        (MINUTE, "1 of 4 rows passed over, 3 left"),
+        (3 * MINUTE, "3 of 4 rows passed over, 1 left"),
+        (9 * MINUTE, "4 of 4 rows passed over, none left"),
+    ],
+)
+def test_what_a_run_passes_over_is_said_once(after: int, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    """How many rows of the span that is played lie before the run's last fact, and how many are left."""
+    stream = ReplayStream.of(
+        [quote(number * MINUTE) for number in range(7)],
+        instrument=BTC,
+        start="1970-01-01T00:01Z",
+        end="1970-01-01T00:05Z",
+    )
+    stream.resume(after)
+    texts = [record.getMessage() for record in caplog.records if "passed over" in record.getMessage()]
+    assert len(texts) == bool(said)
+    assert all(said in text for text in texts)

@@ -41,7 +41,7 @@ def _unlisted(
 ) -> Iterator[tuple[str, str]]:
     known: dict[str, set[str]] = {"instrument": set(), "base": set(), "venue": set()}
     for one in instruments:
-        known["instrument"] |= {one.id, one.symbol, one.native}
+        known["instrument"] |= {name for name in (one.id, one.symbol, one.native) if name}
         known["base"].add(one.base)
         known["venue"].add(one.venue)
     told: set[tuple[str, str, str]] = set()

@@ -17,11 +17,11 @@ ADOPT = (
 
 def to_lift(breaker: str) -> str:
     """What lifts a trip of a breaker, a kill, or a doubt."""
-    return ADOPT if breaker == DOUBT else f"`fairlead reset {shlex.quote(breaker)}` lifts it"
+    return ADOPT if breaker == DOUBT else f"`fairlead reset {shlex.quote(breaker)} --why WHY` lifts it"
 
 
 def to_resume(scope: str) -> str:
     """What lifts a halt or a reduction of a scope."""
     kind, _, name = scope.partition(":")
     where = f" --{_OPTIONS[kind]} {shlex.quote(name)}" if kind in _OPTIONS else ""
-    return f"`fairlead resume{where}` lifts it"
+    return f"`fairlead resume{where} --why WHY` lifts it"

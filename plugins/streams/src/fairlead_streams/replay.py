@@ -284,10 +284,10 @@ class ReplayStream:
         )
         if rest < rows:
             log.warning(
-                "%s: %s are passed over, %s left: they are not after the run's last fact, which is of %s",
+                "%s: %s passed over, %s left: these are not after the run's last fact, which is of %s",
                 self.label,
                 f"{rows - rest:,} of {plural(rows, 'row')}",
-                f"{rest:,} are" if rest else "none is",
+                f"{rest:,}" if rest else "none",
                 when(after_ns),
             )
 
