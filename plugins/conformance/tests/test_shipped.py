@@ -36,6 +36,10 @@ def test_a_shipped_report_is_of_todays_cases(file):
         ]
 
 
+UNREPORTED = {f"fairlead-{name}" for name in ("binance", "bybit", "ccxt", "hyperliquid", "ib")}
+"""Distributions that bring no report of a whole run of the kit: the list claims no tier for them."""
+
+
 def test_plugins_list_shows_the_tier():
     """Of everything here that fills a port."""
     ours = [
@@ -44,7 +48,8 @@ def test_plugins_list_shows_the_tier():
         if plugin.origin.name.startswith("fairlead-") and plugin.kind in SUITES
     ]
     assert len(ours) > 30
-    assert {plugin.tier for plugin in ours} <= {"T2", "T3", "T4"}
+    assert {plugin.tier for plugin in ours if plugin.origin.name not in UNREPORTED} <= {"T2", "T3", "T4"}
+    assert {plugin.tier for plugin in ours if plugin.origin.name in UNREPORTED} == {""}
     assert {plugin.kind for plugin in ours} == set(SUITES)
 
 
