@@ -18,7 +18,7 @@ from fairlead._storage.run import RunFolder
 from fairlead_paper import PaperBroker
 from fairlead_streams import ReplayStream, SyntheticStream
 
-AT_VENUES = ("11_bybit",)
+AT_VENUES = ("10_binance", "11_bybit", "12_hyperliquid", "13_ccxt", "14_ib")
 """Examples that trade at a venue, which makes their market: there is none to replace."""
 
 EXAMPLES = sorted(
