@@ -44,6 +44,7 @@ def counted(path: Path) -> tuple[int, int, int]:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(240)
 def test_fifty_cycles(tmp_path: Path) -> None:
     """Started and stopped again and again in one process: objects, files and threads stay as many."""
     before = [counted(tmp_path / f"warm{number}") for number in range(WARM)]

@@ -72,7 +72,7 @@ class Trading:
     async def connect(self) -> None:
         await self.broker.connect(self.take, self.clock)
 
-    async def until(self, kind: type, name: str = "", count: int = 1, within: float = 5) -> Any:
+    async def until(self, kind: type, name: str = "", count: int = 1, within: float = 20.0) -> Any:
         """The first report of a kind, of one order where it is named; with `count` so many of them."""
         async with asyncio.timeout(within):
             while len(found := self.told(kind, name)) < count:
@@ -154,7 +154,7 @@ class Accounts:
             trading = Trading(self.venue, self.product, **options)
             made.append(trading)
             try:
-                async with asyncio.timeout(25):
+                async with asyncio.timeout(50):
                     if connect:
                         await trading.connect()
                     await story(trading)
@@ -213,7 +213,7 @@ class Watching:
         self.downs.append(reason)
         self._told.set()
 
-    async def until(self, holds: Callable[[], Any], within: float = 5) -> Any:
+    async def until(self, holds: Callable[[], Any], within: float = 20.0) -> Any:
         async with asyncio.timeout(within):
             while not (found := holds()):
                 self._told.clear()
@@ -240,7 +240,7 @@ def watch(venue: Venue) -> Callable[..., Watching]:
             watching = Watching(venue, product, **options)
             made.append(watching)
             try:
-                async with asyncio.timeout(25):
+                async with asyncio.timeout(50):
                     await watching.stream.connect(watching.take, watching.clock)
                     await story(watching)
             finally:

@@ -124,7 +124,7 @@ def test_a_jump_of_the_clock_is_made_up_for(accounts):
         first = trading.submit()
         assert (await trading.until(Rejected, first)).code == "-1021"
         await trading.there("wait", "GET /*/time", 5)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not trading.fills():
                 trading.submit()
                 await asyncio.sleep(0.05)
@@ -321,7 +321,7 @@ def test_a_client_is_closed_while_it_connects(accounts):
         connecting = asyncio.create_task(trading.connect())
         await trading.there("wait", "userDataStream.*", seen + 1)
         connecting.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.gather(connecting, return_exceptions=True)
             await trading.broker.close()
 

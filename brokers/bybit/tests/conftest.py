@@ -38,7 +38,7 @@ class Trading:
     async def connect(self) -> None:
         await self.broker.connect(self.take, self.clock)
 
-    async def until(self, kind: type, name: str = "", count: int = 1, within: float = 5) -> Any:
+    async def until(self, kind: type, name: str = "", count: int = 1, within: float = 20.0) -> Any:
         """The first report of a kind, of one order where it is named; with `count` so many of them."""
         async with asyncio.timeout(within):
             while len(found := self.told(kind, name)) < count:
@@ -119,7 +119,7 @@ class Listening:
     async def connect(self) -> None:
         await self.stream.connect(self.take, self.clock)
 
-    async def until(self, found: Any, within: float = 5) -> Any:
+    async def until(self, found: Any, within: float = 20.0) -> Any:
         """Until something is true of this."""
         async with asyncio.timeout(within):
             while not (result := found()):
@@ -153,7 +153,7 @@ def play(venue):
             try:
                 if connect:
                     await trading.connect()
-                await asyncio.wait_for(story(trading), 20)
+                await asyncio.wait_for(story(trading), 50)
             finally:
                 await trading.broker.close()
             return trading
@@ -172,7 +172,7 @@ def listen(venue):
             listening = Listening(venue, *symbols, **options)
             try:
                 await listening.connect()
-                await asyncio.wait_for(story(listening), 20)
+                await asyncio.wait_for(story(listening), 50)
             finally:
                 await listening.stream.close()
 

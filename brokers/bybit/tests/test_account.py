@@ -290,7 +290,7 @@ def refused(play, at, text, *symbols, **options):
         ({"key": "withdraw"}, {}, "may withdraw"),
         ({"position_mode": "hedge"}, {}, "hedge mode"),
         ({}, {"account_id": "1"}, "not of account_id='1'"),
-        ({}, {"secret": Secret.of("other")}, "does not take this key"),
+        ({}, {"secret": Secret.of("a secret of nobody")}, "does not take this key"),
         ({}, {"disconnect_cancel": "10s"}, "Permission denied|does not take this key"),
     ],
 )

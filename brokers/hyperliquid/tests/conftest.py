@@ -70,7 +70,7 @@ class Desk:
 
     async def until(self, kind: type[R], count: int = 1, **fields: Any) -> R:
         """The so-manieth report of a kind with these fields."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(50):
             while True:
                 found = [
                     report
@@ -131,7 +131,7 @@ def play() -> Callable[..., None]:
             desk = Desk(venue, *symbols, **words)
             await desk.connect()
             try:
-                await asyncio.wait_for(story(desk), 25)
+                await asyncio.wait_for(story(desk), 50)
             finally:
                 await desk.broker.close()
 

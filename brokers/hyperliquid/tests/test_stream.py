@@ -62,7 +62,7 @@ class Ear:
         self._changed.set()
 
     async def lost(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not self.downs:
                 self._changed.clear()
                 await self._changed.wait()
@@ -79,7 +79,7 @@ class Ear:
         return [event for event in self.heard if isinstance(event, kind)]
 
     async def until(self, kind, count=1):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(self.of(kind)) < count:
                 self._changed.clear()
                 await self._changed.wait()

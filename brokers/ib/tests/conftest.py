@@ -71,7 +71,7 @@ class Bench:
         await self.stream.close()
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(50):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -130,7 +130,7 @@ def run(venue: Venue) -> Callable[..., None]:
             try:
                 if connect:
                     await bench.connect()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(50):
                     await story(bench)
             finally:
                 with contextlib.suppress(ConnectionError):

@@ -136,7 +136,7 @@ def test_a_broken_stream_says_so_and_comes_back(run, strike):
             bench.venue.quote("AAPL.NASDAQ", 150.0, 150.1)
         else:
             bench.venue.strike(strike[0], **strike[1])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not down:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         bench.events.clear()

@@ -237,7 +237,7 @@ class Venue:
         return list(self.ask("streams", label=label))
 
     def wait(
-        self, label: str, count: int = 1, *, what: str = "requests", since: int = 0, within: str = "5s"
+        self, label: str, count: int = 1, *, what: str = "requests", since: int = 0, within: str = "20s"
     ) -> list[dict[str, Any]]:
         """Wait for so many `requests`, `answers` or `streams`, and return them. Raises TimeoutError."""
         found = list(
