@@ -77,6 +77,12 @@ def test_no_order_passes_a_limit():
     assert fuzz(ORDERS, seed=1_000).wrong == []
 
 
+@pytest.mark.parametrize("seed", [20261663, 20263785, 20264013, 20264344])
+def test_orders_executed_at_the_moment_of_a_reset_count_after_a_restart(seed: int) -> None:
+    """Rounds in which a person reset a strategy, and it traded at that very nanosecond, and the engine died."""
+    assert Round(seed).run().wrong == []
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("blind", LIMITS)
 def test_the_checker_sees_an_order_past_each_limit(blind, monkeypatch):

@@ -268,7 +268,7 @@ class Executions(RateRule):
         self._recent.clear()
         self._counted.clear()
         for order in _in_turn(view, self.window_ns or view.now):
-            if order.filled_quantity and order.updated_ns > self.since.get(order.strategy, 0):
+            if order.filled_quantity and order.updated_ns >= self.since.get(order.strategy, 0):
                 self._executed(order.intent, order.client_order_id, order.updated_ns, view)
 
 
