@@ -45,6 +45,10 @@ print(f"{took * 1000:.0f}")
 """
 
 
+OWN_PINS = {"fairlead-ccxt"}
+"""Distributions whose SDK pins what it needs itself, which does not go with the lock."""
+
+
 def run(*command: object, cwd: Path | None = None) -> str:
     """Run to the end and return what it printed; all of it is in the error if it fails."""
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
@@ -103,7 +107,8 @@ def try_alone(
         install = (
             [UV, "pip", "install", "-q", "--python", python] if UV else [python, "-m", "pip", "install", "-q"]
         )
-        run(*install, "-c", constraints, *(wheels[sibling] for sibling in siblings(name, metadata)))
+        pins = [] if name in OWN_PINS else ["-c", constraints]
+        run(*install, *pins, *(wheels[sibling] for sibling in siblings(name, metadata)))
         milliseconds = run(python, "-I", "-W", "error", "-c", PROBE, name, *sorted(packages)).strip()
         count = len(list(Path(folder).glob("lib/python*/site-packages/*.dist-info")))
         return str(count), milliseconds
