@@ -1,6 +1,6 @@
 """What a comparison must not get wrong: faults of reconcilers, orders of others, lost ids, figures that never rest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -17,8 +17,6 @@ from fairlead.ports import (
     OrderReport,
     Resolution,
     Snapshot,
-    StreamDown,
-    StreamUp,
 )
 from fairlead.testing import MARKET_AND_LIMIT, Bench, FakeBroker, Puppet, make_instrument
 from fairlead.units import SECOND
@@ -38,7 +36,6 @@ class Venue(FakeBroker):
         self.strangers: dict[str, OrderReport] = {}
         self.modes: dict[str, str] | None = None
         self.drift: Callable[[], None] = lambda: None
-        self.bench: Bench
 
     async def snapshot(self) -> Snapshot:
         self.drift()
@@ -189,49 +186,6 @@ def test_an_execution_that_is_listed_late_explains_a_position():
     assert bench.state.quantity("fake", BTC, EXTERNAL) == 2
     assert not bench.of(f.DiscrepancyFound)
     assert bench.state.positions[("fake", BTC, EXTERNAL, "net")].average_price == 95
-
-
-class SlowLists(Venue):
-    """Its books are of this moment, its list of fills is behind by all it may lag."""
-
-    async def fills(self, since_ns: int) -> Sequence[FillReport]:
-        listed = await super().fills(since_ns)
-        return [one for one in listed if one.event_ns <= self.bench.clock.now() - self.profile.query_lag_ns]
-
-    def trade(self, name: str, quantity: str) -> None:
-        """Somebody trades by hand, now."""
-        self.positions[BTC] += D(quantity)
-        self.executions.append(
-            FillReport(
-                client_order_id="web-9", fill_id=name, instrument=BTC, side=Side.BUY, quantity=D(quantity),
-                price=D(95), fee=D(0), fee_currency="USDT", event_ns=self.bench.clock.now(),
-            )
-        )  # fmt: skip
-
-
-def look_at_once(venue: Venue) -> None:
-    """A private stream that comes back has the account compared."""
-    venue.emit(StreamDown())
-    venue.emit(StreamUp(epoch=2))
-
-
-@pytest.mark.parametrize("later", range(200, 4_000, 400))
-def test_each_execution_has_its_own_time_to_be_listed(later: int):
-    """A position that moves again while it differs differs by another execution: that one may be listed late too."""
-    venue = SlowLists(query_lag_ns=2_000_000_000)
-    bench, _ = ready(AutoAdjust(every="5s"), venue=venue, quantity=0)
-    venue.bench, venue.positions[BTC] = bench, D(0)
-    venue.trade("one", "2")
-    look_at_once(venue)
-    bench.advance(f"{later}ms")
-    venue.trade("two", "1")
-    for _ in range(10):
-        bench.advance("300ms")
-        look_at_once(venue)
-    bench.advance("40s")
-    assert [fact.fill.fill_id for fact in bench.of(f.Filled)] == ["one", "two"]
-    assert not bench.state.discrepancies
-    bench.check()
 
 
 def test_cash_is_looked_at_again_once_a_position_was_adopted():

@@ -200,7 +200,7 @@ class BinanceBroker:
         except Refusal as refusal:
             await self.close()
             raise self._explained(refusal) from None
-        except BaseException:
+        except BaseException:  # nothing half open is left, whatever stopped it
             await self.close()
             raise
         self._epoch += 1

@@ -285,7 +285,7 @@ class BinanceStream:
             line = self._lines[address] = _Line(self._feeds, self._down)
             try:
                 await line.open(address)
-            except BaseException:
+            except BaseException:  # a line that did not open is none, whatever stopped it
                 self._lines.pop(address, None)
                 raise
         return line

@@ -185,7 +185,7 @@ class BybitBroker:
         except Refusal as refusal:
             await self.close()
             raise self._explained(refusal) from None
-        except BaseException:
+        except BaseException:  # nothing half open is left, whatever stopped it
             await self.close()
             raise
         self._epoch += 1
@@ -228,7 +228,7 @@ class BybitBroker:
             topics.append([_DCP[product] for product in account.products])
         try:
             await link.open(self._places.private, self._places.trade, clock, self._credentials, topics)
-        except BaseException:
+        except BaseException:  # nothing half open is left, whatever stopped it
             link.close()
             raise
         if self._link is not link:

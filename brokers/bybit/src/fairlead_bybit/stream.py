@@ -266,7 +266,7 @@ class BybitStream:
             line = self._lines[product] = TopicLine(partial(self._told, product), self._down)
             try:
                 await line.open(f"{self._places.public}/{product}", self._clock)
-            except BaseException:
+            except BaseException:  # a line that did not open is none, whatever stopped it
                 self._lines.pop(product, None)
                 raise
         return line

@@ -166,7 +166,7 @@ class CcxtBroker:
             self._account.sdk = self._watching
             await self._prepare()
             await self._listen()
-        except BaseException:
+        except BaseException:  # nothing half open is left, whatever stopped it
             await self._leave()
             raise
         self._epoch += 1

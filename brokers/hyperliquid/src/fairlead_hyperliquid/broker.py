@@ -150,7 +150,7 @@ class HyperliquidBroker:
         self._rest, self._account = rest, account = await self._ask_there(clock.now)
         try:
             await self._open(rest, account, clock)
-        except BaseException:
+        except BaseException:  # nothing half open is left, whatever stopped it
             await self.close()
             raise
         self._epoch += 1

@@ -117,7 +117,7 @@ class HyperliquidStream:
             await self.instruments()
             socket = self._socket = Socket(self._heard, self._lost)
             await socket.open(self._places.ws, clock)
-        except BaseException:
+        except BaseException:  # nothing half open is left, whatever stopped it
             await self.close()
             raise
 

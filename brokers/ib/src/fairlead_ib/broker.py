@@ -152,7 +152,7 @@ class IbBroker:
             self._account = Account(gateway, self._listing, self._account_number)
             await self.instruments()
             await self._account.bind()
-        except BaseException:
+        except BaseException:  # nothing half open is left, whatever stopped it
             self._leave()
             raise
         self._watch()

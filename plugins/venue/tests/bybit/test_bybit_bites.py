@@ -1,5 +1,6 @@
 """What bites users of pybit, reproduced: each named trap under the fault that springs it."""
 
+import gc
 import linecache
 import queue
 import sys
@@ -13,6 +14,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def swept():
+    """What pybit leaves behind is collected here, where that is no fault: not in the middle of another test."""
+    yield
+    gc.collect()
 
 
 class SlowAfterSend:
